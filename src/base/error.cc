@@ -1,0 +1,64 @@
+#include "base/error.h"
+
+#include <cerrno>
+#include <cstring>
+
+namespace capsem {
+namespace {
+
+ErrorKind kind_of(int errno_value) {
+  switch (errno_value) {
+    case ENOENT:
+    case ENOTDIR:
+      return ErrorKind::kNotFound;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return ErrorKind::kPermission;
+    case ENOSPC:
+    case EDQUOT:
+    case ENOMEM:
+      return ErrorKind::kNoSpace;
+    case ETIMEDOUT:
+      return ErrorKind::kTimeout;
+    case EPIPE:
+    case ECONNRESET:
+      return ErrorKind::kClosed;
+    default:
+      return ErrorKind::kOther;
+  }
+}
+
+}  // namespace
+
+Error::Error(std::string attempted, std::string subject, std::string reason, std::string advice,
+             ErrorKind kind)
+    : attempted_(std::move(attempted)),
+      subject_(std::move(subject)),
+      reason_(std::move(reason)),
+      advice_(std::move(advice)),
+      kind_(kind) {}
+
+Error Error::system(std::string attempted, std::string subject, int errno_value,
+                    std::string advice) {
+  return Error(std::move(attempted), std::move(subject), std::strerror(errno_value),
+               std::move(advice), kind_of(errno_value));
+}
+
+Error Error::wrapped(std::string attempted, std::string subject) && {
+  std::string inner = "cannot " + attempted_;
+  if (!subject_.empty()) inner += " " + subject_;
+  inner += ": " + reason_;
+  return Error(std::move(attempted), std::move(subject), std::move(inner), std::move(advice_),
+               kind_);
+}
+
+std::string Error::message() const {
+  std::string text = "cannot " + attempted_;
+  if (!subject_.empty()) text += " " + subject_;
+  text += ": " + reason_;
+  if (!advice_.empty()) text += "; " + advice_;
+  return text;
+}
+
+}  // namespace capsem

@@ -1,0 +1,82 @@
+// Errors as values: what was attempted, on what, why it failed, and what to do next.
+// Every layer returns Result; the text is put together and printed once, at the top.
+#pragma once
+
+#include <expected>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace capsem {
+
+// What kind of failure it was, where a caller acts on it; most callers only print.
+enum class ErrorKind {
+  kOther,
+  kNotFound,     // the thing named does not exist
+  kPermission,   // the system refused access
+  kNoSpace,      // the disk or the memory is full
+  kInvalid,      // the input breaks the rules of its format
+  kDamaged,      // the content does not match its hash or checksum
+  kTimeout,      // a limit of time passed
+  kClosed,       // the other side of a stream went away
+  kInterrupted,  // the user asked to stop
+};
+
+class Error {
+ public:
+  // `attempted` completes "cannot ...", `subject` is the file, port or entry it was done to,
+  // `reason` says why it failed, `advice` (may be empty) what to do next.
+  Error(std::string attempted, std::string subject, std::string reason, std::string advice = {},
+        ErrorKind kind = ErrorKind::kOther);
+
+  // The same with the reason and the kind taken from an errno value.
+  static Error system(std::string attempted, std::string subject, int errno_value,
+                      std::string advice = {});
+
+  // This error as the reason of a larger one: "cannot ATTEMPTED SUBJECT: <this error>".
+  Error wrapped(std::string attempted, std::string subject) &&;
+
+  // The whole error in one line, without a trailing newline:
+  // "cannot open /x/y: Permission denied; run it as the owner".
+  std::string message() const;
+
+  ErrorKind kind() const { return kind_; }
+  const std::string& reason() const { return reason_; }
+
+ private:
+  std::string attempted_;
+  std::string subject_;
+  std::string reason_;
+  std::string advice_;
+  ErrorKind kind_;
+};
+
+template <class T = void>
+using Result = std::expected<T, Error>;
+
+// An error with its parts, ready to be returned from a function that returns Result.
+template <class... Parts>
+std::unexpected<Error> fail(Parts&&... parts) {
+  return std::unexpected<Error>(std::in_place, std::forward<Parts>(parts)...);
+}
+
+inline std::unexpected<Error> fail_system(std::string attempted, std::string subject,
+                                          int errno_value, std::string advice = {}) {
+  return std::unexpected<Error>(
+      Error::system(std::move(attempted), std::move(subject), errno_value, std::move(advice)));
+}
+
+// Hands the error of a failed Result on to the caller.
+template <class T>
+std::unexpected<Error> propagate(Result<T>& failed) {
+  return std::unexpected<Error>(std::move(failed).error());
+}
+
+// The same, as the reason of a larger error.
+template <class T>
+std::unexpected<Error> propagate(Result<T>& failed, std::string attempted, std::string subject) {
+  return std::unexpected<Error>(
+      std::move(failed).error().wrapped(std::move(attempted), std::move(subject)));
+}
+
+}  // namespace capsem

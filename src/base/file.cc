@@ -1,0 +1,140 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace capsem {
+namespace {
+
+// While the finished file carries its temporary name a signal that ends the process would leave it
+// behind; the window is two system calls, so signals wait.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+std::filesystem::path directory_of(const std::filesystem::path& path) {
+  auto parent = path.parent_path();
+  return parent.empty() ? "." : parent;
+}
+
+std::filesystem::path temporary_name(const std::filesystem::path& target) {
+  return directory_of(target) /
+         ("." + target.filename().string() + ".tmp-" + std::to_string(::getpid()));
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t limit_bytes) {
+  auto fd = open_file(path, O_RDONLY);
+  if (!fd) return fail("read", path, fd.error().reason(), "", fd.error().kind());
+  struct stat status{};
+  if (::fstat(fd->get(), &status) != 0) return fail_system("read", path, errno);
+  if (S_ISDIR(status.st_mode)) return fail_system("read", path, EISDIR);
+  std::string content;
+  // Files of /proc and /sys report size 0, so the size is only where reading starts from.
+  content.resize(std::min<std::uint64_t>(static_cast<std::uint64_t>(status.st_size), limit_bytes) +
+                 1);
+  std::size_t used = 0;
+  for (;;) {
+    auto buffer = std::as_writable_bytes(std::span(content)).subspan(used);
+    auto n = read_full(*fd, buffer, path);
+    if (!n) return propagate(n);
+    used += *n;
+    if (*n < buffer.size()) break;
+    if (used > limit_bytes)
+      return fail("read", path, "it is larger than " + std::to_string(limit_bytes) + " bytes", "",
+                  ErrorKind::kInvalid);
+    content.resize(std::min<std::uint64_t>(used * 2, limit_bytes + 1));
+  }
+  content.resize(used);
+  return content;
+}
+
+Result<> make_directories(const std::filesystem::path& path, unsigned mode) {
+  if (path.empty() || ::mkdir(path.c_str(), mode) == 0) return {};
+  if (errno == ENOENT) {
+    auto parent = make_directories(path.parent_path(), mode);
+    if (!parent) return parent;
+    if (::mkdir(path.c_str(), mode) == 0) return {};
+  }
+  int reason = errno;
+  struct stat status{};
+  if (reason == EEXIST && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return {};
+  return fail_system("make the directory", path, reason);
+}
+
+AtomicFile::AtomicFile(std::filesystem::path target, std::filesystem::path temporary, Fd fd)
+    : target_(std::move(target)), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
+
+Result<AtomicFile> AtomicFile::create(std::filesystem::path target, unsigned mode) {
+  auto directory = directory_of(target);
+  auto unnamed = open_file(directory, O_TMPFILE | O_RDWR, mode);
+  if (unnamed) return AtomicFile(std::move(target), {}, std::move(*unnamed));
+  auto name = temporary_name(target);
+  auto named = open_file(name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
+  if (!named) return propagate(named, "write", target);
+  return AtomicFile(std::move(target), std::move(name), std::move(*named));
+}
+
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Result<> AtomicFile::write(std::span<const std::byte> data) {
+  return write_full(fd_, data, target_);
+}
+
+Result<> AtomicFile::commit() {
+  if (::fdatasync(fd_.get()) != 0) return fail_system("write", target_, errno);
+  SignalsBlocked blocked;
+  if (temporary_.empty()) {
+    auto name = temporary_name(target_);
+    ::unlink(name.c_str());
+    auto self = "/proc/self/fd/" + std::to_string(fd_.get());
+    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
+      return fail_system("write", target_, errno);
+    temporary_ = std::move(name);
+  }
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0)
+    return fail_system("replace", target_, errno);
+  temporary_.clear();
+  auto directory = open_file(directory_of(target_), O_RDONLY | O_DIRECTORY);
+  if (!directory) return propagate(directory);
+  if (::fsync(directory->get()) != 0) return fail_system("sync", directory_of(target_), errno);
+  return {};
+}
+
+Result<> write_file_atomically(const std::filesystem::path& path, std::string_view content,
+                               unsigned mode) {
+  auto file = AtomicFile::create(path, mode);
+  if (!file) return propagate(file);
+  if (auto written = file->write(as_bytes(content)); !written) return written;
+  return file->commit();
+}
+
+Result<Fd> lock_file(const std::filesystem::path& path, LockMode mode) {
+  auto fd = open_file(path, O_RDWR | O_CREAT, 0644);
+  if (!fd) return propagate(fd, "lock", path);
+  int operation = mode == LockMode::kShared ? LOCK_SH : LOCK_EX;
+  while (::flock(fd->get(), operation) != 0)
+    if (errno != EINTR) return fail_system("lock", path, errno);
+  return fd;
+}
+
+}  // namespace capsem

@@ -1,0 +1,57 @@
+// Whole files: reading with a limit, and writing so that a reader sees the old or the new one.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fd.h"
+
+namespace capsem {
+
+// The content of a regular file. A file larger than `limit_bytes` is refused (kInvalid).
+Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t limit_bytes);
+
+// mkdir -p, with `mode` for what is made.
+Result<> make_directories(const std::filesystem::path& path, unsigned mode = 0755);
+
+// A file that appears at its path whole or not at all. The content goes to an unnamed file of the
+// same directory (O_TMPFILE; a named one beside it where the file system has none), commit() syncs
+// it and renames it over the target. Without commit() nothing remains.
+class AtomicFile {
+ public:
+  static Result<AtomicFile> create(std::filesystem::path target, unsigned mode = 0644);
+  AtomicFile(AtomicFile&& other) noexcept = default;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+  ~AtomicFile();
+
+  const Fd& fd() const { return fd_; }
+  Result<> write(std::span<const std::byte> data);
+
+  // Syncs the content and the directory and puts the file in place. The descriptor stays open and
+  // refers to the committed file.
+  Result<> commit();
+
+  // The committed file's descriptor, for callers that go on with exactly this file.
+  Fd take_fd() { return std::move(fd_); }
+
+ private:
+  AtomicFile(std::filesystem::path target, std::filesystem::path temporary, Fd fd);
+
+  std::filesystem::path target_;
+  std::filesystem::path temporary_;  // the name in use, empty while the file has none
+  Fd fd_;
+};
+
+Result<> write_file_atomically(const std::filesystem::path& path, std::string_view content,
+                               unsigned mode = 0644);
+
+// An advisory lock (flock(2)) on `path`, made when missing; held until the Fd is closed, and
+// released by the kernel when the process ends. Waits for others.
+enum class LockMode { kShared, kExclusive };
+Result<Fd> lock_file(const std::filesystem::path& path, LockMode mode);
+
+}  // namespace capsem

@@ -1,0 +1,23 @@
+#include "base/log.h"
+
+#include <unistd.h>
+
+#include <string>
+
+#include "base/fd.h"
+
+namespace capsem {
+
+void say(std::string_view text) {
+  std::string line = "capsem: ";
+  line += text;
+  line += '\n';
+  // There is nowhere left to report a failure of stderr to.
+  [[maybe_unused]] auto written = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+void warn(std::string_view text) {
+  say("warning: " + std::string(text));
+}
+
+}  // namespace capsem

@@ -1,0 +1,81 @@
+#include "base/file.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/temporary_directory.h"
+
+namespace capsem {
+namespace {
+
+using testing::TemporaryDirectory;
+
+std::size_t files_in(const std::filesystem::path& directory) {
+  return static_cast<std::size_t>(
+      std::distance(std::filesystem::directory_iterator(directory), {}));
+}
+
+TEST(ReadFile, RefusesMoreThanTheLimit) {
+  TemporaryDirectory directory;
+  ASSERT_TRUE(write_file_atomically(directory / "f", "12345"));
+  EXPECT_EQ(read_file(directory / "f", 5).value(), "12345");
+  EXPECT_EQ(read_file(directory / "f", 4).error().kind(), ErrorKind::kInvalid);
+}
+
+TEST(ReadFile, ReadsFilesThatReportNoSize) {
+  EXPECT_FALSE(read_file("/proc/self/status", 1 << 20).value().empty());
+}
+
+TEST(ReadFile, NamesTheMissingFile) {
+  auto missing = read_file("/nonexistent/f", 1);
+  EXPECT_EQ(missing.error().message(), "cannot read /nonexistent/f: No such file or directory");
+}
+
+TEST(AtomicFile, ReplacesWithoutTouchingHardLinksOfTheOld) {
+  TemporaryDirectory directory;
+  ASSERT_TRUE(write_file_atomically(directory / "f", "old"));
+  std::filesystem::create_hard_link(directory / "f", directory / "link");
+  ASSERT_TRUE(write_file_atomically(directory / "f", "new"));
+  EXPECT_EQ(read_file(directory / "f", 10).value(), "new");
+  EXPECT_EQ(read_file(directory / "link", 10).value(), "old");
+  EXPECT_EQ(files_in(directory.path()), 2u);
+}
+
+TEST(AtomicFile, LeavesNothingWithoutCommit) {
+  TemporaryDirectory directory;
+  {
+    auto file = AtomicFile::create(directory / "f");
+    ASSERT_TRUE(file);
+    ASSERT_TRUE(file->write(as_bytes("half")));
+  }
+  EXPECT_EQ(files_in(directory.path()), 0u);
+}
+
+TEST(AtomicFile, ReplacesAReadOnlyFile) {
+  TemporaryDirectory directory;
+  ASSERT_TRUE(write_file_atomically(directory / "f", "old", 0444));
+  ASSERT_TRUE(write_file_atomically(directory / "f", "new", 0444));
+  struct stat status{};
+  ASSERT_EQ(::stat((directory / "f").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0222, 0u);
+}
+
+TEST(LockFile, ExcludesASecondHolder) {
+  TemporaryDirectory directory;
+  auto first = lock_file(directory / "lock", LockMode::kExclusive);
+  ASSERT_TRUE(first);
+  pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(1);
+    auto second = lock_file(directory / "lock", LockMode::kExclusive);
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status)) << "the second holder got the lock";
+}
+
+}  // namespace
+}  // namespace capsem

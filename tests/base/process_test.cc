@@ -1,0 +1,77 @@
+#include "base/process.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+namespace capsem {
+namespace {
+
+TEST(Process, ReportsExitStatusAndSignal) {
+  auto exits = Process::start({.argv = {"sh", "-c", "exit 7"}});
+  ASSERT_TRUE(exits);
+  EXPECT_EQ(exits->wait()->shell_code(), 7);
+  auto killed = Process::start({.argv = {"sh", "-c", "kill -9 $$"}});
+  ASSERT_TRUE(killed);
+  EXPECT_EQ(killed->wait()->signal, SIGKILL);
+}
+
+TEST(Process, MissingProgramIsAnErrorNotAStatus) {
+  EXPECT_EQ(Process::start({.argv = {"capsem-no-such-program"}}).error().kind(),
+            ErrorKind::kNotFound);
+  EXPECT_EQ(Process::start({.argv = {"/nonexistent/program"}}).error().kind(),
+            ErrorKind::kNotFound);
+  EXPECT_EQ(Process::start({.argv = {"/etc/passwd"}}).error().kind(), ErrorKind::kPermission);
+}
+
+TEST(Process, PassesExactlyTheNamedDescriptors) {
+  auto pipe = make_pipe();
+  ASSERT_TRUE(pipe);
+  int leaked = ::dup(0);  // opened without close-on-exec
+  auto text = run_for_output(
+      {.argv = {"sh", "-c", "ls /proc/self/fd | tr '\\n' ' '"}, .fds = {{5, pipe->first.get()}}});
+  ::close(leaked);
+  ASSERT_TRUE(text) << text.error().message();
+  // 3 is the directory that ls itself reads.
+  EXPECT_EQ(*text, "0 1 2 3 5 ");
+}
+
+TEST(Process, SwapsDescriptors) {
+  auto a = make_pipe();
+  auto b = make_pipe();
+  ASSERT_TRUE(a && b);
+  Command command{.argv = {"sh", "-c", ""}};
+  int wa = a->second.get();
+  int wb = b->second.get();
+  // Each is to arrive at the other's number.
+  command.argv[2] =
+      "echo a >/dev/fd/" + std::to_string(wb) + "; echo b >/dev/fd/" + std::to_string(wa);
+  command.fds = {{wb, wa}, {wa, wb}};
+  auto process = Process::start(command);
+  ASSERT_TRUE(process);
+  EXPECT_TRUE(process->wait()->success());
+  std::array<std::byte, 2> got{};
+  ASSERT_TRUE(read_full(a->first, got, "a"));
+  EXPECT_EQ(as_text(got), "a\n");
+  ASSERT_TRUE(read_full(b->first, got, "b"));
+  EXPECT_EQ(as_text(got), "b\n");
+}
+
+TEST(Process, KilledWhenItsOwnerGoes) {
+  pid_t pid = 0;
+  {
+    auto process = Process::start({.argv = {"sleep", "100"}});
+    ASSERT_TRUE(process);
+    pid = process->pid();
+  }
+  EXPECT_EQ(::kill(pid, 0), -1);
+}
+
+TEST(RunForOutput, FailureCarriesTheLastLineOfStderr) {
+  auto result = run_for_output({.argv = {"sh", "-c", "echo one >&2; echo 'two' >&2; exit 3"}});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().message(), "cannot run sh: exit status 3: two");
+}
+
+}  // namespace
+}  // namespace capsem
