@@ -2,16 +2,13 @@
 // Everything runs on the event loop's one thread.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
 #include <cstddef>
 #include <span>
 
 #include "base/error.h"
+#include "base/task.h"
 
 namespace capsem::vsock {
-
-template <class T>
-using Task = boost::asio::awaitable<T>;
 
 class Stream {
  public:
