@@ -1,0 +1,57 @@
+#include "manifest/policy.h"
+
+#include <cstdio>
+
+namespace capsem::manifest {
+namespace {
+
+constexpr std::uint32_t kInitMode = 0755;
+constexpr std::uint32_t kProgramMode = 0555;
+constexpr std::uint32_t kDataMode = 0444;
+constexpr std::uint32_t kTreeDirectoryMode = 0555;
+
+std::string octal(std::uint32_t mode) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%04o", mode);
+  return text;
+}
+
+}  // namespace
+
+std::uint32_t expected_mode(const Entry& entry, FileType type) {
+  return type == FileType::kDirectory ? kTreeDirectoryMode : entry.mode;
+}
+
+Result<> check_stated_mode(const Entry& entry, const std::string& where) {
+  std::uint32_t allowed = entry.is_init()                            ? kInitMode
+                          : is_executable(entry.mode) || entry.build ? kProgramMode
+                                                                     : kDataMode;
+  if (entry.mode == allowed) return {};
+  std::string reason = "mode " + octal(entry.mode) + " of " + entry.name;
+  if (entry.is_init())
+    reason += " is not the init's";
+  else if ((entry.mode & 0222) != 0)
+    reason += " lets it be written";
+  else
+    reason += is_executable(allowed) ? " keeps it from being run" : " is not that of plain data";
+  return fail("read", where, reason, "write mode = \"" + octal(allowed) + "\"",
+              ErrorKind::kInvalid);
+}
+
+Result<> check_found(const Entry& entry, FileType type, std::uint32_t permissions,
+                     std::uint32_t uid, std::uint32_t gid, const std::string& where) {
+  std::uint32_t expected = expected_mode(entry, type);
+  if ((permissions & 07777) != expected)
+    return fail(
+        "accept", where,
+        "its mode is " + octal(permissions & 07777) + ", the policy says " + octal(expected), "",
+        ErrorKind::kInvalid);
+  if (uid != 0 || gid != 0)
+    return fail("accept", where,
+                "it belongs to " + std::to_string(uid) + ":" + std::to_string(gid) +
+                    ", the policy says 0:0",
+                "", ErrorKind::kInvalid);
+  return {};
+}
+
+}  // namespace capsem::manifest

@@ -1,0 +1,128 @@
+#include "manifest/parse.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "tests/temporary_directory.h"
+
+namespace capsem::manifest {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr std::string_view kValid = R"(version = 1
+
+[[entry]]
+name = "tool"
+build = "tool"
+path = "/capsem/bin/tool"
+mode = "0555"
+into = ["initrd", "rootfs"]
+service = { listen = 5001, arguments = ["-v"] }
+)";
+
+std::string with(std::string_view from, std::string_view to) {
+  std::string text(kValid);
+  auto at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+std::string error_of(const std::string& text) {
+  auto manifest = parse(text, "guest.toml");
+  return manifest ? "accepted" : manifest.error().message();
+}
+
+TEST(Parse, ReadsEveryKey) {
+  auto manifest = parse(kValid, "guest.toml");
+  ASSERT_TRUE(manifest) << manifest.error().message();
+  const auto& entry = manifest->entries.at(0);
+  EXPECT_EQ(entry.name, "tool");
+  EXPECT_EQ(entry.mode, 0555u);
+  EXPECT_TRUE(entry.in_initrd && entry.in_rootfs && !entry.essential);
+  EXPECT_EQ(entry.service->listen, 5001u);
+  EXPECT_EQ(entry.service->arguments, std::vector<std::string>{"-v"});
+  EXPECT_TRUE(entry.service->restart);
+}
+
+TEST(Parse, RefusesWithFileLineAndWhatToWrite) {
+  struct Case {
+    std::string text;
+    std::string_view where;
+    std::string_view why;
+    std::string_view instead;
+  };
+  for (const auto& c : {
+           Case{with("mode", "mod"), ":7:", "'mod' is not known", "name, build, file, path, mode"},
+           Case{with("listen", "listn"), ":9:", "'listn' is not known", "arguments, listen"},
+           Case{with("version = 1", "version = 2"), ":1:", "version", "version = 1"},
+           Case{with("0555", "0775"), ":7:", "0775 of tool lets it be written", "\"0555\""},
+           Case{with("0555", "0755"), ":7:", "lets it be written", "\"0555\""},
+           Case{with("0555", "0444"), ":7:", "keeps it from being run", "\"0555\""},
+           Case{with("\"0555\"", "555"), ":7:", "not a string", "\"0555\""},
+           Case{with("0555", "rwx"), ":7:", "not octal", "\"0555\""},
+           Case{with("/capsem/bin/tool", "capsem/tool"), ":6:", "relative", "absolute path"},
+           Case{with("/capsem/bin/tool", "/capsem/../tool"), ":6:", "..", "absolute path"},
+           Case{with("/capsem/bin/tool", "/etc/tool"), ":6:", "outside /capsem", "absolute path"},
+           Case{with("build = \"tool\"\n", ""), ":4:", "source is missing", "build ="},
+           Case{with("build = \"tool\"", "file = \"../tool\""), ":5:", "leaves", "relative"},
+           Case{with("\"rootfs\"", "\"disk\""), ":8:", "\"disk\" is no place", "initrd"},
+           Case{with("name = \"tool\"", "name = \"To ol\""), ":4:", "name", "capsem-doctor"},
+           Case{with("listen = 5001", "listen = -1"), ":9:", "out of range", "5001"},
+           Case{std::string(kValid) + std::string(kValid.substr(kValid.find("[["))),
+                ":10:", "the name of tool is used by the entry of line 3", "each entry its own"},
+           Case{"version = 1\n", ":", "no entries", "[[entry]]"},
+           Case{"version = \n", ":1:", "not TOML", ""},
+       })
+    EXPECT_THAT(error_of(c.text),
+                AllOf(HasSubstr("guest.toml" + std::string(c.where)), HasSubstr(std::string(c.why)),
+                      HasSubstr(std::string(c.instead))))
+        << c.text;
+}
+
+TEST(Parse, RefusesTheSamePathOrPortTwice) {
+  auto second = std::string(kValid.substr(kValid.find("[[")));
+  auto renamed = second;
+  renamed.replace(renamed.find("\"tool\""), 6, "\"other\"");
+  EXPECT_THAT(error_of(std::string(kValid) + renamed), HasSubstr("the path of other"));
+  renamed.replace(renamed.find("/capsem/bin/tool"), 16, "/capsem/bin/else");
+  EXPECT_THAT(error_of(std::string(kValid) + renamed), HasSubstr("the port of other"));
+  renamed.replace(renamed.find("/capsem/bin/else"), 16, "/capsem/bin/tool/x");
+  renamed.replace(renamed.find("5001"), 4, "5002");
+  EXPECT_THAT(error_of(std::string(kValid) + renamed), HasSubstr("lies inside"));
+}
+
+TEST(Parse, TheInitIsExactly0755) {
+  auto init = [](std::string_view mode) {
+    auto text = with("/capsem/bin/tool", "/init");
+    return text.replace(text.find("0555"), 4, mode);
+  };
+  EXPECT_EQ(error_of(init("0755")), "accepted");
+  EXPECT_THAT(error_of(init("0555")), HasSubstr("write mode = \"0755\""));
+  EXPECT_THAT(error_of(init("0777")), HasSubstr("write mode = \"0755\""));
+}
+
+TEST(Load, NamesAMissingSource) {
+  testing::TemporaryDirectory directory;
+  auto text = with("build = \"tool\"", "file = \"gone\"");
+  text.erase(text.find("service"));
+  ASSERT_TRUE(write_file_atomically(directory / "guest.toml", text));
+  auto manifest = load(directory / "guest.toml");
+  ASSERT_FALSE(manifest);
+  EXPECT_THAT(manifest.error().message(), AllOf(HasSubstr("guest.toml:3"), HasSubstr("gone")));
+}
+
+TEST(Load, TheRepositorysOwnListIsValidAndNamesEveryGuestBinary) {
+  auto manifest = load(std::filesystem::path(CAPSEM_SOURCE_DIRECTORY) / "guest.toml");
+  ASSERT_TRUE(manifest) << manifest.error().message();
+  std::vector<std::string> names;
+  for (const auto& entry : manifest->entries) names.push_back(entry.name);
+  EXPECT_THAT(names, ::testing::IsSupersetOf({"capsem-init", "capsem-pty-agent", "capsem-net-proxy",
+                                              "capsem-mcp-server", "capsem-sysutil",
+                                              "capsem-doctor", "snapshots", "diagnostics"}));
+}
+
+}  // namespace
+}  // namespace capsem::manifest
