@@ -1,0 +1,33 @@
+// Messages to bytes and back: protobuf in length-prefixed frames, as capsem.proto defines them.
+// `Envelope` is one of GuestControl, HostControl, GuestSession and HostSession.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "base/error.h"
+#include "wire/messages.h"
+
+namespace capsem::wire {
+
+// The whole frame of `message`, length included, ready to be written to a stream. A message over
+// its kind's limit is an error (kInvalid); nothing of it may be sent then.
+template <class Envelope>
+Result<std::string> encode(const Envelope& message);
+
+// The message in a frame's `payload`. Anything but exactly one message of a known kind, whole and
+// within its limit, is an error (kInvalid). Unknown fields inside a message are passed over.
+template <class Envelope>
+Result<Envelope> decode(std::span<const std::byte> payload);
+
+extern template Result<std::string> encode(const GuestControl&);
+extern template Result<std::string> encode(const HostControl&);
+extern template Result<std::string> encode(const GuestSession&);
+extern template Result<std::string> encode(const HostSession&);
+extern template Result<GuestControl> decode(std::span<const std::byte>);
+extern template Result<HostControl> decode(std::span<const std::byte>);
+extern template Result<GuestSession> decode(std::span<const std::byte>);
+extern template Result<HostSession> decode(std::span<const std::byte>);
+
+}  // namespace capsem::wire

@@ -1,0 +1,108 @@
+// capsem.proto's field numbers for the structs of messages.h: one row a field, from which codec.cc
+// derives encoder and decoder.
+#pragma once
+
+#include <cstdint>
+#include <tuple>
+
+#include "wire/messages.h"
+
+namespace capsem::wire {
+
+template <class Message, class Value>
+struct Field {
+  std::uint32_t number;
+  Value Message::* member;
+};
+
+template <class Message>
+inline constexpr std::tuple<> kFields = {};
+
+template <>
+inline constexpr auto kFields<BootStep> = std::tuple(
+    Field{1, &BootStep::name}, Field{2, &BootStep::start_us}, Field{3, &BootStep::duration_us});
+
+template <>
+inline constexpr auto kFields<DeployedEntry> =
+    std::tuple(Field{1, &DeployedEntry::name}, Field{2, &DeployedEntry::origin});
+
+template <>
+inline constexpr auto kFields<Hello> =
+    std::tuple(Field{1, &Hello::protocol}, Field{2, &Hello::steps}, Field{3, &Hello::entries},
+               Field{4, &Hello::kernel_release}, Field{5, &Hello::uptime_us});
+
+template <>
+inline constexpr auto kFields<Heartbeat> = std::tuple(Field{1, &Heartbeat::uptime_us});
+
+template <>
+inline constexpr auto kFields<Failure> = std::tuple(Field{1, &Failure::text});
+
+template <>
+inline constexpr auto kFields<ServiceEvent> =
+    std::tuple(Field{1, &ServiceEvent::name}, Field{2, &ServiceEvent::text});
+
+template <>
+inline constexpr auto kFields<Configuration> =
+    std::tuple(Field{1, &Configuration::hostname}, Field{2, &Configuration::environment});
+
+template <>
+inline constexpr auto kFields<Shutdown> = std::tuple(Field{1, &Shutdown::action});
+
+template <>
+inline constexpr auto kFields<TerminalSize> =
+    std::tuple(Field{1, &TerminalSize::rows}, Field{2, &TerminalSize::columns},
+               Field{3, &TerminalSize::x_pixels}, Field{4, &TerminalSize::y_pixels});
+
+template <>
+inline constexpr auto kFields<SessionStart> =
+    std::tuple(Field{1, &SessionStart::protocol}, Field{2, &SessionStart::command_line},
+               Field{3, &SessionStart::argv}, Field{4, &SessionStart::environment},
+               Field{5, &SessionStart::directory}, Field{6, &SessionStart::terminal});
+
+template <>
+inline constexpr auto kFields<Stdin> = std::tuple(Field{1, &Stdin::data});
+
+template <>
+inline constexpr auto kFields<Resize> = std::tuple(Field{1, &Resize::size});
+
+template <>
+inline constexpr auto kFields<Signal> = std::tuple(Field{1, &Signal::number});
+
+template <>
+inline constexpr auto kFields<OutputClosed> = std::tuple(Field{1, &OutputClosed::stream});
+
+template <>
+inline constexpr auto kFields<Started> = std::tuple(Field{1, &Started::pid});
+
+template <>
+inline constexpr auto kFields<Stdout> = std::tuple(Field{1, &Stdout::data});
+
+template <>
+inline constexpr auto kFields<Stderr> = std::tuple(Field{1, &Stderr::data});
+
+template <>
+inline constexpr auto kFields<StdinCredit> = std::tuple(Field{1, &StdinCredit::bytes});
+
+template <>
+inline constexpr auto kFields<Exited> =
+    std::tuple(Field{1, &Exited::code}, Field{2, &Exited::signal});
+
+template <>
+inline constexpr auto kFields<Failed> =
+    std::tuple(Field{1, &Failed::shell_code}, Field{2, &Failed::text});
+
+template <>
+inline constexpr auto kFields<VersionMismatch> =
+    std::tuple(Field{1, &VersionMismatch::guest_protocol});
+
+// The last value of each enum; a larger one from the wire is refused.
+template <class Enum>
+inline constexpr Enum kLast = {};
+template <>
+inline constexpr Origin kLast<Origin> = Origin::kRootfs;
+template <>
+inline constexpr ShutdownAction kLast<ShutdownAction> = ShutdownAction::kHalt;
+template <>
+inline constexpr OutputStream kLast<OutputStream> = OutputStream::kStderr;
+
+}  // namespace capsem::wire

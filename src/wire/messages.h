@@ -1,0 +1,248 @@
+// The messages of capsem.proto as plain structs. What the host sends and what the guest sends are
+// different types, so that neither can be taken for the other.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "wire/protocol.h"
+
+namespace capsem::wire {
+
+using Environment = std::map<std::string, std::string>;
+
+// ---- control
+
+struct BootStep {
+  std::string name;
+  std::uint64_t start_us = 0;  // since the kernel started
+  std::uint64_t duration_us = 0;
+  bool operator==(const BootStep&) const = default;
+};
+
+enum class Origin : std::uint32_t { kAbsent, kInitrd, kRootfs };
+
+struct DeployedEntry {
+  std::string name;
+  Origin origin = Origin::kAbsent;
+  bool operator==(const DeployedEntry&) const = default;
+};
+
+// The first message of the control connection. When `protocol` is not kProtocol, the other fields
+// were not read: they may mean something else there.
+struct Hello {
+  std::uint32_t protocol = kProtocol;
+  std::vector<BootStep> steps;
+  std::vector<DeployedEntry> entries;
+  std::string kernel_release;
+  std::uint64_t uptime_us = 0;
+  bool operator==(const Hello&) const = default;
+};
+
+struct Heartbeat {
+  std::uint64_t uptime_us = 0;
+  bool operator==(const Heartbeat&) const = default;
+};
+
+// A boot step or the guest as a whole failed; one line.
+struct Failure {
+  std::string text;
+  bool operator==(const Failure&) const = default;
+};
+
+// A service ended, was restarted or given up.
+struct ServiceEvent {
+  std::string name;
+  std::string text;
+  bool operator==(const ServiceEvent&) const = default;
+};
+
+struct Configuration {
+  std::string hostname;
+  Environment environment;
+  bool operator==(const Configuration&) const = default;
+};
+
+enum class ShutdownAction : std::uint32_t { kPoweroff, kReboot, kHalt };
+
+struct Shutdown {
+  ShutdownAction action = ShutdownAction::kPoweroff;
+  bool operator==(const Shutdown&) const = default;
+};
+
+using GuestControl = std::variant<Hello, Heartbeat, Failure, ServiceEvent>;
+using HostControl = std::variant<Configuration, Shutdown>;
+
+// ---- sessions
+
+struct TerminalSize {
+  std::uint32_t rows = 0;
+  std::uint32_t columns = 0;
+  std::uint32_t x_pixels = 0;
+  std::uint32_t y_pixels = 0;
+  bool operator==(const TerminalSize&) const = default;
+};
+
+// The first message of a session: a command line for bash, or an argument list, or neither, which
+// asks for a login shell. `protocol` as in Hello.
+struct SessionStart {
+  std::uint32_t protocol = kProtocol;
+  std::optional<std::string> command_line;
+  std::vector<std::string> argv;
+  Environment environment;               // added to the guest's own
+  std::string directory;                 // working directory; the home directory when empty
+  std::optional<TerminalSize> terminal;  // absent: pipes, with stdout and stderr apart
+  bool operator==(const SessionStart&) const = default;
+};
+
+struct Stdin {
+  std::string data;
+  bool operator==(const Stdin&) const = default;
+};
+
+struct StdinEnd {
+  bool operator==(const StdinEnd&) const = default;
+};
+
+struct Resize {
+  TerminalSize size;
+  bool operator==(const Resize&) const = default;
+};
+
+struct Signal {
+  std::uint32_t number = 0;
+  bool operator==(const Signal&) const = default;
+};
+
+enum class OutputStream : std::uint32_t { kStdout, kStderr };
+
+// Nobody reads this stream on the host any more.
+struct OutputClosed {
+  OutputStream stream = OutputStream::kStdout;
+  bool operator==(const OutputClosed&) const = default;
+};
+
+struct Started {
+  std::uint32_t pid = 0;
+  bool operator==(const Started&) const = default;
+};
+
+struct Stdout {
+  std::string data;
+  bool operator==(const Stdout&) const = default;
+};
+
+struct Stderr {
+  std::string data;
+  bool operator==(const Stderr&) const = default;
+};
+
+// The host may send this many more bytes of standard input, beyond kStdinWindowBytes at first.
+struct StdinCredit {
+  std::uint64_t bytes = 0;
+  bool operator==(const StdinCredit&) const = default;
+};
+
+// The command reads its standard input no more.
+struct StdinClosed {
+  bool operator==(const StdinClosed&) const = default;
+};
+
+// The command ended; all of its output was sent before.
+struct Exited {
+  std::uint32_t code = 0;
+  std::uint32_t signal = 0;  // the signal that ended it, or 0
+  bool operator==(const Exited&) const = default;
+};
+
+// The command could not be started.
+struct Failed {
+  std::uint32_t shell_code = 0;  // 127 not found, 126 not executable, 125 anything else
+  std::string text;
+  bool operator==(const Failed&) const = default;
+};
+
+struct VersionMismatch {
+  std::uint32_t guest_protocol = 0;
+  bool operator==(const VersionMismatch&) const = default;
+};
+
+using HostSession = std::variant<SessionStart, Stdin, StdinEnd, Resize, Signal, OutputClosed>;
+using GuestSession = std::variant<Started, Stdout, Stderr, StdinCredit, StdinClosed, Exited, Failed,
+                                  VersionMismatch>;
+
+// ---- what each envelope may hold
+
+struct Kind {
+  std::uint32_t number;     // field of the envelope
+  std::string_view name;    // as errors call it
+  std::size_t limit_bytes;  // of the encoded message, envelope included
+};
+
+// Room for the envelope and the fields around `data` or a text.
+inline constexpr std::size_t kOverheadBytes = 64;
+inline constexpr std::size_t kTextBytes = 4096;
+
+// One row for each alternative of the variant, in its order.
+template <class Envelope>
+inline constexpr std::array<Kind, 0> kKinds = {};
+
+template <>
+inline constexpr std::array<Kind, 4> kKinds<GuestControl> = {{
+    {1, "Hello", 64 << 10},
+    {2, "Heartbeat", kOverheadBytes},
+    {3, "Failure", kTextBytes + kOverheadBytes},
+    {4, "ServiceEvent", kTextBytes + kOverheadBytes},
+}};
+
+template <>
+inline constexpr std::array<Kind, 2> kKinds<HostControl> = {{
+    {1, "Configuration", 256 << 10},
+    {2, "Shutdown", kOverheadBytes},
+}};
+
+template <>
+inline constexpr std::array<Kind, 6> kKinds<HostSession> = {{
+    {1, "SessionStart", 1 << 20},
+    {2, "Stdin", kDataBytes + kOverheadBytes},
+    {3, "StdinEnd", kOverheadBytes},
+    {4, "Resize", kOverheadBytes},
+    {5, "Signal", kOverheadBytes},
+    {6, "OutputClosed", kOverheadBytes},
+}};
+
+template <>
+inline constexpr std::array<Kind, 8> kKinds<GuestSession> = {{
+    {1, "Started", kOverheadBytes},
+    {2, "Stdout", kDataBytes + kOverheadBytes},
+    {3, "Stderr", kDataBytes + kOverheadBytes},
+    {4, "StdinCredit", kOverheadBytes},
+    {5, "StdinClosed", kOverheadBytes},
+    {6, "Exited", kOverheadBytes},
+    {7, "Failed", kTextBytes + kOverheadBytes},
+    {8, "VersionMismatch", kOverheadBytes},
+}};
+
+// The largest message an envelope may hold.
+template <class Envelope>
+constexpr std::size_t limit_bytes() {
+  std::size_t largest = 0;
+  for (const Kind& kind : kKinds<Envelope>)
+    if (kind.limit_bytes > largest) largest = kind.limit_bytes;
+  return largest;
+}
+
+// `text` shortened to what Failure, ServiceEvent and Failed may carry together with a short name.
+inline std::string clipped(std::string text) {
+  if (text.size() > kTextBytes - 256) text.resize(kTextBytes - 256);
+  return text;
+}
+
+}  // namespace capsem::wire

@@ -1,0 +1,22 @@
+// The version of what capsem.proto describes, and what is said when two versions meet.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace capsem::wire {
+
+// Grows by one with every change that the other side must know about.
+inline constexpr std::uint32_t kProtocol = 1;
+
+// How much standard input the host may send before the agent has granted any (StdinCredit).
+inline constexpr std::size_t kStdinWindowBytes = 256 << 10;
+
+// The most bytes that one Stdin, Stdout or Stderr carries.
+inline constexpr std::size_t kDataBytes = 64 << 10;
+
+// One sentence for the user: which side speaks which version, and what usually helps.
+std::string version_mismatch_text(std::uint32_t host_protocol, std::uint32_t guest_protocol);
+
+}  // namespace capsem::wire

@@ -1,0 +1,93 @@
+// One message of every kind with every field set, beside the same in protobuf's text format.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "wire/messages.h"
+
+namespace capsem::wire {
+
+template <class Envelope>
+struct Sample {
+  Envelope message;
+  std::string text;
+};
+
+template <class Envelope>
+std::vector<Sample<Envelope>> samples();
+
+template <>
+inline std::vector<Sample<GuestControl>> samples() {
+  return {
+      {Hello{.steps = {{"mounts", 120'000, 3'500}, {"modules", 123'500, 90'000}},
+             .entries = {{"capsem-doctor", Origin::kInitrd},
+                         {"diagnostics", Origin::kRootfs},
+                         {"snapshots", Origin::kAbsent}},
+             .kernel_release = "6.1.0-44-cloud-amd64",
+             .uptime_us = 1'234'567'890'123},
+       R"(hello { protocol: 1
+            steps { name: "mounts" start_us: 120000 duration_us: 3500 }
+            steps { name: "modules" start_us: 123500 duration_us: 90000 }
+            entries { name: "capsem-doctor" origin: ORIGIN_INITRD }
+            entries { name: "diagnostics" origin: ORIGIN_ROOTFS }
+            entries { name: "snapshots" }
+            kernel_release: "6.1.0-44-cloud-amd64" uptime_us: 1234567890123 })"},
+      {Heartbeat{.uptime_us = 300}, "heartbeat { uptime_us: 300 }"},
+      {Failure{.text = "cannot mount /"}, R"(failure { text: "cannot mount /" })"},
+      {ServiceEvent{.name = "net-proxy", .text = "ended"},
+       R"(service_event { name: "net-proxy" text: "ended" })"},
+  };
+}
+
+template <>
+inline std::vector<Sample<HostControl>> samples() {
+  return {
+      {Configuration{.hostname = "capsem", .environment = {{"A", "1"}, {"LANG", "C.UTF-8"}}},
+       R"(configuration { hostname: "capsem" environment { name: "A" value: "1" }
+            environment { name: "LANG" value: "C.UTF-8" } })"},
+      {Shutdown{.action = ShutdownAction::kHalt}, "shutdown { action: SHUTDOWN_HALT }"},
+      {Shutdown{.action = ShutdownAction::kPoweroff}, "shutdown { }"},
+  };
+}
+
+template <>
+inline std::vector<Sample<HostSession>> samples() {
+  return {
+      {SessionStart{.command_line = "exit 7",
+                    .environment = {{"EMPTY", ""}, {"TERM", "xterm"}},
+                    .directory = "/tmp",
+                    .terminal = TerminalSize{24, 80, 640, 480}},
+       R"(start { protocol: 1 command_line: "exit 7" environment { name: "EMPTY" }
+            environment { name: "TERM" value: "xterm" } directory: "/tmp"
+            terminal { rows: 24 columns: 80 x_pixels: 640 y_pixels: 480 } })"},
+      {SessionStart{.argv = {"printf", "", "\xff\n"}},
+       R"(start { protocol: 1 argv: "printf" argv: "" argv: "\377\n" })"},
+      {SessionStart{.command_line = ""}, R"(start { protocol: 1 command_line: "" })"},
+      {SessionStart{.terminal = TerminalSize{}}, R"(start { protocol: 1 terminal { } })"},
+      {Stdin{.data = std::string("a\0b", 3)}, R"(stdin { data: "a\000b" })"},
+      {StdinEnd{}, "stdin_end { }"},
+      {Resize{.size = {1, 2, 3, 4}},
+       "resize { size { rows: 1 columns: 2 x_pixels: 3 y_pixels: 4 } }"},
+      {Signal{.number = 15}, "signal { number: 15 }"},
+      {OutputClosed{.stream = OutputStream::kStderr}, "output_closed { stream: OUTPUT_STDERR }"},
+  };
+}
+
+template <>
+inline std::vector<Sample<GuestSession>> samples() {
+  return {
+      {Started{.pid = 4321}, "started { pid: 4321 }"},
+      {Stdout{.data = "out\xfe"}, R"(stdout { data: "out\376" })"},
+      {Stderr{.data = "err"}, R"(stderr { data: "err" })"},
+      {StdinCredit{.bytes = 5'000'000'000}, "stdin_credit { bytes: 5000000000 }"},
+      {StdinClosed{}, "stdin_closed { }"},
+      {Exited{.code = 7}, "exited { code: 7 }"},
+      {Exited{.signal = 9}, "exited { signal: 9 }"},
+      {Failed{.shell_code = 127, .text = "no such program"},
+       R"(failed { shell_code: 127 text: "no such program" })"},
+      {VersionMismatch{.guest_protocol = 3}, "version_mismatch { guest_protocol: 3 }"},
+  };
+}
+
+}  // namespace capsem::wire
