@@ -1,0 +1,207 @@
+#include "initrd/pack.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/process.h"
+#include "base/text.h"
+#include "initrd/image.h"
+#include "tests/initrd/guest_fixture.h"
+
+namespace capsem::initrd {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class Pack : public GuestFixture {
+ protected:
+  PackResult packed() {
+    auto result = pack();
+    EXPECT_TRUE(result) << result.error().message();
+    return std::move(*result);
+  }
+
+  // "MODE PATH" of every record but the base segment's directories.
+  std::vector<std::string> records() {
+    std::vector<std::string> lines;
+    auto content = image();
+    auto walked = walk(as_bytes(content),
+                       {.record = [&](const cpio::Record& record) -> Result<> {
+                          char mode[16];
+                          std::snprintf(mode, sizeof mode, "%o ", record.header.permissions());
+                          lines.push_back(mode + std::string(record.path));
+                          return {};
+                        },
+                        .segment = [](const Segment&) -> Result<> { return {}; }});
+    EXPECT_TRUE(walked) << walked.error().message();
+    return lines;
+  }
+};
+
+TEST_F(Pack, HoldsEveryEntryOfTheInitrdWithThePolicysModes) {
+  packed();
+  EXPECT_THAT(records(),
+              ElementsAre("755 capsem", "755 capsem/bin", "444 capsem/entries", "755 init",
+                          "555 capsem/bin/one", "555 capsem/bin/two", "555 capsem/data",
+                          "555 capsem/data/a", "444 capsem/data/a/x.txt", "444 capsem/data/b.txt"));
+}
+
+TEST_F(Pack, SameInputsGiveTheSameBytesWhateverTheSourcesModesTimesAndCache) {
+  packed();
+  auto first = image();
+  ::chmod((directory_ / "programs/one").c_str(), 0777);
+  ::utimensat(AT_FDCWD, (directory_ / "data/b.txt").c_str(), nullptr, 0);
+  options_.target = directory_ / "elsewhere/initrd.img";
+  options_.cache.clear();
+  mode_t before = ::umask(0);
+  packed();
+  ::umask(before);
+  EXPECT_EQ(image(), first);
+  struct stat status{};
+  ::stat((directory_ / "programs/one").c_str(), &status);
+  EXPECT_EQ(status.st_mode & 07777, 0777u) << "packing changed a source";
+}
+
+TEST_F(Pack, CompressesOnlyWhatChanged) {
+  EXPECT_EQ(packed().compressed_segments, 4u);  // base, init, one with two, data
+  write("data/b.txt", "changed");
+  auto second = packed();
+  EXPECT_EQ(second.compressed_segments, 1u);
+  EXPECT_TRUE(second.written);
+}
+
+TEST_F(Pack, WritesNothingWhenNothingChanged) {
+  packed();
+  auto before = std::filesystem::last_write_time(options_.target);
+  auto again = packed();
+  EXPECT_FALSE(again.written);
+  EXPECT_EQ(std::filesystem::last_write_time(options_.target), before);
+}
+
+TEST_F(Pack, RepairsADamagedImageAndADamagedCache) {
+  auto good = packed().index.image_sha256;
+  write("out/initrd.img", "damaged");
+  for (const auto& file : std::filesystem::directory_iterator(options_.cache))
+    ASSERT_TRUE(write_file_atomically(file.path(), std::string(100, 'x')));
+  auto repaired = packed();
+  EXPECT_TRUE(repaired.written);
+  EXPECT_EQ(sha256(as_bytes(image())), good);
+}
+
+TEST_F(Pack, KeepsTheBytesOfHardLinksToTheOldImage) {
+  packed();
+  auto old = image();
+  std::filesystem::create_hard_link(options_.target, directory_ / "booting.img");
+  write("data/b.txt", "changed");
+  packed();
+  EXPECT_NE(image(), old);
+  EXPECT_EQ(read_file(directory_ / "booting.img", 1 << 24).value(), old);
+}
+
+TEST_F(Pack, HandsOverTheImageItPackedWhateverReplacesIt) {
+  auto first = packed();
+  write("data/b.txt", "changed");
+  packed();
+  EXPECT_EQ(sha256(first.image, "image").value(), first.index.image_sha256);
+}
+
+TEST_F(Pack, KeepsTheOldImageWhenASourceIsMissing) {
+  packed();
+  auto old = image();
+  std::filesystem::remove(directory_ / "programs/two");
+  auto failed = pack();
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(failed.error().message(), HasSubstr("programs/two"));
+  EXPECT_EQ(image(), old);
+}
+
+TEST_F(Pack, AnEntryTakenOffTheListLeavesTheImage) {
+  packed();
+  std::erase_if(manifest_.entries, [](const auto& entry) { return entry.name == "two"; });
+  packed();
+  EXPECT_THAT(records(), ::testing::Not(::testing::Contains("555 capsem/bin/two")));
+}
+
+TEST_F(Pack, PutsTheModulesSegmentFirstAsItIs) {
+  packed();
+  auto modules = image();  // any image will do
+  write("modules.img", modules);
+  options_.modules_segment = directory_ / "modules.img";
+  auto result = packed();
+  EXPECT_EQ(image().substr(0, modules.size()), modules);
+  EXPECT_EQ(result.index.segments.at(0).name, "modules");
+  EXPECT_EQ(result.index.segments.at(result.index.entries.at(0).segment).name, "init");
+}
+
+TEST_F(Pack, EverySegmentReadsTheSameToGnuCpioAndBsdtar) {
+  options_.codec = codec::Codec::kGzip;
+  packed();
+  // One stream for the tools that stop at the first trailer: each segment on its own.
+  auto content = image();
+  std::vector<std::string> ours;
+  std::vector<std::string> theirs;
+  std::vector<std::string> bsdtars;
+  auto walked = walk(
+      as_bytes(content),
+      {.record = [&](const cpio::Record& record) -> Result<> {
+         ours.emplace_back(record.path);
+         return {};
+       },
+       .segment = [&](const Segment& segment) -> Result<> {
+         write("segment.gz", std::string_view(content).substr(segment.offset, segment.bytes));
+         for (auto [tool, list] : {std::pair{"zcat segment.gz | cpio -t --quiet", &theirs},
+                                   std::pair{"bsdtar -tf segment.gz | sed 's,/$,,'", &bsdtars}}) {
+           auto text = run_for_output({.argv = {"sh", "-c", tool}, .directory = directory_.path()});
+           if (!text) return propagate(text);
+           for (auto line : split(trim(*text), '\n')) list->emplace_back(line);
+         }
+         return {};
+       }});
+  ASSERT_TRUE(walked) << walked.error().message();
+  EXPECT_EQ(theirs, ours);
+  EXPECT_EQ(bsdtars, ours);
+}
+
+TEST_F(Pack, LockIsNotLeftInTheWayByAKilledPacker) {
+  ASSERT_TRUE(make_directories(directory_ / "out"));
+  pid_t child = ::fork();
+  if (child == 0) {
+    auto lock = lock_file(options_.target.string() + ".lock", LockMode::kExclusive);
+    ::raise(SIGKILL);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  packed();
+}
+
+TEST_F(Pack, OpenImageNoticesAFlippedBit) {
+  packed();
+  EXPECT_TRUE(open_image(options_.target));
+  auto content = image();
+  content[content.size() / 2] ^= 1;
+  write("out/initrd.img", content);
+  EXPECT_EQ(open_image(options_.target).error().kind(), ErrorKind::kDamaged);
+}
+
+TEST(Index, RefusesWhatItDidNotWrite) {
+  EXPECT_FALSE(decode_index("", "x"));
+  EXPECT_FALSE(decode_index("{}", "x"));
+  EXPECT_FALSE(decode_index(R"({"version": 2})", "x"));
+  EXPECT_FALSE(decode_index("[1,2", "x"));
+  Index index;
+  index.segments = {{.name = "base"}};
+  index.entries = {
+      {.name = "e", .segment = 0, .files = {{.path = "/e", .mode = 0555, .bytes = 3}}}};
+  EXPECT_EQ(decode_index(encode_index(index), "x").value(), index);
+  index.entries[0].segment = 1;
+  EXPECT_FALSE(decode_index(encode_index(index), "x"));
+}
+
+}  // namespace
+}  // namespace capsem::initrd
