@@ -1,0 +1,260 @@
+#include "vm/qemu.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstdio>
+
+#include "base/text.h"
+#include "vm/arguments.h"
+#include "vm/latch.h"
+
+namespace capsem::vm {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr const char* kPackageAdvice =
+    "install QEMU 7.2 or newer (Debian: apt-get install qemu-system-x86)";
+
+// Our ends of what Endpoints holds QEMU's of.
+struct Channels {
+  Fd qmp;
+  Fd console;
+  Fd vsock;
+  Fd errors;
+};
+
+Result<std::pair<Channels, Endpoints>> make_channels(bool vsock) {
+  Channels ours;
+  Endpoints theirs;
+  struct Pair {
+    Fd* ours;
+    Fd* theirs;
+    bool wanted;
+  };
+  for (auto pair : {Pair{&ours.qmp, &theirs.qmp, true}, Pair{&ours.console, &theirs.console, true},
+                    Pair{&ours.vsock, &theirs.vsock, vsock}}) {
+    if (!pair.wanted) continue;
+    auto sockets = socket_pair();
+    if (!sockets) return propagate(sockets);
+    *pair.ours = std::move(sockets->first);
+    *pair.theirs = std::move(sockets->second);
+  }
+  auto errors = make_pipe();
+  if (!errors) return propagate(errors);
+  ours.errors = std::move(errors->first);
+  theirs.errors = std::move(errors->second);
+  auto null = open_file("/dev/null", O_RDONLY);
+  if (!null) return propagate(null);
+  theirs.input = std::move(*null);
+  return std::pair(std::move(ours), std::move(theirs));
+}
+
+// Which of QEMU's last lines says why it ended, without the names it begins them with.
+std::string telling_line(std::vector<std::string> lines) {
+  // An assertion that fails prints a line of source after the one that says what happened.
+  if (lines.size() > 1 && lines.back().find("Assertion `") != std::string::npos) lines.pop_back();
+  if (lines.empty()) return {};
+  std::string_view line = lines.back();
+  for (std::string_view prefix : {"qemu-system-x86_64: ", "error: "})
+    if (line.starts_with(prefix)) line.remove_prefix(prefix.size());
+  return std::string(line);
+}
+
+// What `program --version` says: "QEMU emulator version 7.2.22 (Debian ...)".
+std::optional<QemuVersion> program_version(const std::string& program) {
+  Command command{.argv = {program, "--version"}};
+  auto text = run_for_output(std::move(command), 4096);
+  if (!text) return std::nullopt;
+  QemuVersion version;
+  auto at = text->find("version ");
+  if (at == std::string::npos || std::sscanf(text->c_str() + at, "version %d.%d.%d", &version.major,
+                                             &version.minor, &version.micro) < 2)
+    return std::nullopt;
+  return version;
+}
+
+}  // namespace
+
+// Shared with the coroutine that waits for QEMU's end.
+struct Qemu::State {
+  State(const asio::any_io_executor& executor, std::string program_, Process process_, Fd pidfd,
+        LineReader console_, LineReader errors_, Qmp qmp_, Fd vsock_)
+      : program(std::move(program_)),
+        process(std::move(process_)),
+        ended(executor, pidfd.release()),
+        end(executor),
+        console(std::move(console_)),
+        errors(std::move(errors_)),
+        qmp(std::move(qmp_)),
+        vsock(std::move(vsock_)) {}
+
+  std::string program;
+  Process process;
+  asio::posix::stream_descriptor ended;  // the pidfd: readable when QEMU has ended
+  Latch end;
+  std::optional<Result<ExitStatus>> status;
+  LineReader console;
+  LineReader errors;
+  Qmp qmp;
+  Fd vsock;
+
+  // Takes the status of a QEMU that has ended and lets everyone who waits know.
+  void reap() {
+    if (status) return;
+    status = process.wait();
+    errors.drain();
+    console.drain();
+    end.set();
+  }
+
+  std::string end_in_words(const ExitStatus& how) const;
+  Error failure(const ExitStatus& how) const;
+
+  static Task<> watch(std::shared_ptr<State> state) {
+    boost::system::error_code error;
+    co_await state->ended.async_wait(asio::posix::stream_descriptor::wait_read,
+                                     asio::redirect_error(asio::use_awaitable, error));
+    if (!error) state->reap();
+  }
+};
+
+std::string Qemu::State::end_in_words(const ExitStatus& how) const {
+  auto words = "ended with " + how.describe();
+  if (auto line = telling_line(errors.last_lines(3)); !line.empty()) words += ": " + line;
+  return words;
+}
+
+Error Qemu::State::failure(const ExitStatus& how) const {
+  // Asked only now: starting QEMU for its version would cost every run.
+  auto version = program_version(program);
+  return Error("run", program, "it " + end_in_words(how),
+               version && *version < kOldestQemu ? kPackageAdvice : "");
+}
+
+Qemu::Qemu(std::shared_ptr<State> state) : state_(std::move(state)) {}
+Qemu::Qemu(Qemu&&) noexcept = default;
+
+Qemu::~Qemu() {
+  if (!state_) return;
+  state_->process.kill(SIGKILL);
+  state_->reap();
+  boost::system::error_code ignored;
+  state_->ended.close(ignored);
+}
+
+Result<std::filesystem::path> find_qemu(const std::string& program) {
+  auto path = find_program(program);
+  if (!path)
+    return fail("start", program, path.error().reason(), kPackageAdvice, path.error().kind());
+  return path;
+}
+
+Result<Qemu> Qemu::start(const asio::any_io_executor& executor, const Machine& machine,
+                         const std::string& program) {
+  auto path = find_qemu(program);
+  if (!path) return propagate(path);
+  auto channels = make_channels(machine.vsock);
+  if (!channels) return propagate(channels, "start", program);
+  auto& [ours, theirs] = *channels;
+  auto console = LineReader::start(executor, std::move(ours.console));
+  if (!console) return propagate(console, "start", program);
+  auto errors = LineReader::start(executor, std::move(ours.errors));
+  if (!errors) return propagate(errors, "start", program);
+  auto qmp = Qmp::create(executor, std::move(ours.qmp));
+  if (!qmp) return propagate(qmp, "start", program);
+
+  auto [argv, fds] = invocation(*path, machine, theirs);
+  Command command{
+      .argv = std::move(argv), .fds = std::move(fds), .new_session = true, .die_with_parent = true};
+  auto process = Process::start(command);
+  if (!process)
+    return fail("start", program, process.error().reason(), kPackageAdvice, process.error().kind());
+  // A QEMU that aborts must not leave its memory in a file.
+  const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+  ::prlimit(process->pid(), RLIMIT_CORE, &none, nullptr);
+  auto pidfd = duplicate(process->pidfd());
+  if (!pidfd) return propagate(pidfd, "start", program);
+  auto state = std::make_shared<State>(executor, program, std::move(*process), std::move(*pidfd),
+                                       std::move(*console), std::move(*errors), std::move(*qmp),
+                                       std::move(ours.vsock));
+  asio::co_spawn(executor, State::watch(state), asio::detached);
+  return Qemu(std::move(state));
+}
+
+Task<Result<>> Qemu::connect(std::chrono::milliseconds limit) {
+  auto state = state_;
+  auto version = co_await state->qmp.connect(limit);
+  if (!version) {
+    // A closed socket is how a QEMU that ends is seen first; its status follows.
+    bool ended = co_await state->end.wait(std::chrono::milliseconds(500));
+    if (ended && state->status->has_value())
+      co_return std::unexpected(state->failure(**state->status));
+    co_return propagate(version);
+  }
+  if (*version < kOldestQemu)
+    co_return fail("use", state->program, "it is version " + version->text(), kPackageAdvice);
+  co_return Result<>();
+}
+
+Fd Qemu::take_vsock_socket() {
+  return std::move(state_->vsock);
+}
+
+LineReader& Qemu::console() {
+  return state_->console;
+}
+
+Qmp& Qemu::qmp() {
+  return state_->qmp;
+}
+
+pid_t Qemu::pid() const {
+  return state_->process.pid();
+}
+
+Task<Result<ExitStatus>> Qemu::wait() {
+  auto state = state_;
+  co_await state->end.wait();
+  co_return *state->status;
+}
+
+Task<Result<std::optional<ExitStatus>>> Qemu::wait_for(std::chrono::milliseconds limit) {
+  auto state = state_;
+  bool ended = co_await state->end.wait(limit);
+  if (!ended) co_return std::optional<ExitStatus>();
+  if (!*state->status) co_return propagate(*state->status);
+  co_return std::optional<ExitStatus>(**state->status);
+}
+
+Task<Result<ExitStatus>> Qemu::end() {
+  constexpr auto kPatience = std::chrono::milliseconds(250);
+  auto state = state_;
+  std::string command = "quit";
+  nlohmann::json none = nlohmann::json::object();
+  // Its answer does not matter, only whether QEMU goes.
+  auto asked = co_await state->qmp.execute(std::move(command), std::move(none), kPatience);
+  bool ended = false;
+  if (asked) ended = co_await state->end.wait(kPatience);
+  if (!ended) state->process.kill(SIGKILL);
+  co_await state->end.wait();
+  co_return *state->status;
+}
+
+std::string Qemu::end_in_words(const ExitStatus& status) const {
+  return state_->end_in_words(status);
+}
+
+Error Qemu::failure(const ExitStatus& status) const {
+  return state_->failure(status);
+}
+
+}  // namespace capsem::vm
