@@ -1,0 +1,44 @@
+#include "vsock/device.h"
+
+#include <utility>
+
+#include "vsock/device_core.h"
+
+namespace capsem::vsock {
+
+Device::Device(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+
+Result<std::unique_ptr<Device>> Device::create(boost::asio::any_io_executor executor, Fd socket,
+                                               DeviceOptions options) {
+  auto core = std::make_shared<Core>(std::move(executor), std::move(socket), std::move(options));
+  if (Result<> started = core->start(); !started) {
+    return propagate(started);
+  }
+  return std::unique_ptr<Device>(new Device(std::move(core)));
+}
+
+Device::~Device() {
+  core_->stop(fail("use", "the vsock device", "it was stopped"));
+}
+
+Result<> Device::listen(std::uint32_t port, Handler handler) {
+  return core_->streams().listen(port, std::move(handler));
+}
+
+void Device::stop_listening(std::uint32_t port) {
+  core_->streams().stop_listening(port);
+}
+
+Task<Result<std::unique_ptr<Stream>>> Device::connect(std::uint32_t port) {
+  return Core::connect(core_, port);
+}
+
+bool Device::running() const {
+  return core_->streams().is_open();
+}
+
+Task<Result<>> Device::stopped() {
+  return Core::stopped(core_);
+}
+
+}  // namespace capsem::vsock

@@ -1,0 +1,255 @@
+#include "vsock/device.h"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+
+#include "tests/vsock/device_fixture.h"
+
+namespace capsem::vsock {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST_F(DeviceTest, TellsTheGuestItsCid) {
+  start();
+  const std::uint32_t wanted[] = {0, 8, 0, 0, 0};  // offset, size, flags, and room for the answer
+  front_end->send_message(Request::kGetConfig, std::as_bytes(std::span(wanted)));
+  const std::vector<std::byte> answer = front_end->answer();
+  ASSERT_EQ(answer.size(), 20U);
+  EXPECT_EQ(std::to_integer<int>(answer[12]), FrontEnd::kGuestCid);
+}
+
+TEST_F(DeviceTest, GuestConnectsAndBothSidesTalk) {
+  start();
+  const auto stream = accept();
+  front_end->send(Op::kData, kGuestPort, kHostPort, as_bytes("from the guest"));
+  std::vector<std::byte> buffer(100);
+  const auto size = loop.get(stream->read_some(buffer));
+  ASSERT_TRUE(size) << size.error().message();
+  EXPECT_EQ(as_text(std::span(buffer).first(*size)), "from the guest");
+
+  ASSERT_TRUE(loop.get(stream->write_all(as_bytes("from the host"))));
+  const Packet packet = front_end->receive();
+  EXPECT_EQ(packet.header.op, Op::kData);
+  EXPECT_EQ(packet.header.source_port, kHostPort);
+  EXPECT_EQ(packet.header.destination_port, kGuestPort);
+  EXPECT_EQ(as_text(packet.payload), "from the host");
+}
+
+TEST_F(DeviceTest, HostConnectsToTheGuest) {
+  start();
+  Pending pending;
+  loop.spawn(connect(7000, pending));
+  const Packet request = front_end->receive();
+  EXPECT_EQ(request.header.op, Op::kRequest);
+  EXPECT_EQ(request.header.source_cid, kHostCid);
+  EXPECT_EQ(request.header.destination_port, 7000U);
+  EXPECT_EQ(request.header.buffer_bytes, 256U * 1024);
+  EXPECT_FALSE(pending.result);
+  front_end->send(Op::kResponse, 7000, request.header.source_port);
+  loop.run();
+  ASSERT_TRUE(pending.result && *pending.result);
+  ASSERT_TRUE(loop.get((**pending.result)->write_all(as_bytes("hello"))));
+  EXPECT_EQ(as_text(front_end->receive().payload), "hello");
+}
+
+TEST_F(DeviceTest, RefusesAPortWithoutListener) {
+  start();
+  front_end->send(Op::kRequest, kGuestPort, 9);
+  const Packet answer = front_end->receive();
+  EXPECT_EQ(answer.header.op, Op::kReset);
+  EXPECT_EQ(answer.header.source_port, 9U);
+  EXPECT_EQ(answer.header.destination_port, kGuestPort);
+}
+
+TEST_F(DeviceTest, GuestRefusesAConnection) {
+  start();
+  Pending pending;
+  loop.spawn(connect(7000, pending));
+  const Packet request = front_end->receive();
+  front_end->send(Op::kReset, 7000, request.header.source_port);
+  loop.run();
+  ASSERT_TRUE(pending.result);
+  ASSERT_FALSE(*pending.result);
+  EXPECT_EQ(pending.result->error().kind(), ErrorKind::kClosed);
+  EXPECT_THAT(pending.result->error().message(), HasSubstr("nothing in the guest listens"));
+}
+
+TEST_F(DeviceTest, OnePortHasOneListener) {
+  start();
+  EXPECT_TRUE(device->listen(1, [](std::unique_ptr<Stream>) {}));
+  EXPECT_FALSE(device->listen(1, [](std::unique_ptr<Stream>) {}));
+  device->stop_listening(1);
+  EXPECT_TRUE(device->listen(1, [](std::unique_ptr<Stream>) {}));
+}
+
+TEST_F(DeviceTest, ConnectingWithoutADriverFailsAtOnce) {
+  auto sockets = socket_pair();
+  device = Device::create(loop.executor(), std::move(sockets->first), {}).value();
+  EXPECT_FALSE(device->running());
+  const auto stream = loop.get(device->connect(7000));
+  ASSERT_FALSE(stream);
+  EXPECT_THAT(stream.error().message(), HasSubstr("driver is not running"));
+}
+
+TEST_F(DeviceTest, TwoThousandConnectionsAtOnce) {
+  start();
+  constexpr std::uint32_t kCount = 2000;
+  std::vector<std::unique_ptr<Stream>> streams;
+  ASSERT_TRUE(device->listen(
+      kHostPort, [&](std::unique_ptr<Stream> stream) { streams.push_back(std::move(stream)); }));
+  std::uint32_t responses = 0;
+  const auto count_responses = [&] {
+    while (const auto packet = front_end->poll()) {
+      responses += packet->header.op == Op::kResponse ? 1 : 0;
+    }
+  };
+  for (std::uint32_t i = 0; i < kCount; ++i) {
+    front_end->send(Op::kRequest, i, kHostPort);
+    count_responses();
+  }
+  loop.run_until([&] {
+    count_responses();
+    return responses == kCount && streams.size() == kCount;
+  });
+  // Each of them carries its own bytes.
+  std::vector<std::byte> buffer(16);
+  for (std::uint32_t i = 0; i < kCount; i += 97) {
+    front_end->send(Op::kData, i, kHostPort, as_bytes(std::to_string(i)));
+    const auto size = loop.get(streams[i]->read_some(buffer));
+    ASSERT_TRUE(size);
+    EXPECT_EQ(as_text(std::span(buffer).first(*size)), std::to_string(i));
+  }
+  streams.clear();
+  std::uint32_t resets = 0;
+  loop.run_until([&] {
+    while (const auto packet = front_end->poll()) {
+      resets += packet->header.op == Op::kReset ? 1 : 0;
+    }
+    return resets == kCount;
+  });
+}
+
+TEST_F(DeviceTest, ConnectionsOverTheLimitAreRefused) {
+  start({}, {.max_connections = 2});
+  const auto first = accept(1, 5001);
+  const auto second = accept(2, 5001);
+  ASSERT_TRUE(device->listen(kHostPort, [](std::unique_ptr<Stream>) { FAIL(); }));
+  front_end->send(Op::kRequest, 3, kHostPort);
+  EXPECT_EQ(front_end->receive().header.op, Op::kReset);
+  EXPECT_FALSE(loop.get(device->connect(7)));
+}
+
+TEST_F(DeviceTest, ARebootResetsStreamsAndThenAllWorksAgain) {
+  start();
+  const auto stream = accept();
+  Pending pending;
+  loop.spawn(connect(7000, pending));
+  front_end->receive();
+  front_end->reboot();
+  loop.run();
+  ASSERT_TRUE(pending.result) << "a pending connect must end when the guest goes away";
+  EXPECT_FALSE(*pending.result);
+  std::vector<std::byte> buffer(16);
+  const auto size = loop.get(stream->read_some(buffer));
+  ASSERT_FALSE(size);
+  EXPECT_EQ(size.error().kind(), ErrorKind::kClosed);
+
+  const auto again = accept();
+  front_end->send(Op::kData, kGuestPort, kHostPort, as_bytes("again"));
+  EXPECT_EQ(loop.get(again->read_some(buffer)).value_or(0), 5U);
+  EXPECT_THAT(broken, IsEmpty());
+}
+
+TEST_F(DeviceTest, RingsGoOnWhereTheyStoodAfterAPause) {
+  start();
+  const auto before = accept();
+  const std::uint16_t receive = front_end->stop_ring(kReceiveRing);
+  const std::uint16_t transmit = front_end->stop_ring(kTransmitRing);
+  EXPECT_EQ(transmit, 1);
+  front_end->start_ring(kReceiveRing, receive);
+  front_end->start_ring(kTransmitRing, transmit);
+  const auto after = accept(77, 5077);
+  EXPECT_THAT(broken, IsEmpty());
+}
+
+TEST_F(DeviceTest, QemuGoingAwayEndsEverything) {
+  start();
+  const auto stream = accept();
+  std::optional<Result<>> stopped;
+  auto wait = [&]() -> Task<> {
+    Result<> why = co_await device->stopped();
+    stopped.emplace(std::move(why));
+  };
+  loop.spawn(wait());
+  std::vector<std::byte> received;
+  Result<> read;
+  loop.spawn(read_to_end(*stream, received, read));
+  loop.poll();
+  front_end->hang_up();
+  loop.run();
+  EXPECT_TRUE(stopped && *stopped);
+  EXPECT_FALSE(read);
+  EXPECT_FALSE(device->running());
+}
+
+TEST_F(DeviceTest, StreamsOutliveTheDevice) {
+  start();
+  const auto stream = accept();
+  std::vector<std::byte> received;
+  Result<> read;
+  std::optional<Result<>> written;
+  Pending pending;
+  const std::vector<std::byte> data(1 << 20);
+  loop.spawn(read_to_end(*stream, received, read));
+  loop.spawn(write(*stream, data, written));
+  loop.spawn(connect(7000, pending));
+  loop.poll();
+  device.reset();
+  loop.run();
+  EXPECT_FALSE(read);
+  EXPECT_TRUE(written && !*written);
+  EXPECT_TRUE(pending.result && !*pending.result);
+  stream->shutdown_write();
+  stream->reset();
+}
+
+TEST_F(DeviceTest, ACancelledConnectTellsTheGuest) {
+  start();
+  boost::asio::cancellation_signal cancel;
+  std::optional<Result<std::unique_ptr<Stream>>> result;
+  boost::asio::co_spawn(
+      loop.context(), device->connect(7000),
+      boost::asio::bind_cancellation_slot(
+          cancel.slot(), [&](std::exception_ptr, Result<std::unique_ptr<Stream>> stream) {
+            result.emplace(std::move(stream));
+          }));
+  const Packet request = front_end->receive();
+  cancel.emit(boost::asio::cancellation_type::terminal);
+  loop.run_until([&] { return result.has_value(); });
+  EXPECT_FALSE(*result);
+  const Packet reset = front_end->receive();
+  EXPECT_EQ(reset.header.op, Op::kReset);
+  EXPECT_EQ(reset.header.source_port, request.header.source_port);
+}
+
+TEST_F(DeviceTest, InterruptsOnlyWhenAsked) {
+  start();
+  const auto stream = accept();
+  front_end->calls(kReceiveRing);
+  ASSERT_TRUE(loop.get(stream->write_all(as_bytes("one"))));
+  front_end->receive();
+  loop.poll();
+  EXPECT_EQ(front_end->calls(kReceiveRing), 1U);
+  // VRING_AVAIL_F_NO_INTERRUPT
+  front_end->write_at(FrontEnd::ring_offset(kReceiveRing) + 0x5000, as_bytes("\1"));
+  ASSERT_TRUE(loop.get(stream->write_all(as_bytes("two"))));
+  front_end->receive();
+  loop.poll();
+  EXPECT_EQ(front_end->calls(kReceiveRing), 0U);
+}
+
+}  // namespace
+}  // namespace capsem::vsock
