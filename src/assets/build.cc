@@ -1,0 +1,182 @@
+#include "assets/build.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "assets/debian.h"
+#include "assets/kernel_image.h"
+#include "assets/kernel_package.h"
+#include "assets/module_segment.h"
+#include "assets/modules.h"
+#include "assets/publish.h"
+#include "assets/rootfs.h"
+#include "base/file.h"
+
+namespace capsem::assets {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kArchitecture = "x86_64";
+constexpr int kSteps = 4;
+constexpr std::uint64_t kMaxKernelBytes = 256 << 20;
+constexpr std::uint64_t kMaxListBytes = 1 << 20;
+
+class Builder {
+ public:
+  Builder(const BuildOptions& options, const Progress& progress, Interrupts& interrupts,
+          fs::path staging)
+      : options_(options),
+        progress_(progress),
+        interrupts_(interrupts),
+        staging_(std::move(staging)) {}
+
+  Result<> run() {
+    auto inputs = collect_inputs(options_.guest);
+    if (!inputs) return propagate(inputs);
+    index_ = {.architecture = kArchitecture, .inputs = std::move(*inputs)};
+    using Step = Result<> (Builder::*)();
+    for (Step step : {&Builder::unpack_packages, &Builder::take_kernel, &Builder::pack_modules,
+                      &Builder::pack_rootfs}) {
+      ++step_;
+      if (auto done = (this->*step)(); !done) return done;
+      if (interrupts_.arrived()) return Interrupts::error();
+    }
+    return finish();
+  }
+
+ private:
+  void say(const std::string& what) const {
+    progress_("assets: [" + std::to_string(step_) + "/" + std::to_string(kSteps) + "] " + what);
+  }
+
+  Result<std::vector<std::string>> list(const char* name) const {
+    auto text = read_file(options_.guest.config / name, kMaxListBytes);
+    if (!text) return propagate(text);
+    return list_lines(*text);
+  }
+
+  Result<> unpack_packages() {
+    auto packages = list(kPackagesList);
+    if (!packages) return propagate(packages);
+    auto modules = list(kRootfsModulesList);
+    if (!modules) return propagate(modules);
+    auto tree = debian_tree({std::move(*packages), std::move(*modules)}, options_.cache,
+                            options_.refresh, interrupts_, [this](const auto& what) { say(what); });
+    if (!tree) return propagate(tree);
+    debian_ = std::move(*tree);
+    return {};
+  }
+
+  Result<> take_kernel() {
+    say("taking the kernel out of its package");
+    auto kernel = unpack_kernel_package(debian_.kernel, staging_ / "kernel");
+    if (!kernel) return propagate(kernel);
+    kernel_ = std::move(*kernel);
+    index_.kernel_release = kernel_.release;
+    auto image = read_file(kernel_.image, kMaxKernelBytes);
+    if (!image) return propagate(image);
+    if (auto written = write(kCompressedKernelName, as_bytes(*image)); !written) return written;
+    auto vmlinux = extract_payload(as_bytes(*image));
+    if (!vmlinux) return propagate(vmlinux);
+    // Without the entry it is not bootable by itself: then the bzImage is what boots.
+    return has_pvh_entry(*vmlinux) ? write(kKernelName, *vmlinux) : Result<>();
+  }
+
+  Result<> pack_modules() {
+    say("packing the modules for the boot");
+    auto wanted = list(kBootModulesList);
+    if (!wanted) return propagate(wanted);
+    auto segment = make_module_segment(kernel_.modules, *wanted);
+    if (!segment) return propagate(segment);
+    if (auto written = write(kModulesName, *segment); !written) return written;
+    std::error_code error;
+    fs::remove_all(staging_ / "kernel", error);
+    if (error) return fail_system("remove", staging_ / "kernel", error.value());
+    return {};
+  }
+
+  Result<> pack_rootfs() {
+    say("packing the rootfs");
+    auto path = staging_ / kRootfsName;
+    auto made = make_rootfs(debian_, options_.guest, path, interrupts_);
+    if (!made) return made;
+    return add_to_index(kRootfsName);
+  }
+
+  Result<> finish() {
+    if (auto written = write_file_atomically(staging_ / kIndexName, encode_index(index_)); !written)
+      return written;
+    return publish(options_.directory);
+  }
+
+  Result<> write(const char* name, std::span<const std::byte> content) {
+    auto path = staging_ / name;
+    auto file = open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    if (!file) return propagate(file);
+    if (auto written = write_full(*file, content, path); !written) return written;
+    if (auto closed = file->close(path); !closed) return closed;
+    return add_to_index(name);
+  }
+
+  Result<> add_to_index(const char* name) {
+    auto path = staging_ / name;
+    auto file = open_file(path, O_RDONLY);
+    if (!file) return propagate(file);
+    struct stat status{};
+    if (::fstat(file->get(), &status) != 0) return fail_system("look at", path, errno);
+    auto digest = sha256(*file, path);
+    if (!digest) return propagate(digest);
+    index_.files.push_back({name, static_cast<std::uint64_t>(status.st_size), *digest});
+    return {};
+  }
+
+  const BuildOptions& options_;
+  const Progress& progress_;
+  Interrupts& interrupts_;
+  fs::path staging_;
+  Index index_;
+  DebianTree debian_;
+  UnpackedKernel kernel_;
+  int step_ = 0;
+};
+
+// One build of a set at a time.
+Result<Fd> lock_build(const fs::path& directory, const Progress& progress) {
+  auto path = directory / ".lock";
+  auto fd = open_file(path, O_RDWR | O_CREAT, 0644);
+  if (!fd) return propagate(fd);
+  if (::flock(fd->get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno == EWOULDBLOCK) progress("assets: waiting for another build to end");
+  while (::flock(fd->get(), LOCK_EX) != 0)
+    if (errno != EINTR) return fail_system("lock", path, errno);
+  return fd;
+}
+
+Result<> build(const BuildOptions& options, const Progress& progress) {
+  if (auto made = make_directories(options.directory); !made) return made;
+  auto lock = lock_build(options.directory, progress);
+  if (!lock) return propagate(lock);
+  auto interrupts = Interrupts::hold();
+  if (!interrupts) return propagate(interrupts);
+  if (auto finished = finish_publishing(options.directory); !finished) return finished;
+  auto staging = prepare_staging(options.directory);
+  if (!staging) return propagate(staging);
+  auto built = Builder(options, progress, *interrupts, std::move(*staging)).run();
+  auto removed = remove_staging(options.directory);
+  return built ? removed : built;
+}
+
+}  // namespace
+
+Result<> build_assets(const BuildOptions& options, const Progress& progress) {
+  auto built = build(options, progress);
+  if (!built && built.error().kind() != ErrorKind::kInterrupted)
+    return propagate(built, "build the assets in", options.directory);
+  return built;
+}
+
+}  // namespace capsem::assets

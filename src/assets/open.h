@@ -1,0 +1,33 @@
+// The assets as `capsem run` uses them: opened once, verified, and booted from these descriptors,
+// so that a build that replaces the files meanwhile changes nothing for the machine that starts.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "assets/index.h"
+#include "base/error.h"
+#include "base/fd.h"
+
+namespace capsem::assets {
+
+struct Assets {
+  Index index;
+  Fd kernel;
+  bool kernel_is_vmlinux = false;  // an ELF file with a PVH entry; else a bzImage
+  Fd modules;                      // the initrd's first segment
+  Fd rootfs;                       // a squashfs
+};
+
+// Opens the set in `directory` and checks each file that is booted against assets.json. A file
+// that did not change since it was last checked is not read again; `cache_directory` (made when
+// missing; it need not be writable) holds the record of that. Needs no write access to `directory`.
+// kNotFound when nothing was built there, kDamaged when the set is not whole or a file differs
+// from its hash: each says which, and to run `capsem build-assets`.
+Result<Assets> open_assets(const std::filesystem::path& directory,
+                           const std::filesystem::path& cache_directory);
+
+// Only the index of the set in `directory`, with the same errors.
+Result<Index> read_index(const std::filesystem::path& directory);
+
+}  // namespace capsem::assets

@@ -1,0 +1,101 @@
+#include "assets/verified.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+
+namespace capsem::assets {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::uint64_t kMaxRecordBytes = 1 << 20;
+constexpr std::size_t kMaxRecords = 64;
+
+// File times advance with the kernel's tick, at most 10 ms: a file changed within the tick in
+// which it was read may keep its times. So a hash is remembered only for a file that had been left
+// alone for longer than that, with room for a file server's coarser clock.
+constexpr std::int64_t kSettledNs = 100'000'000;
+
+std::int64_t nanoseconds(const timespec& time) {
+  return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
+}
+
+Result<FileIdentity> identity(const Fd& file, const std::string& name) {
+  struct stat status{};
+  if (::fstat(file.get(), &status) != 0) return fail_system("look at", name, errno);
+  return identity_of(status);
+}
+
+}  // namespace
+
+FileIdentity identity_of(const struct stat& status) {
+  return {.device = status.st_dev,
+          .inode = status.st_ino,
+          .size_bytes = static_cast<std::uint64_t>(status.st_size),
+          .modified_ns = nanoseconds(status.st_mtim),
+          .changed_ns = nanoseconds(status.st_ctim)};
+}
+
+VerifiedFiles VerifiedFiles::load(std::filesystem::path path) {
+  VerifiedFiles files(std::move(path));
+  auto text = read_file(files.path_, kMaxRecordBytes);
+  if (!text) return files;
+  try {
+    for (const auto& item : json::parse(*text)) {
+      auto digest = Digest::parse(item.at("sha256").get<std::string>());
+      if (!digest) continue;
+      Record record{.identity = {.device = item.at("device").get<std::uint64_t>(),
+                                 .inode = item.at("inode").get<std::uint64_t>(),
+                                 .size_bytes = item.at("size").get<std::uint64_t>(),
+                                 .modified_ns = item.at("modified").get<std::int64_t>(),
+                                 .changed_ns = item.at("changed").get<std::int64_t>()},
+                    .sha256 = *digest};
+      files.records_[item.at("file").get<std::string>()] = record;
+    }
+  } catch (const json::exception&) {
+    files.records_.clear();
+  }
+  return files;
+}
+
+Result<Digest> VerifiedFiles::hash(const Fd& file, const std::string& key,
+                                   const std::string& name) {
+  auto before = identity(file, name);
+  if (!before) return propagate(before);
+  auto known = records_.find(key);
+  if (known != records_.end() && known->second.identity == *before) return known->second.sha256;
+
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  ++files_read_;
+  auto digest = sha256(file, name);
+  if (!digest) return digest;
+  auto after = identity(file, name);
+  if (!after) return propagate(after);
+  bool settled = *before == *after && before->changed_ns + kSettledNs < nanoseconds(now);
+  if (settled) {
+    if (records_.size() >= kMaxRecords) records_.clear();
+    records_[key] = {*before, *digest};
+    changed_ = true;
+  }
+  return digest;
+}
+
+void VerifiedFiles::save() const {
+  if (!changed_) return;
+  json list = json::array();
+  for (const auto& [key, record] : records_)
+    list.push_back({{"file", key},
+                    {"device", record.identity.device},
+                    {"inode", record.identity.inode},
+                    {"size", record.identity.size_bytes},
+                    {"modified", record.identity.modified_ns},
+                    {"changed", record.identity.changed_ns},
+                    {"sha256", record.sha256.hex()}});
+  auto text = list.dump(1, ' ', false, json::error_handler_t::replace);
+  if (!make_directories(path_.parent_path(), 0700)) return;
+  [[maybe_unused]] auto written = write_file_atomically(path_, text, 0600);
+}
+
+}  // namespace capsem::assets
