@@ -1,6 +1,10 @@
 #include "initrd/pack.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -11,7 +15,6 @@
 namespace capsem::initrd {
 namespace {
 
-constexpr std::uint64_t kSegmentLimitBytes = 1ULL << 32;
 constexpr std::uint64_t kIndexLimitBytes = 64 << 20;
 
 // What a compressed segment depends on, and nothing else.
@@ -27,6 +30,18 @@ Digest cache_key(const PlannedSegment& segment, const Index& index, std::uint32_
     add(file.sha256.hex());
   }
   return hash.finish();
+}
+
+Result<std::vector<std::byte>> read_segment(const Fd& fd) {
+  constexpr const char* kName = "the module segment";
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0) return fail_system("read", kName, errno);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
+  if (::lseek(fd.get(), 0, SEEK_SET) != 0) return fail_system("read", kName, errno);
+  auto n = read_full(fd, bytes, kName);
+  if (!n) return propagate(n);
+  if (*n != bytes.size()) return fail("read", kName, "it became shorter meanwhile");
+  return bytes;
 }
 
 class Packer {
@@ -52,10 +67,10 @@ class Packer {
 
  private:
   Result<> add_segments() {
-    if (!options_.modules_segment.empty()) {
-      auto modules = read_file(options_.modules_segment, kSegmentLimitBytes);
+    if (options_.modules_segment != nullptr) {
+      auto modules = read_segment(*options_.modules_segment);
       if (!modules) return propagate(modules);
-      append("modules", as_bytes(*modules));
+      append("modules", *modules);
       for (auto& entry : result_.index.entries) ++entry.segment;
     }
     for (const auto& segment : plan_.segments) {

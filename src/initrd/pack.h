@@ -14,9 +14,9 @@
 namespace capsem::initrd {
 
 struct PackOptions {
-  std::filesystem::path target;           // the image; its index goes beside it
-  std::filesystem::path modules_segment;  // goes first, as it is; empty for none
-  std::filesystem::path cache;            // of compressed segments; empty for none
+  std::filesystem::path target;         // the image; its index goes beside it
+  const Fd* modules_segment = nullptr;  // goes first, as it is; may be absent
+  std::filesystem::path cache;          // of compressed segments; empty for none
   codec::Codec codec = codec::Codec::kGzip;
   std::optional<int> level;  // the codec's default when absent
   std::uint32_t mtime = 0;   // SOURCE_DATE_EPOCH

@@ -57,7 +57,7 @@ into = ["initrd"]
     ASSERT_TRUE(loaded) << loaded.error().message();
     manifest_ = std::move(*loaded);
     options_ = {.target = directory_ / "out/initrd.img",
-                .modules_segment = {},
+                .modules_segment = nullptr,
                 .cache = directory_ / "cache"};
   }
 

@@ -132,7 +132,9 @@ TEST_F(Pack, PutsTheModulesSegmentFirstAsItIs) {
   packed();
   auto modules = image();  // any image will do
   write("modules.img", modules);
-  options_.modules_segment = directory_ / "modules.img";
+  auto segment = open_file(directory_ / "modules.img", O_RDONLY);
+  ASSERT_TRUE(segment);
+  options_.modules_segment = &*segment;
   auto result = packed();
   EXPECT_EQ(image().substr(0, modules.size()), modules);
   EXPECT_EQ(result.index.segments.at(0).name, "modules");

@@ -1,0 +1,17 @@
+// The exit statuses of capsem; docs/exit-status.md is the list for its users.
+#pragma once
+
+namespace capsem::cli {
+
+enum ExitCode {
+  kSuccess = 0,
+  kNegative = 1,      // the answer is no: verify found something
+  kTrouble = 2,       // the question could not be answered, or was put wrongly
+  kRunTrouble = 125,  // `run`: capsem itself failed, so that 0 to 124 are the command's own
+  kNotExecutable = 126,
+  kNotFound = 127,
+  kInterrupted = 130,  // SIGINT, in a subcommand that cleans up first
+  kSignalBase = 128,   // plus the number of the signal that ended the command, or capsem
+};
+
+}  // namespace capsem::cli

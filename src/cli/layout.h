@@ -1,0 +1,33 @@
+// Where this capsem finds its parts: in the checkout it was built in, or where it was installed.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/error.h"
+#include "manifest/sources.h"
+
+namespace capsem::cli {
+
+inline constexpr const char* kArchitecture = "x86_64";
+
+struct Layout {
+  bool checkout = false;             // guest programs are rebuilt when they are stale
+  std::filesystem::path build;       // the CMake build folder; of a checkout only
+  std::filesystem::path guest_toml;  // the one list
+  std::filesystem::path config;      // guest/config
+  manifest::SourceTree sources;
+  std::filesystem::path assets;  // kernel, modules, rootfs
+  std::filesystem::path image;   // the initrd, where a repack writes it
+  std::filesystem::path cache;   // $XDG_CACHE_HOME/capsem
+};
+
+// From the place of the running executable. kNotFound when neither a checkout's build folder nor an
+// installation is around it.
+Result<Layout> find_layout();
+
+// The layout around `executable`, with the cache at `cache`.
+Result<Layout> layout_around(const std::filesystem::path& executable,
+                             const std::filesystem::path& cache);
+
+}  // namespace capsem::cli

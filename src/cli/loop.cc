@@ -1,0 +1,69 @@
+// capsem loop: which command brings which change into the guest.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/exit_status.h"
+#include "cli/layout.h"
+#include "manifest/parse.h"
+
+namespace capsem::cli {
+namespace {
+
+constexpr const char* kRun = "capsem run";
+constexpr const char* kBuildAssets = "capsem build-assets";
+
+struct Row {
+  std::string changed;
+  const char* command;
+  std::string why;
+};
+
+// What is baked into the assets besides the entries of guest.toml.
+const Row kAssetRows[] = {
+    {"guest/config/packages.list", kBuildAssets, "the Debian packages of the rootfs"},
+    {"guest/config/rootfs/", kBuildAssets,
+     "shell settings and guest configuration, copied into the rootfs as they are"},
+    {"guest/config/modules.boot", kBuildAssets, "the kernel modules that the init loads"},
+    {"guest/config/modules.rootfs", kBuildAssets, "the kernel modules that lie in the rootfs"},
+};
+
+Row row_of(const manifest::Entry& entry) {
+  auto changed = entry.build ? "src/guest/" + *entry.build + "/" : *entry.file;
+  auto what = entry.name + (entry.build ? " is rebuilt when stale" : " is read anew");
+  if (entry.in_initrd && entry.in_rootfs)
+    return {changed, kRun, what + " and packed; the initrd's copy wins over the rootfs's"};
+  if (entry.in_initrd) return {changed, kRun, what + " and packed"};
+  return {changed, kBuildAssets, entry.name + " lies in the rootfs only"};
+}
+
+void print(const Row& row) {
+  std::printf("| `%s` | `%s` | %s |\n", row.changed.c_str(), row.command, row.why.c_str());
+}
+
+int print_loop() {
+  auto layout = find_layout();
+  auto manifest = layout ? manifest::load(layout->guest_toml)
+                         : Result<manifest::Manifest>(std::unexpected(layout.error()));
+  if (!manifest) {
+    say(manifest.error().message());
+    return kTrouble;
+  }
+  std::printf("| changed | command | why |\n|---|---|---|\n");
+  for (const auto& entry : manifest->entries) print(row_of(entry));
+  print(
+      {"guest.toml", kRun, "read at every run; it says when a change concerns the rootfs as well"});
+  for (const auto& row : kAssetRows) print(row);
+  return std::fflush(stdout) == 0 ? kSuccess : kTrouble;
+}
+
+}  // namespace
+
+void add_loop(CLI::App& app, Action& action) {
+  app.add_subcommand("loop", "Print which command brings which change into the guest")
+      ->callback([&action] { action = print_loop; });
+}
+
+}  // namespace capsem::cli

@@ -1,0 +1,26 @@
+// The whole of `capsem run`: from the stale source to the command's exit status.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/guest_set.h"
+
+namespace capsem::cli {
+
+struct RunOptions {
+  std::vector<std::string> command;
+  std::string accelerator = "auto";
+  unsigned memory_mib = 1024;
+  unsigned cpus = 1;
+  PackChoice pack;
+  int boot_limit_seconds = 60;
+  bool timing = false;
+  std::optional<bool> terminal;  // when standard input and output are one, if absent
+};
+
+// Returns the exit status: the command's, or one of exit_status.h after a line on stderr.
+int run_in_vm(const RunOptions& options);
+
+}  // namespace capsem::cli

@@ -1,0 +1,87 @@
+#include "guest/init/boot.h"
+
+#include <sys/utsname.h>
+
+#include "base/file.h"
+#include "guest/init/console.h"
+#include "guest/init/modules.h"
+#include "guest/init/mounts.h"
+#include "guest/init/network.h"
+#include "guest/init/vsock.h"
+#include "manifest/table.h"
+
+namespace capsem::guest::init {
+namespace {
+
+constexpr std::uint64_t kTableLimitBytes = 1 << 20;
+
+Result<> read_table(Boot& boot) {
+  auto text = read_file(manifest::kTablePath, kTableLimitBytes);
+  if (!text) return propagate(text);
+  auto manifest = manifest::decode_table(*text);
+  if (!manifest) return propagate(manifest);
+  boot.manifest = std::move(*manifest);
+  return {};
+}
+
+Result<> deploy_entries(Boot& boot) {
+  auto deployment = deploy_to_new_root(boot.manifest);
+  if (!deployment) return propagate(deployment);
+  boot.deployment = std::move(*deployment);
+  return {};
+}
+
+bool is_deployed(const Boot& boot, const manifest::Entry& entry) {
+  for (const auto& deployed : boot.deployment.entries)
+    if (deployed.name == entry.name) return deployed.origin != wire::Origin::kAbsent;
+  return false;
+}
+
+Result<> start_services(Boot& boot) {
+  for (const auto& entry : boot.manifest.entries) {
+    if (!entry.service || !is_deployed(boot, entry)) continue;
+    std::optional<Fd> listener;
+    if (entry.service->listen) {
+      auto socket = listen_on(*entry.service->listen);
+      if (!socket) return propagate(socket, "start", entry.name);
+      listener = std::move(*socket);
+    }
+    auto started = boot.supervisor.add(entry, std::move(listener));
+    if (started) continue;
+    if (entry.essential) return started;
+    boot.deployment.problems.push_back(started.error().message());
+  }
+  return {};
+}
+
+struct Step {
+  const char* name;
+  Result<> (*run)(Boot& boot);
+};
+
+constexpr Step kSteps[] = {
+    {"early mounts", [](Boot&) { return mount_early(); }},
+    {"entry table", read_table},
+    {"modules", [](Boot&) { return load_modules(); }},
+    {"rootfs", [](Boot&) { return mount_rootfs(); }},
+    {"overlay", [](Boot&) { return mount_overlay(); }},
+    {"deploy", deploy_entries},
+    {"switch root", [](Boot&) { return switch_root(); }},
+    {"network", [](Boot&) { return start_loopback(); }},
+    {"services", start_services},
+};
+
+}  // namespace
+
+Result<> run_steps(Boot& boot) {
+  for (const auto& step : kSteps) {
+    log_step(step.name);
+    boot.timeline.begin(step.name);
+    auto done = step.run(boot);
+    boot.timeline.end();
+    if (!done) return propagate(done, "do the boot step", std::string("'") + step.name + "'");
+  }
+  return {};
+}
+
+}  // namespace capsem::guest::init

@@ -1,0 +1,190 @@
+#include "guest/init/init.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/reboot.h>
+#include <sys/signalfd.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <optional>
+
+#include "base/log.h"
+#include "guest/init/boot.h"
+#include "guest/init/console.h"
+#include "guest/init/control.h"
+#include "guest/init/network.h"
+
+namespace capsem::guest::init {
+namespace {
+
+constexpr std::chrono::seconds kHeartbeat{5};
+// How long processes have between the request to end and being killed.
+constexpr std::chrono::milliseconds kGrace{1000};
+
+// Signals by which a root process, capsem-sysutil above all, asks for the machine's end.
+struct EndSignal {
+  int signal;
+  wire::ShutdownAction action;
+};
+constexpr std::array kEndSignals = {
+    EndSignal{SIGUSR2, wire::ShutdownAction::kPoweroff},
+    EndSignal{SIGTERM, wire::ShutdownAction::kReboot},
+    EndSignal{SIGINT, wire::ShutdownAction::kReboot},  // ctrl-alt-del
+    EndSignal{SIGUSR1, wire::ShutdownAction::kHalt},
+};
+
+[[noreturn]] void fail_boot(const Error& error) {
+  log_failure(error.message());
+  end_machine(wire::ShutdownAction::kPoweroff);
+}
+
+Result<Fd> open_signals() {
+  sigset_t handled;
+  sigemptyset(&handled);
+  sigaddset(&handled, SIGCHLD);
+  for (const auto& row : kEndSignals) sigaddset(&handled, row.signal);
+  ::sigprocmask(SIG_SETMASK, &handled, nullptr);
+  Fd signals(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals) return fail_system("open", "a signalfd", errno);
+  return signals;
+}
+
+class Init {
+ public:
+  explicit Init(Fd signals)
+      : signals_(std::move(signals)),
+        boot_{.timeline = {},
+              .manifest = {},
+              .deployment = {},
+              .supervisor = Supervisor([this](const std::string& service, const std::string& text) {
+                report(service, text);
+              })} {}
+
+  [[noreturn]] void run() {
+    if (auto booted = run_steps(boot_); !booted) fail_boot(booted.error());
+    if (auto greeted = greet(); !greeted) fail_boot(greeted.error());
+    while (!end_) wait_and_handle();
+    end();
+  }
+
+ private:
+  Result<> greet() {
+    utsname kernel{};
+    ::uname(&kernel);
+    wire::Hello hello{.protocol = wire::kProtocol,
+                      .steps = boot_.timeline.steps(),
+                      .entries = boot_.deployment.entries,
+                      .kernel_release = kernel.release,
+                      .uptime_us = uptime_us()};
+    auto control = Control::connect(hello);
+    if (!control) return propagate(control);
+    control_ = std::move(*control);
+    next_heartbeat_ = Clock::now() + kHeartbeat;
+    for (const auto& problem : boot_.deployment.problems) report("deploy", problem);
+    return {};
+  }
+
+  // To the console, and to the host when it can be reached.
+  void report(const std::string& name, const std::string& text) {
+    log(name + ": " + text);
+    send(wire::ServiceEvent{.name = name, .text = wire::clipped(text)});
+  }
+
+  void send(const wire::GuestControl& message) {
+    if (control_ && !control_->send(message)) control_.reset();
+  }
+
+  void wait_and_handle() {
+    auto wake = next_heartbeat_;
+    if (auto start = boot_.supervisor.next_start()) wake = std::min(wake, *start);
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(wake - Clock::now()).count();
+    std::array<pollfd, 2> waiting = {pollfd{signals_.get(), POLLIN, 0},
+                                     pollfd{control_ ? control_->fd().get() : -1, POLLIN, 0}};
+    ::poll(waiting.data(), waiting.size(), static_cast<int>(std::max<long>(left, 0)));
+    if (waiting[0].revents != 0) handle_signals();
+    if (waiting[1].revents != 0) handle_host();
+    auto now = Clock::now();
+    boot_.supervisor.start_due(now);
+    if (now < next_heartbeat_) return;
+    next_heartbeat_ = now + kHeartbeat;
+    send(wire::Heartbeat{.uptime_us = uptime_us()});
+  }
+
+  void handle_signals() {
+    signalfd_siginfo signal{};
+    while (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
+      for (const auto& row : kEndSignals)
+        if (static_cast<int>(signal.ssi_signo) == row.signal) end_ = row.action;
+    }
+    reap();
+  }
+
+  void reap() {
+    int status = 0;
+    pid_t pid = 0;
+    while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
+      ExitStatus ended{.code = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+                       .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0};
+      boot_.supervisor.reaped(pid, ended, Clock::now());
+    }
+    alone_ = pid < 0 && errno == ECHILD;
+  }
+
+  void handle_host() {
+    auto received = control_->receive([this](const wire::HostControl& message) {
+      if (const auto* shutdown = std::get_if<wire::Shutdown>(&message)) end_ = shutdown->action;
+      if (const auto* configuration = std::get_if<wire::Configuration>(&message)) {
+        auto named = set_hostname(configuration->hostname);
+        if (!named) report("configuration", named.error().message());
+      }
+    });
+    if (received) return;
+    log(received.error().message());
+    control_.reset();
+  }
+
+  // Asks every process to end, kills what remains, and ends the machine.
+  [[noreturn]] void end() {
+    boot_.supervisor.stop();
+    ::kill(-1, SIGTERM);
+    ::kill(-1, SIGCONT);
+    auto limit = Clock::now() + kGrace;
+    reap();
+    for (auto now = Clock::now(); now < limit && !alone_; now = Clock::now()) {
+      pollfd waiting{signals_.get(), POLLIN, 0};
+      auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - now).count();
+      ::poll(&waiting, 1, static_cast<int>(left));
+      handle_signals();
+    }
+    ::kill(-1, SIGKILL);
+    end_machine(*end_);
+  }
+
+  Fd signals_;
+  Boot boot_;
+  std::optional<Control> control_;
+  Clock::time_point next_heartbeat_;
+  std::optional<wire::ShutdownAction> end_;
+  bool alone_ = false;  // no process is left, for every orphan becomes a child of PID 1
+};
+
+}  // namespace
+
+int run() {
+  if (::getpid() != 1) {
+    say("capsem-init is PID 1 of a capsem guest and does nothing anywhere else");
+    return 1;
+  }
+  handle_faults();
+  ::reboot(RB_DISABLE_CAD);
+  auto signals = open_signals();
+  if (!signals) fail_boot(signals.error());
+  Init(std::move(*signals)).run();
+}
+
+}  // namespace capsem::guest::init

@@ -1,0 +1,5 @@
+#include "guest/init/init.h"
+
+int main() {
+  return capsem::guest::init::run();
+}

@@ -1,0 +1,148 @@
+#include "guest/init/mounts.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/file.h"
+
+namespace capsem::guest::init {
+namespace {
+
+struct Mount {
+  const char* source;
+  const char* target;
+  const char* type;
+  unsigned long flags;
+  const char* options;
+};
+
+constexpr unsigned long kNoPrograms = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+constexpr Mount kEarlyMounts[] = {
+    {"proc", "/proc", "proc", kNoPrograms, ""},
+    {"sysfs", "/sys", "sysfs", kNoPrograms, ""},
+    {"devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755"},
+    {"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=0620,ptmxmode=0666"},
+    {"tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
+    {"tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755"},
+    {"cgroup2", "/sys/fs/cgroup", "cgroup2", kNoPrograms, ""},
+};
+
+// Moved to the new root with everything below them.
+constexpr const char* kMovedMounts[] = {"/proc", "/sys", "/dev", "/run"};
+
+struct Link {
+  const char* path;
+  const char* target;
+};
+
+constexpr Link kDeviceLinks[] = {
+    {"/dev/fd", "/proc/self/fd"},
+    {"/dev/stdin", "/proc/self/fd/0"},
+    {"/dev/stdout", "/proc/self/fd/1"},
+    {"/dev/stderr", "/proc/self/fd/2"},
+};
+
+constexpr const char* kDisk = "/dev/vda";
+constexpr int kDiskWaitMilliseconds = 3000;
+constexpr const char* kOverlayStore = "/overlay";
+
+// The driver makes the node while its module is loaded; a slow host may still be at it.
+Result<> wait_for_disk() {
+  for (int waited = 0; ::access(kDisk, F_OK) != 0; ++waited) {
+    if (waited == kDiskWaitMilliseconds)
+      return fail("find the rootfs disk", kDisk, "the device did not appear",
+                  "is virtio_blk among the boot modules?");
+    timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
+    ::nanosleep(&pause, nullptr);
+  }
+  return {};
+}
+
+// Removes what the initramfs held, so that its memory is free again. Stays on its file system.
+void remove_tree(int directory_fd, dev_t device) {
+  DIR* directory = ::fdopendir(directory_fd);
+  if (directory == nullptr) {
+    ::close(directory_fd);
+    return;
+  }
+  while (const dirent* item = ::readdir(directory)) {
+    if (std::strcmp(item->d_name, ".") == 0 || std::strcmp(item->d_name, "..") == 0) continue;
+    struct stat status{};
+    if (::fstatat(::dirfd(directory), item->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (status.st_dev != device) continue;
+    bool is_directory = S_ISDIR(status.st_mode);
+    if (is_directory) {
+      int inner = ::openat(::dirfd(directory), item->d_name,
+                           O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+      if (inner >= 0) remove_tree(inner, device);
+    }
+    ::unlinkat(::dirfd(directory), item->d_name, is_directory ? AT_REMOVEDIR : 0);
+  }
+  ::closedir(directory);
+}
+
+}  // namespace
+
+Result<> mount_file_system(const std::string& source, const std::string& target,
+                           const std::string& type, unsigned long flags,
+                           const std::string& options) {
+  if (auto made = make_directories(target); !made) return made;
+  if (::mount(source.c_str(), target.c_str(), type.c_str(), flags, options.c_str()) != 0)
+    return fail_system("mount " + source + " (" + type + ") at", target, errno);
+  return {};
+}
+
+Result<> mount_early() {
+  for (const auto& row : kEarlyMounts) {
+    auto mounted = mount_file_system(row.source, row.target, row.type, row.flags, row.options);
+    if (!mounted) return mounted;
+  }
+  for (const auto& link : kDeviceLinks)
+    if (::symlink(link.target, link.path) != 0 && errno != EEXIST)
+      return fail_system("make the link", link.path, errno);
+  return {};
+}
+
+Result<> mount_rootfs() {
+  if (auto found = wait_for_disk(); !found) return found;
+  return mount_file_system(kDisk, kRootfs, "squashfs", MS_RDONLY | MS_NODEV, "");
+}
+
+Result<> mount_overlay() {
+  std::string store = kOverlayStore;
+  if (auto mounted = mount_file_system("tmpfs", store, "tmpfs", MS_NODEV, "mode=0755"); !mounted)
+    return mounted;
+  for (const char* name : {"/upper", "/work"})
+    if (auto made = make_directories(store + name); !made) return made;
+  return mount_file_system("overlay", kNewRoot, "overlay", 0,
+                           std::string("lowerdir=") + kRootfs + ",upperdir=" + store +
+                               "/upper,workdir=" + store + "/work");
+}
+
+Result<> switch_root() {
+  auto old_root = open_file("/", O_RDONLY | O_DIRECTORY);
+  if (!old_root) return propagate(old_root);
+  struct stat status{};
+  if (::fstat(old_root->get(), &status) != 0) return fail_system("look at", "/", errno);
+  for (const char* path : kMovedMounts) {
+    auto target = std::string(kNewRoot) + path;
+    if (auto made = make_directories(target); !made) return made;
+    if (::mount(path, target.c_str(), nullptr, MS_MOVE, nullptr) != 0)
+      return fail_system("move the mount", path, errno);
+  }
+  if (::chdir(kNewRoot) != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 ||
+      ::chroot(".") != 0 || ::chdir("/") != 0)
+    return fail_system("switch the root to", kNewRoot, errno);
+  remove_tree(old_root->release(), status.st_dev);
+  return mount_file_system("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+}
+
+}  // namespace capsem::guest::init

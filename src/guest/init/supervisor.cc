@@ -1,0 +1,120 @@
+#include "guest/init/supervisor.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace capsem::guest::init {
+namespace {
+
+constexpr const char* kPath =
+    "PATH=/capsem/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr int kListenFd = 3;  // SD_LISTEN_FDS_START
+
+std::string milliseconds(Clock::duration duration) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) +
+         " ms";
+}
+
+// Between fork(2) and execve(2), in the child.
+[[noreturn]] void run_service(const std::vector<std::string>& argv, const Fd* listener,
+                              int report) {
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::setsid();
+  if (listener != nullptr && listener->get() != kListenFd)
+    ::dup2(listener->get(), kListenFd);
+  else if (listener != nullptr)
+    ::fcntl(kListenFd, F_SETFD, 0);
+  int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null >= 0) ::dup2(null, STDIN_FILENO);
+  std::vector<std::string> environment = {kPath, "HOME=/root", "LANG=C.UTF-8"};
+  if (listener != nullptr) {
+    environment.emplace_back("LISTEN_FDS=1");
+    environment.push_back("LISTEN_PID=" + std::to_string(::getpid()));
+  }
+  std::vector<char*> arguments;
+  std::vector<char*> variables;
+  for (const auto& word : argv) arguments.push_back(const_cast<char*>(word.c_str()));
+  for (const auto& word : environment) variables.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  variables.push_back(nullptr);
+  ::execve(arguments[0], arguments.data(), variables.data());
+  int reason = errno;
+  [[maybe_unused]] auto written = ::write(report, &reason, sizeof reason);
+  ::_exit(127);
+}
+
+}  // namespace
+
+Result<> Supervisor::add(const manifest::Entry& entry, std::optional<Fd> listener) {
+  Service service{.name = entry.name,
+                  .argv = {entry.path},
+                  .listener = std::move(listener),
+                  .restart = entry.service->restart};
+  service.argv.insert(service.argv.end(), entry.service->arguments.begin(),
+                      entry.service->arguments.end());
+  auto started = start(service, Clock::now());
+  services_.push_back(std::move(service));
+  return started;
+}
+
+// PID 1 is single-threaded, so the child may prepare its own argument list after fork(2).
+Result<> Supervisor::start(Service& service, Clock::time_point now) {
+  auto pipe = make_pipe();
+  if (!pipe) return propagate(pipe, "start", service.name);
+  pid_t pid = ::fork();
+  if (pid < 0) return fail_system("start", service.name, errno);
+  if (pid == 0) {
+    // The pipe's end may be on the descriptor that the listener is to have.
+    int report = ::fcntl(pipe->second.get(), F_DUPFD_CLOEXEC, kListenFd + 1);
+    run_service(service.argv, service.listener ? &*service.listener : nullptr, report);
+  }
+  pipe->second.reset();
+  service.pid = pid;
+  service.started = now;
+  service.due.reset();
+  int reason = 0;
+  auto n = read_full(pipe->first, std::as_writable_bytes(std::span(&reason, 1)), service.name);
+  if (n && *n == sizeof reason) return fail_system("start", service.argv[0], reason);
+  return {};
+}
+
+void Supervisor::schedule(Service& service, Clock::time_point now, const std::string& why) {
+  service.pid = 0;
+  if (!service.restart || stopped_) return report_(service.name, why);
+  if (now - service.started >= kWellAfter) service.delay = kFirstDelay;
+  service.due = now + service.delay;
+  report_(service.name, why + ", starting it again in " + milliseconds(service.delay));
+  service.delay = std::min<Clock::duration>(service.delay * 2, kLongestDelay);
+}
+
+bool Supervisor::reaped(pid_t pid, const ExitStatus& status, Clock::time_point now) {
+  auto service = std::ranges::find(services_, pid, &Service::pid);
+  if (service == services_.end()) return false;
+  schedule(*service, now, "ended with " + status.describe());
+  return true;
+}
+
+void Supervisor::start_due(Clock::time_point now) {
+  if (stopped_) return;
+  for (auto& service : services_) {
+    if (!service.due || *service.due > now) continue;
+    auto started = start(service, now);
+    // A child that could not execute the program is reaped, and scheduled, like any other.
+    if (!started && service.pid == 0) schedule(service, now, started.error().message());
+  }
+}
+
+std::optional<Clock::time_point> Supervisor::next_start() const {
+  std::optional<Clock::time_point> next;
+  for (const auto& service : services_)
+    if (service.due && (!next || *service.due < *next)) next = service.due;
+  return next;
+}
+
+}  // namespace capsem::guest::init

@@ -1,0 +1,67 @@
+// Services of PID 1: started in the manifest's order, started again with back-off when they end.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/process.h"
+#include "manifest/manifest.h"
+
+namespace capsem::guest::init {
+
+using Clock = std::chrono::steady_clock;
+
+inline constexpr std::chrono::milliseconds kFirstDelay{100};
+inline constexpr std::chrono::milliseconds kLongestDelay{5000};
+// A service that ran this long is taken to have been well; its next delay is the first again.
+inline constexpr std::chrono::seconds kWellAfter{10};
+
+class Supervisor {
+ public:
+  // `report` gets one line for each end, restart and failed start of a service.
+  using Report = std::function<void(const std::string& service, const std::string& text)>;
+  explicit Supervisor(Report report) : report_(std::move(report)) {}
+
+  // Starts an entry that has a service. `listener`, when there is one, becomes descriptor 3 of each
+  // process of it, in the manner of sd_listen_fds(3), and stays open between two of them.
+  Result<> add(const manifest::Entry& entry, std::optional<Fd> listener);
+
+  // To be called for every child that was reaped; false when it was no service.
+  bool reaped(pid_t pid, const ExitStatus& status, Clock::time_point now);
+
+  // Starts what is due at `now`.
+  void start_due(Clock::time_point now);
+  // When the next start is due, if any is.
+  std::optional<Clock::time_point> next_start() const;
+
+  // No service is started again.
+  void stop() { stopped_ = true; }
+
+ private:
+  struct Service {
+    std::string name;
+    std::vector<std::string> argv;
+    std::optional<Fd> listener;
+    bool restart = true;
+    pid_t pid = 0;  // 0 while it is not running
+    Clock::time_point started;
+    Clock::duration delay = kFirstDelay;
+    std::optional<Clock::time_point> due;
+  };
+
+  Result<> start(Service& service, Clock::time_point now);
+  void schedule(Service& service, Clock::time_point now, const std::string& why);
+
+  Report report_;
+  std::vector<Service> services_;
+  bool stopped_ = false;
+};
+
+}  // namespace capsem::guest::init
