@@ -20,4 +20,11 @@ void warn(std::string_view text) {
   say("warning: " + std::string(text));
 }
 
+Result<> print(std::string_view text) {
+  Fd out(STDOUT_FILENO);
+  auto written = write_full(out, as_bytes(text), "standard output");
+  out.release();
+  return written;
+}
+
 }  // namespace capsem

@@ -1,8 +1,9 @@
-// Lines for the person at the terminal, on stderr. What belongs to the command in the guest goes
-// to stdout and never through here.
+// Lines for the person at the terminal, on stderr; and what a program was asked for, on stdout.
 #pragma once
 
 #include <string_view>
+
+#include "base/error.h"
 
 namespace capsem {
 
@@ -11,5 +12,8 @@ void say(std::string_view text);
 
 // "capsem: warning: TEXT"
 void warn(std::string_view text);
+
+// Writes `text`, as it is, to stdout.
+Result<> print(std::string_view text);
 
 }  // namespace capsem

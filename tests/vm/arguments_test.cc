@@ -111,6 +111,16 @@ TEST(KernelCommandLine, KeepsTheConsoleAndEndsAPanic) {
   EXPECT_TRUE(words.ends_with(" capsem.x=1"));
 }
 
+TEST(KernelCommandLine, SparesTheLocalApicsTimerOnlyForOneProcessorUnderTcg) {
+  auto spared = [](Accelerator accelerator, unsigned cpus) {
+    Machine machine{.accelerator = accelerator, .cpus = cpus};
+    return kernel_command_line(machine).find("nolapic_timer") != std::string::npos;
+  };
+  EXPECT_TRUE(spared(Accelerator::kTcg, 1));
+  EXPECT_FALSE(spared(Accelerator::kTcg, 2));
+  EXPECT_FALSE(spared(Accelerator::kKvm, 1));
+}
+
 TEST(KernelCommandLine, IsEmptyForAGuestThatIsNotLinux) {
   EXPECT_EQ(kernel_command_line({.linux_guest = false}), "");
 }
