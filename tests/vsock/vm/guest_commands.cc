@@ -72,6 +72,16 @@ bool at_end(const Fd& socket) {
   return receive_all(socket, std::span(&byte, 1)) == 0U;
 }
 
+void echo(const Fd& socket) {
+  std::vector<std::byte> buffer(kChunkBytes);
+  for (;;) {
+    const ssize_t size = ::recv(socket.get(), buffer.data(), buffer.size(), 0);
+    if (size <= 0 || !send_all(socket, std::span(buffer).first(static_cast<std::size_t>(size)))) {
+      return;
+    }
+  }
+}
+
 // push PEER BYTES CHECKED: sends, ends, and waits for the peer's end.
 std::string push(Arguments arguments) {
   Result<Fd> socket = connect_to(arguments[0]);
@@ -183,6 +193,16 @@ std::string half(Arguments arguments) {
   return size ? "ok " + std::string(as_text(std::span(answer).first(*size))) : "failed: reset";
 }
 
+// echo PEER: sends back what comes, until the peer's end.
+std::string echo_peer(Arguments arguments) {
+  Result<Fd> socket = connect_to(arguments[0]);
+  if (!socket) {
+    return "failed: " + socket.error().message();
+  }
+  echo(*socket);
+  return "ok";
+}
+
 struct Command {
   std::string_view name;
   std::size_t arguments;
@@ -191,18 +211,8 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"push", 3, push},       {"pull", 2, pull},     {"ping", 2, ping}, {"churn", 3, churn},
-    {"refused", 1, refused}, {"linger", 1, linger}, {"half", 2, half},
+    {"refused", 1, refused}, {"linger", 1, linger}, {"half", 2, half}, {"echo", 1, echo_peer},
 };
-
-void echo(const Fd& socket) {
-  std::vector<std::byte> buffer(kChunkBytes);
-  for (;;) {
-    const ssize_t size = ::recv(socket.get(), buffer.data(), buffer.size(), 0);
-    if (size <= 0 || !send_all(socket, std::span(buffer).first(static_cast<std::size_t>(size)))) {
-      return;
-    }
-  }
-}
 
 void sink(const Fd& socket) {
   const auto total = receive_bytes(socket, true);
