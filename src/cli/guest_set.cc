@@ -1,7 +1,10 @@
 #include "cli/guest_set.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <charconv>
 
 #include "base/process.h"
@@ -22,15 +25,37 @@ Result<std::uint32_t> source_date_epoch() {
   return seconds;
 }
 
+// What ninja says goes to stderr, since stdout belongs to the command in the guest; what it says
+// when there is nothing to do goes nowhere.
+Result<> pass_on(const Fd& output) {
+  constexpr std::string_view kNothingToDo = "ninja: no work to do.\n";
+  std::string held;
+  std::array<std::byte, 4096> buffer{};
+  for (;;) {
+    ssize_t n = ::read(output.get(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_system("read the output of", "ninja", errno);
+    if (n == 0) return {};
+    held += as_text(std::span(buffer).first(static_cast<std::size_t>(n)));
+    if (kNothingToDo.starts_with(held)) continue;
+    [[maybe_unused]] auto written = ::write(STDERR_FILENO, held.data(), held.size());
+    held.clear();
+  }
+}
+
 }  // namespace
 
 Result<> build_guest_programs(const Layout& layout) {
   if (!layout.checkout) return {};
-  // Its output is for stderr: stdout belongs to the command in the guest.
+  auto output = make_pipe();
+  if (!output) return propagate(output);
   Command ninja{.argv = {"ninja", "-C", layout.build.string(), "--quiet", "guest"}};
-  ninja.fds = {{1, 2}};
+  ninja.fds = {{1, output->second.get()}};
+  ninja.die_with_parent = true;
   auto process = Process::start(ninja);
   if (!process) return propagate(process, "build", "the guest programs");
+  output->second.reset();
+  if (auto passed = pass_on(output->first); !passed) return passed;
   auto status = process->wait();
   if (!status) return propagate(status);
   if (!status->success())

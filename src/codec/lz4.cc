@@ -47,8 +47,8 @@ Result<Decompressed> lz4_decompress(View input, std::uint64_t limit_bytes) {
     return damaged("lz4", "it does not start with the legacy magic");
   Decompressed result;
   result.consumed = 4;
-  // The frame has no end mark: it ends with the input, at a zero length (padding between
-  // segments), or where what follows is longer than a block can be (the next segment's magic).
+  // The frame has no end mark: it ends with the input or at a zero length, which is the padding
+  // that Linux needs between this and another segment.
   const auto max_block = static_cast<std::uint32_t>(LZ4_compressBound(kBlockBytes));
   while (input.size() - result.consumed >= 4) {
     std::uint32_t size = read_u32(input.subspan(result.consumed));
@@ -56,7 +56,11 @@ Result<Decompressed> lz4_decompress(View input, std::uint64_t limit_bytes) {
       result.consumed += 4;
       continue;
     }
-    if (size == 0 || size > max_block) break;
+    if (size == 0) break;
+    if (size > max_block)
+      return damaged("lz4",
+                     "a block is longer than the format allows; before another segment "
+                     "there have to be four zero bytes");
     if (size > input.size() - result.consumed - 4) return damaged("lz4", "it is cut short");
     auto block = input.subspan(result.consumed + 4, size);
     std::size_t used = result.data.size();

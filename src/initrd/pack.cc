@@ -94,8 +94,12 @@ class Packer {
   }
 
   void append(const std::string& name, std::span<const std::byte> bytes) {
-    // Linux looks for the next segment's magic at a multiple of four.
-    image_.resize(image_.size() + cpio::padding_to_4(image_.size()));
+    // Linux looks for the next segment's magic at a multiple of four, and takes an lz4 stream to
+    // go on until a zero length (lib/decompress_unlz4.c).
+    std::size_t gap = cpio::padding_to_4(image_.size());
+    if (last_is_lz4_) gap += sizeof(std::uint32_t);
+    last_is_lz4_ = codec::detect(bytes) == codec::Codec::kLz4;
+    image_.resize(image_.size() + gap);
     result_.index.segments.push_back(
         {.name = name, .offset = image_.size(), .bytes = bytes.size(), .sha256 = sha256(bytes)});
     image_.insert(image_.end(), bytes.begin(), bytes.end());
@@ -128,6 +132,7 @@ class Packer {
   SegmentCache cache_;
   PackResult result_;
   std::vector<std::byte> image_;
+  bool last_is_lz4_ = false;
 };
 
 }  // namespace

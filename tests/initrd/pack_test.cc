@@ -128,6 +128,12 @@ TEST_F(Pack, AnEntryTakenOffTheListLeavesTheImage) {
   EXPECT_THAT(records(), ::testing::Not(::testing::Contains("555 capsem/bin/two")));
 }
 
+TEST_F(Pack, EndsEveryLz4SegmentAsLinuxNeedsIt) {
+  options_.codec = codec::Codec::kLz4;
+  packed();
+  EXPECT_EQ(records().size(), 10u);
+}
+
 TEST_F(Pack, PutsTheModulesSegmentFirstAsItIs) {
   packed();
   auto modules = image();  // any image will do
