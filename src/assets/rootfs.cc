@@ -76,11 +76,36 @@ class Overlay {
   std::map<std::string, ConfigFile> files_;           // by path
 };
 
+// What has to be known of the packages' archive before any of it is written.
+struct Survey {
+  std::set<std::string> paths;
+  std::int64_t newest = 0;  // time of a file that came in a package, seconds since 1970
+};
+
+Result<TarReader> read_packages(const DebianTree& debian) {
+  auto archive = open_file(debian.tree, O_RDONLY);
+  if (!archive) return propagate(archive);
+  return TarReader(std::move(*archive), debian.tree);
+}
+
+Result<Survey> survey(const DebianTree& debian) {
+  auto reader = read_packages(debian);
+  if (!reader) return propagate(reader);
+  Survey found;
+  for (;;) {
+    auto member = reader->next();
+    if (!member) return propagate(member);
+    if (!*member) return found;
+    if ((*member)->mtime < debian.made_at) found.newest = std::max(found.newest, (*member)->mtime);
+    found.paths.insert(std::move((*member)->path));
+  }
+}
+
 // The packages' archive as it is read, without the members that ours replace, then ours.
 class Merged {
  public:
-  Merged(TarReader packages, Overlay overlay)
-      : packages_(std::move(packages)), overlay_(std::move(overlay)) {}
+  Merged(TarReader packages, const Overlay& overlay, std::string archive)
+      : packages_(std::move(packages)), overlay_(overlay), archive_(std::move(archive)) {}
 
   Result<std::string_view> next() {
     if (body_left_ > 0) {
@@ -94,16 +119,10 @@ class Merged {
       auto member = packages_.next();
       if (!member) return propagate(member);
       at_end_ = !*member;
-      if (at_end_) {
-        auto archive = overlay_.archive(present_);
-        if (!archive) return propagate(archive);
-        piece_ = std::move(*archive);
-        return piece_;
-      }
+      if (at_end_) return archive_;
       if (overlay_.has((*member)->path)) continue;
       body_left_ = (*member)->body_bytes;
       piece_ = std::move((*member)->blocks);
-      present_.insert(std::move((*member)->path));
       return piece_;
     }
     return std::string_view();
@@ -111,8 +130,8 @@ class Merged {
 
  private:
   TarReader packages_;
-  Overlay overlay_;
-  std::set<std::string> present_;
+  const Overlay& overlay_;
+  std::string archive_;
   std::string piece_;
   std::uint64_t body_left_ = 0;
   bool at_end_ = false;
@@ -143,10 +162,15 @@ Result<> make_rootfs(const DebianTree& debian, const Guest& guest, const fs::pat
   Overlay overlay;
   if (auto added = overlay.add_config(guest.config / kRootfsFiles); !added) return added;
   if (auto added = overlay.add_entries(*files); !added) return added;
-  auto packages = open_file(debian.tree, O_RDONLY);
+  auto present = survey(debian);
+  if (!present) return propagate(present);
+  auto archive = overlay.archive(present->paths);
+  if (!archive) return propagate(archive);
+  auto packages = read_packages(debian);
   if (!packages) return propagate(packages);
-  Merged merged(TarReader(std::move(*packages), debian.tree, debian.made_at), std::move(overlay));
-  auto written = write_squashfs(target, [&merged] { return merged.next(); }, interrupts);
+  Merged merged(std::move(*packages), overlay, std::move(*archive));
+  auto written =
+      write_squashfs(target, present->newest, [&merged] { return merged.next(); }, interrupts);
   if (!written) return written;
   return check_modes(target, *files);
 }

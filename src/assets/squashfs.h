@@ -12,10 +12,11 @@
 
 namespace capsem::assets {
 
-// Writes the tar archive that `archive` feeds as an image to `target`. The bytes depend on the
-// archive alone. kNoSpace when the disk is full, kNotFound when sqfstar is not installed.
-Result<> write_squashfs(const std::filesystem::path& target, const Feed& archive,
-                        Interrupts& interrupts);
+// Writes the tar archive that `archive` feeds as an image to `target`. Times later than `newest`
+// (seconds since 1970) become `newest`; the bytes depend on this and the archive alone.
+// kNoSpace when the disk is full, kNotFound when sqfstar is not installed.
+Result<> write_squashfs(const std::filesystem::path& target, std::int64_t newest,
+                        const Feed& archive, Interrupts& interrupts);
 
 struct SquashfsFile {
   std::uint32_t mode = 0;  // permission bits

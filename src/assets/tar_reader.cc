@@ -1,8 +1,10 @@
 #include "assets/tar_reader.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
-#include <vector>
 
 #include "assets/tar_format.h"
 
@@ -34,34 +36,35 @@ std::string normal(std::string path) {
   return path;
 }
 
-// A pax record is "LENGTH KEY=VALUE\n", LENGTH counting itself.
-struct PaxRecord {
-  std::string_view key;
-  std::size_t value_offset, value_size;
-};
-
-std::optional<std::vector<PaxRecord>> pax_records(std::string_view body) {
-  std::vector<PaxRecord> records;
-  for (std::size_t at = 0; at < body.size() && body[at] != '\0';) {
-    auto rest = body.substr(at);
+// What a pax record ("LENGTH KEY=VALUE\n", LENGTH counting itself) of `records` has for the path of
+// the member, if there is one. False when the records are malformed.
+bool read_pax_path(std::string_view records, std::string& path) {
+  while (!records.empty() && records[0] != '\0') {
     std::size_t length = 0;
-    auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), length);
-    auto digits = static_cast<std::size_t>(end - rest.data());
-    if (error != std::errc() || length > rest.size() || length < digits + 3) return std::nullopt;
-    auto text = rest.substr(digits + 1, length - digits - 2);
+    auto [end, error] = std::from_chars(records.data(), records.data() + records.size(), length);
+    auto digits = static_cast<std::size_t>(end - records.data());
+    if (error != std::errc() || length > records.size() || length < digits + 3) return false;
+    auto text = records.substr(digits + 1, length - digits - 2);
     auto equals = text.find('=');
-    if (equals == std::string_view::npos) return std::nullopt;
-    records.push_back(
-        {text.substr(0, equals), at + digits + 1 + equals + 1, text.size() - equals - 1});
-    at += length;
+    if (equals == std::string_view::npos) return false;
+    auto key = text.substr(0, equals);
+    // Written for files of 8 GiB and more, which have no place in a rootfs.
+    if (key == "size") return false;
+    if (key == "path") path = text.substr(equals + 1);
+    records.remove_prefix(length);
   }
-  return records;
+  return true;
+}
+
+bool extend(char type, std::string_view content, TarMember& member) {
+  if (type == kLongName) member.path = content.substr(0, content.find('\0'));
+  return type != kPaxRecords || read_pax_path(content, member.path);
 }
 
 }  // namespace
 
-TarReader::TarReader(Fd archive, std::string name, std::int64_t made_at)
-    : archive_(std::move(archive)), name_(std::move(name)), made_at_(made_at) {}
+TarReader::TarReader(Fd archive, std::string name)
+    : archive_(std::move(archive)), name_(std::move(name)) {}
 
 std::unexpected<Error> TarReader::damaged() const {
   return fail("read", name_, "it is not a whole tar archive", "", ErrorKind::kDamaged);
@@ -75,33 +78,15 @@ Result<std::string> TarReader::read_blocks(std::uint64_t bytes) {
   return blocks;
 }
 
-// Takes the name out of pax records and sets late times to 0, in place, so that no length changes.
-bool TarReader::clear_pax_times(std::string& records, TarMember& member) const {
-  auto list = pax_records(records);
-  if (!list) return false;
-  for (const auto& record : *list) {
-    std::string value = records.substr(record.value_offset, record.value_size);
-    if (record.key == "path") member.path = value;
-    // Written for files of 8 GiB and more, which have no place in a rootfs.
-    if (record.key == "size") return false;
-    if (record.key != "mtime" && record.key != "atime" && record.key != "ctime") continue;
-    std::int64_t seconds = 0;
-    std::from_chars(value.data(), value.data() + value.size(), seconds);
-    if (seconds <= made_at_) continue;
-    auto digits = std::span(records).subspan(record.value_offset, record.value_size);
-    std::ranges::replace_if(digits, [](char c) { return c != '.'; }, '0');
-  }
-  return true;
-}
-
-bool TarReader::extend(char type, std::string& content, TarMember& member) const {
-  if (type == kLongName) member.path = content.substr(0, content.find('\0'));
-  return type != kPaxRecords || clear_pax_times(content, member);
+Result<> TarReader::skip_body() {
+  if (body_left_ > 0 && ::lseek(archive_.get(), static_cast<off_t>(body_left_), SEEK_CUR) < 0)
+    return fail_system("read", name_, errno);
+  body_left_ = 0;
+  return {};
 }
 
 Result<std::optional<TarMember>> TarReader::next() {
-  while (body_left_ > 0)
-    if (auto skipped = body(); !skipped) return propagate(skipped);
+  if (auto skipped = skip_body(); !skipped) return propagate(skipped);
   TarMember member;
   for (;;) {
     auto header = read_blocks(tar::kBlockBytes);
@@ -111,15 +96,12 @@ Result<std::optional<TarMember>> TarReader::next() {
     auto time = tar::number(*header, tar::kTime);
     if (!size || !time || tar::number(*header, tar::kChecksum) != tar::checksum(*header))
       return damaged();
-    if (static_cast<std::int64_t>(*time) > made_at_) {
-      tar::set_number(header->data(), tar::kTime, 0);
-      tar::set_checksum(header->data());
-    }
     member.blocks += *header;
     char type = (*header)[tar::kType.offset];
     if (!is_extension(type)) {
       if (member.path.empty()) member.path = path_in(*header);
       member.path = normal(std::move(member.path));
+      member.mtime = static_cast<std::int64_t>(*time);
       member.body_bytes = body_left_ = tar::padded(*size);
       return member;
     }

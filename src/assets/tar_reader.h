@@ -1,6 +1,4 @@
-// Reads a tar archive (POSIX pax or GNU) member by member, to be written again: what it says about
-// when it was made is taken out on the way, so that unpacking the same packages on another day
-// gives the same archive.
+// Reads a tar archive (POSIX pax or GNU) member by member, to be written again.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +11,16 @@
 namespace capsem::assets {
 
 struct TarMember {
-  std::string path;    // without "./" before it or '/' behind it
-  std::string blocks;  // its header, and the members before it that extend it, as to be written
+  std::string path;        // without "./" before it or '/' behind it
+  std::string blocks;      // its header, and the members before it that extend it, as to be written
+  std::int64_t mtime = 0;  // seconds since 1970
   std::uint64_t body_bytes = 0;  // that follow the header, padding included
 };
 
 class TarReader {
  public:
-  // Reads `archive` (called `name` in errors) from its position. Times later than `made_at`
-  // (seconds since 1970) become 0.
-  TarReader(Fd archive, std::string name, std::int64_t made_at);
+  // Reads `archive`, a file called `name` in errors, from its position.
+  TarReader(Fd archive, std::string name);
 
   // The next member; what was not read of the last one's body is skipped. Nothing at the end.
   // kDamaged when the archive is not whole.
@@ -33,13 +31,11 @@ class TarReader {
 
  private:
   Result<std::string> read_blocks(std::uint64_t bytes);
-  bool extend(char type, std::string& content, TarMember& member) const;
-  bool clear_pax_times(std::string& records, TarMember& member) const;
+  Result<> skip_body();
   std::unexpected<Error> damaged() const;
 
   Fd archive_;
   std::string name_;
-  std::int64_t made_at_;
   std::uint64_t body_left_ = 0;
 };
 
