@@ -1,0 +1,262 @@
+#include "guest/pty-agent/child.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "guest/pty-agent/environment.h"
+
+namespace capsem::guest::pty_agent {
+namespace {
+
+constexpr std::uint32_t kNotFound = 127;
+constexpr std::uint32_t kNotExecutable = 126;
+constexpr std::uint32_t kCannot = 125;
+
+std::unexpected<wire::Failed> failed(std::uint32_t shell_code, std::string text) {
+  return std::unexpected(wire::Failed{shell_code, wire::clipped(std::move(text))});
+}
+
+std::unexpected<wire::Failed> failed(const Error& error) {
+  return failed(kCannot, error.message());
+}
+
+// The last step the new process took, sent back with errno when it cannot go on.
+enum class Step : int { kSetUp, kDirectory, kExecute };
+
+struct Report {
+  Step step;
+  int error;
+};
+
+// Everything the new process needs, made before fork(2): after it only async-signal-safe calls are
+// made.
+struct Plan {
+  std::string program;
+  std::vector<std::string> arguments;
+  std::vector<std::string> environment;
+  std::string directory;
+  bool directory_is_optional = false;  // the home directory, which need not exist
+  std::array<int, 3> standard{};       // what becomes 0, 1 and 2
+  bool has_terminal = false;
+  int report = -1;
+};
+
+std::vector<char*> pointers(std::vector<std::string>& words) {
+  std::vector<char*> list;
+  list.reserve(words.size() + 1);
+  for (auto& word : words) list.push_back(word.data());
+  list.push_back(nullptr);
+  return list;
+}
+
+winsize window_size(const wire::TerminalSize& size) {
+  auto cells = [](std::uint32_t n) {
+    return static_cast<unsigned short>(
+        std::min<std::uint32_t>(n, std::numeric_limits<unsigned short>::max()));
+  };
+  return {.ws_row = cells(size.rows),
+          .ws_col = cells(size.columns),
+          .ws_xpixel = cells(size.x_pixels),
+          .ws_ypixel = cells(size.y_pixels)};
+}
+
+[[noreturn]] void give_up(int report, Step step) {
+  Report text{step, errno};
+  [[maybe_unused]] auto n = ::write(report, &text, sizeof text);
+  ::_exit(static_cast<int>(kNotFound));
+}
+
+void reset_signals() {
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+[[noreturn]] void become_command(const Plan& plan, char* const* argv, char** environment) {
+  reset_signals();
+  ::umask(022);
+  if (::setsid() < 0) give_up(plan.report, Step::kSetUp);
+  if (plan.has_terminal && ::ioctl(plan.standard[0], TIOCSCTTY, 0) != 0)
+    give_up(plan.report, Step::kSetUp);
+  // None of them is below 3: the agent keeps those open.
+  for (int target = 0; target < 3; ++target)
+    if (::dup2(plan.standard.at(static_cast<std::size_t>(target)), target) < 0)
+      give_up(plan.report, Step::kSetUp);
+  ::syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+  if (::chdir(plan.directory.c_str()) != 0) {
+    bool goes_on = plan.directory_is_optional && ::chdir("/") == 0;
+    if (!goes_on) give_up(plan.report, Step::kDirectory);
+  }
+  environ = environment;
+  ::execvp(plan.program.c_str(), argv);
+  give_up(plan.report, Step::kExecute);
+}
+
+bool has_nul(const std::string& text) {
+  return text.find('\0') != std::string::npos;
+}
+
+// Why the request cannot be carried out at all, or nothing.
+const char* objection(const wire::SessionStart& start) {
+  if (start.command_line && !start.argv.empty())
+    return "it names both a command line and an argument list";
+  if (has_nul(start.directory) || (start.command_line && has_nul(*start.command_line)) ||
+      std::ranges::any_of(start.argv, has_nul))
+    return "an argument holds a NUL byte";
+  for (const auto& [name, value] : start.environment)
+    if (name.empty() || name.find('=') != std::string::npos || has_nul(name) || has_nul(value))
+      return "an environment variable has an impossible name or value";
+  return nullptr;
+}
+
+Plan plan_for(const wire::SessionStart& start) {
+  Plan plan{.program = kShell,
+            .arguments = {"bash"},
+            .environment = session_environment(environ, start),
+            .directory = start.directory.empty() ? kHome : start.directory,
+            .directory_is_optional = start.directory.empty(),
+            .has_terminal = start.terminal.has_value()};
+  if (start.command_line) {
+    plan.arguments.insert(plan.arguments.end(), {"-c", *start.command_line});
+  } else if (!start.argv.empty()) {
+    plan.program = start.argv.front();
+    plan.arguments = start.argv;
+  } else {
+    plan.arguments.emplace_back("-l");
+  }
+  return plan;
+}
+
+wire::Failed explain(const Plan& plan, const Report& report) {
+  std::string reason = ::strerror(report.error);
+  if (report.step == Step::kSetUp)
+    return {kCannot, "cannot prepare a process for the command: " + reason};
+  if (report.step == Step::kDirectory)
+    return {kCannot, wire::clipped("cannot enter the directory " + printable(plan.directory) +
+                                   " in the guest: " + reason)};
+  bool missing = report.error == ENOENT || report.error == ENOTDIR;
+  auto text = "cannot run " + printable(plan.program) + " in the guest: " + reason;
+  if (missing && plan.program.find('/') == std::string::npos)
+    text = "cannot run " + printable(plan.program) + " in the guest: command not found";
+  return {missing ? kNotFound : kNotExecutable, wire::clipped(std::move(text))};
+}
+
+// Opens the master and the other end of a new pseudo-terminal: `child` gets ours, `ends` the
+// command's.
+Result<> open_terminal(const wire::TerminalSize& size, Child& child) {
+  auto master = open_file("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
+  if (!master) return propagate(master, "open", "a terminal");
+  int unlocked = 0;
+  if (::ioctl(master->get(), TIOCSPTLCK, &unlocked) != 0)
+    return fail_system("unlock", "a terminal", errno);
+  // By its master and not by its path, which may not be mounted here.
+  child.slave = Fd(::ioctl(master->get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!child.slave) return fail_system("open", "the other end of a terminal", errno);
+  termios modes{};
+  if (::tcgetattr(child.slave.get(), &modes) == 0) {
+    modes.c_iflag |= IUTF8;
+    ::tcsetattr(child.slave.get(), TCSANOW, &modes);
+  }
+  winsize window = window_size(size);
+  ::ioctl(master->get(), TIOCSWINSZ, &window);
+  auto second = duplicate(*master);
+  if (!second) return propagate(second);
+  child.has_terminal = true;
+  child.input = std::move(*master);
+  child.output = std::move(*second);
+  return {};
+}
+
+// Three pipes: `child` gets our ends, `theirs` the command's.
+Result<> open_pipes(Child& child, std::array<Fd, 3>& theirs) {
+  std::array<Fd*, 3> ours = {&child.input, &child.output, &child.error};
+  for (std::size_t i = 0; i < 3; ++i) {
+    auto pipe = make_pipe();
+    if (!pipe) return propagate(pipe);
+    bool is_input = i == 0;
+    *ours.at(i) = std::move(is_input ? pipe->second : pipe->first);
+    theirs.at(i) = std::move(is_input ? pipe->first : pipe->second);
+    if (auto set = set_nonblocking(*ours.at(i), true); !set) return propagate(set);
+  }
+  return {};
+}
+
+// Forks; nothing when the command is running.
+Result<std::optional<Report>> launch(Plan& plan, Child& child) {
+  auto report = make_pipe();
+  if (!report) return propagate(report);
+  plan.report = report->second.get();
+  auto argv = pointers(plan.arguments);
+  auto environment = pointers(plan.environment);
+  child.pid = ::fork();
+  if (child.pid < 0) return fail_system("start", "a process", errno);
+  if (child.pid == 0) become_command(plan, argv.data(), environment.data());
+
+  child.process = Fd(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));
+  int pidfd_errno = errno;
+  report->second.reset();
+  if (!child.process) {
+    ::kill(child.pid, SIGKILL);
+    ::waitpid(child.pid, nullptr, 0);
+    return fail_system("watch", "the command's process", pidfd_errno);
+  }
+  Report text{};
+  auto n = read_full(report->first, std::as_writable_bytes(std::span(&text, 1)), "its report");
+  if (!n || *n != sizeof text) return std::nullopt;
+  ::waitpid(child.pid, nullptr, 0);
+  return text;
+}
+
+}  // namespace
+
+std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start) {
+  if (const char* reason = objection(start))
+    return failed(kCannot, std::string("cannot start the session: ") + reason);
+  auto plan = plan_for(start);
+  Child child;
+  std::array<Fd, 3> theirs;
+  if (auto opened =
+          start.terminal ? open_terminal(*start.terminal, child) : open_pipes(child, theirs);
+      !opened)
+    return failed(opened.error());
+  for (std::size_t i = 0; i < 3; ++i)
+    plan.standard.at(i) = start.terminal ? child.slave.get() : theirs.at(i).get();
+
+  auto report = launch(plan, child);
+  if (!report) return failed(report.error());
+  if (*report) return std::unexpected(explain(plan, **report));
+  return child;
+}
+
+void resize(const Child& child, const wire::TerminalSize& size) {
+  winsize window = window_size(size);
+  if (child.has_terminal && child.input) ::ioctl(child.input.get(), TIOCSWINSZ, &window);
+}
+
+void send_signal(const Child& child, int number) {
+  pid_t group = child.pid;
+  if (child.has_terminal && child.input) {
+    pid_t foreground = ::tcgetpgrp(child.input.get());
+    if (foreground > 0) group = foreground;
+  }
+  ::kill(-group, number);
+}
+
+}  // namespace capsem::guest::pty_agent

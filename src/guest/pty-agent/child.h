@@ -1,0 +1,37 @@
+// The command of a session: a process in a session (setsid(2)) of its own, on a pseudo-terminal or
+// on three pipes.
+#pragma once
+
+#include <sys/types.h>
+
+#include <expected>
+
+#include "base/fd.h"
+#include "wire/messages.h"
+
+namespace capsem::guest::pty_agent {
+
+struct Child {
+  pid_t pid = -1;  // also its process group and its session
+  Fd process;      // a pidfd: readable once the process has ended
+  bool has_terminal = false;
+
+  // Our ends, all non-blocking. With a terminal, input and output are both its master.
+  Fd input;
+  Fd output;
+  Fd error;  // not open with a terminal
+  // With a terminal, the command's end of it. Held until the command has ended, so that a command
+  // that closes and reopens its terminal does not look like one that ended.
+  Fd slave;
+};
+
+// Starts what `start` asks for. The error is the message that tells the host why not.
+std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start);
+
+// Sets the window size, which also signals the foreground processes (SIGWINCH).
+void resize(const Child& child, const wire::TerminalSize& size);
+
+// To the foreground process group of the terminal, or to the command's process group.
+void send_signal(const Child& child, int number);
+
+}  // namespace capsem::guest::pty_agent

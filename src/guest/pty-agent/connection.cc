@@ -1,0 +1,111 @@
+#include "guest/pty-agent/connection.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "wire/codec.h"
+
+namespace capsem::guest::pty_agent {
+namespace {
+
+// How long the host may take to close after the last message.
+constexpr std::chrono::seconds kCloseLimit{5};
+
+std::unexpected<Error> host_gone(const char* attempted, const char* reason) {
+  return fail(attempted, "the host", reason, "", ErrorKind::kClosed);
+}
+
+bool would_block(int error) {
+  return error == EAGAIN || error == EINTR;
+}
+
+// Waits for `events` on the socket; false at the deadline.
+bool wait_for(int fd, short events, std::optional<Connection::Clock::time_point> deadline) {
+  for (;;) {
+    pollfd waiting{.fd = fd, .events = events, .revents = 0};
+    int n = ::poll(&waiting, 1, deadline ? milliseconds_until(*deadline) : -1);
+    if (n > 0) return true;
+    if (n == 0 && deadline && Connection::Clock::now() >= *deadline) return false;
+    if (n < 0 && errno != EINTR) return false;
+  }
+}
+
+}  // namespace
+
+int milliseconds_until(Connection::Clock::time_point deadline) {
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Connection::Clock::now());
+  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000));
+}
+
+Result<Connection> Connection::open(Fd socket) {
+  if (auto set = set_nonblocking(socket, true); !set) return propagate(set);
+  return Connection(std::move(socket));
+}
+
+Result<> Connection::receive() {
+  auto room = decoder_.prepare();
+  ssize_t n = ::recv(socket_.get(), room.data(), room.size(), MSG_DONTWAIT);
+  if (n == 0) return host_gone("read from", "the connection has ended");
+  if (n < 0 && would_block(errno)) return {};
+  if (n < 0) return host_gone("read from", "the connection was reset");
+  decoder_.commit(static_cast<std::size_t>(n));
+  return {};
+}
+
+Result<wire::HostSession> Connection::wait_for_message(Clock::time_point deadline) {
+  for (;;) {
+    auto message = next();
+    if (!message) return propagate(message);
+    if (*message) return std::move(**message);
+    if (!wait_for(fd(), POLLIN, deadline))
+      return fail("read", "the first message", "none came in time", "", ErrorKind::kTimeout);
+    if (auto received = receive(); !received) return propagate(received);
+  }
+}
+
+void Connection::queue(const wire::GuestSession& message) {
+  // Everything queued here is made within its limit: data by the size of a read, text by clipped().
+  if (auto frame = wire::encode(message)) unsent_ += *frame;
+}
+
+Result<> Connection::flush() {
+  while (sent_ < unsent_.size()) {
+    ssize_t n =
+        ::send(fd(), unsent_.data() + sent_, unsent_.size() - sent_, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) break;
+    if (n < 0) return host_gone("write to", "the connection was reset");
+    sent_ += static_cast<std::size_t>(n);
+  }
+  if (sent_ == unsent_.size()) {
+    unsent_.clear();
+    sent_ = 0;
+  }
+  return {};
+}
+
+void Connection::finish() {
+  while (unsent_bytes() > 0) {
+    if (!flush()) return;
+    if (unsent_bytes() == 0) break;
+    // What the host still says no longer matters, but its going away does, and the room it needs.
+    if (!wait_for(fd(), POLLIN | POLLOUT, std::nullopt)) return;
+    std::array<std::byte, 4096> ignored;
+    ssize_t n = ::recv(fd(), ignored.data(), ignored.size(), MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && !would_block(errno))) return;
+  }
+  ::shutdown(fd(), SHUT_WR);
+  auto deadline = Clock::now() + kCloseLimit;
+  while (wait_for(fd(), POLLIN, deadline)) {
+    std::array<std::byte, 4096> ignored;
+    ssize_t n = ::recv(fd(), ignored.data(), ignored.size(), MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && !would_block(errno))) return;
+  }
+}
+
+}  // namespace capsem::guest::pty_agent

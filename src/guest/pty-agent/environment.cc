@@ -1,0 +1,52 @@
+#include "guest/pty-agent/environment.h"
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+namespace capsem::guest::pty_agent {
+namespace {
+
+struct Variable {
+  const char* name;
+  const char* value;
+};
+
+constexpr std::array kStandard = {
+    Variable{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/capsem/bin"},
+    Variable{"HOME", kHome},
+    Variable{"USER", "root"},
+    Variable{"LOGNAME", "root"},
+    Variable{"SHELL", kShell},
+    Variable{"LANG", "C.UTF-8"},
+};
+
+// Of the agent alone: how it was started, and the terminal of the machine's console.
+constexpr std::array kPrivate = {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "TERM"};
+
+// A terminal whose host did not say what it is.
+constexpr const char* kUnknownTerminal = "xterm-256color";
+
+}  // namespace
+
+std::vector<std::string> session_environment(char** inherited, const wire::SessionStart& start) {
+  wire::Environment variables;
+  for (char** entry = inherited; entry != nullptr && *entry != nullptr; ++entry) {
+    std::string_view text = *entry;
+    auto equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    variables.insert_or_assign(std::string(text.substr(0, equals)),
+                               std::string(text.substr(equals + 1)));
+  }
+  for (const char* name : kPrivate) variables.erase(name);
+  for (const auto& [name, value] : kStandard) variables.insert_or_assign(name, value);
+  if (start.terminal) variables.insert_or_assign("TERM", kUnknownTerminal);
+  for (const auto& [name, value] : start.environment) variables.insert_or_assign(name, value);
+
+  std::vector<std::string> entries;
+  entries.reserve(variables.size());
+  for (const auto& [name, value] : variables) entries.push_back(name + "=" + value);
+  return entries;
+}
+
+}  // namespace capsem::guest::pty_agent

@@ -1,0 +1,18 @@
+// What a command of a session finds in its environment.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "wire/messages.h"
+
+namespace capsem::guest::pty_agent {
+
+inline constexpr const char* kHome = "/root";
+inline constexpr const char* kShell = "/bin/bash";
+
+// "NAME=value" for execve(2): the agent's own environment, under it the user's standard variables,
+// under those what the session asks for. `inherited` as in environ(7).
+std::vector<std::string> session_environment(char** inherited, const wire::SessionStart& start);
+
+}  // namespace capsem::guest::pty_agent

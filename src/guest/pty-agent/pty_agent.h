@@ -1,0 +1,15 @@
+// The guest's end of port 5001: a terminal or a command for each connection. A service of PID 1,
+// which makes the listening socket, so that the port can be connected to before the agent runs and
+// while it is restarted.
+#pragma once
+
+namespace capsem::guest::pty_agent {
+
+// How many sessions may run at once; the next one is refused in words.
+inline constexpr int kMaxSessions = 256;
+
+// Accepts connections on the socket handed over in the manner of sd_listen_fds(3), descriptor 3,
+// and forks a process for each. Returns (1) only when that is impossible.
+int run(int argc, char** argv);
+
+}  // namespace capsem::guest::pty_agent

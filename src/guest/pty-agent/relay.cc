@@ -1,0 +1,260 @@
+#include "guest/pty-agent/relay.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+#include <variant>
+
+#include "guest/pty-agent/session_processes.h"
+
+namespace capsem::guest::pty_agent {
+namespace {
+
+// Output is read while less than this waits for the host: enough to keep the stream busy.
+constexpr std::size_t kUnsentBytes = 256 << 10;
+
+// The most a pipe can hold (pipe-max-size); a background process that writes without a pause is
+// cut off after it, the command's own output cannot be longer.
+constexpr std::size_t kPipeBytes = 1 << 20;
+
+std::unexpected<Error> breaks_protocol(const char* what) {
+  return fail("serve", "the session", what, "", ErrorKind::kInvalid);
+}
+
+template <class... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+
+}  // namespace
+
+Relay::Relay(Connection& connection, Child child)
+    : connection_(connection),
+      child_(std::move(child)),
+      outputs_{Output{.fd = &child_.output, .to_stderr = false},
+               Output{.fd = &child_.error, .to_stderr = true}} {}
+
+void Relay::run() {
+  connection_.queue(wire::Started{static_cast<std::uint32_t>(child_.pid)});
+  // What arrived together with the first message shows in no poll(2).
+  auto going = obey_all();
+  while (going && (!ended_ || has_open_output())) {
+    std::array<pollfd, kSlots> slots{};
+    watch(slots);
+    if (::poll(slots.data(), slots.size(), timeout()) < 0) continue;  // a signal
+    going = talk_to_host(slots[kConnection].revents);
+    if (!going) break;
+    if (slots[kInput].revents != 0) write_input();
+    if (slots[kOutput].fd >= 0) settle(outputs_[0], slots[kOutput].revents != 0);
+    if (slots[kError].fd >= 0) settle(outputs_[1], slots[kError].revents != 0);
+    // Last, so that what an output yields from the next round on was written before the end.
+    if (slots[kProcess].revents != 0) note_end();
+  }
+  if (going) return report_end();
+  if (going.error().kind() == ErrorKind::kInvalid)
+    connection_.queue(wire::Failed{125, wire::clipped(going.error().message())});
+  end_session(child_.pid);
+}
+
+void Relay::report_end() {
+  siginfo_t how{};
+  // Not reaped: its number must mean this session until the agent's process ends.
+  ::waitid(P_PID, static_cast<id_t>(child_.pid), &how, WEXITED | WNOWAIT);
+  auto number = static_cast<std::uint32_t>(how.si_status);
+  connection_.queue(how.si_code == CLD_EXITED ? wire::Exited{.code = number}
+                                              : wire::Exited{.signal = number});
+}
+
+void Relay::watch(std::array<pollfd, kSlots>& slots) {
+  auto out = connection_.unsent_bytes() > 0 ? POLLIN | POLLOUT : POLLIN;
+  slots[kConnection] = {.fd = connection_.fd(), .events = static_cast<short>(out)};
+  slots[kProcess] = {.fd = ended_ ? -1 : child_.process.get(), .events = POLLIN};
+  // A pipe is watched even with nothing to write: POLLERR says that nobody reads it any more.
+  bool has_input = input_written_ < input_.size();
+  slots[kInput] = {.fd = has_input || !child_.has_terminal ? child_.input.get() : -1,
+                   .events = static_cast<short>(has_input ? POLLOUT : 0)};
+  slots[kOutput] = {.fd = has_room() ? child_.output.get() : -1, .events = POLLIN};
+  slots[kError] = {.fd = has_room() ? child_.error.get() : -1, .events = POLLIN};
+}
+
+bool Relay::has_room() const {
+  return connection_.unsent_bytes() < kUnsentBytes;
+}
+
+bool Relay::has_open_output() const {
+  return std::ranges::any_of(outputs_, [](const Output& output) { return bool(*output.fd); });
+}
+
+int Relay::timeout() const {
+  if (!ended_ || !has_room()) return -1;
+  if (child_.has_terminal) return 0;
+  return milliseconds_until(std::min(quiet_since_ + kQuiet, ended_at_ + kLinger));
+}
+
+// ---- the host
+
+Result<> Relay::talk_to_host(short events) {
+  if ((events & ~POLLOUT) != 0) {
+    if (auto received = connection_.receive(); !received) return received;
+    if (auto obeyed = obey_all(); !obeyed) return obeyed;
+  }
+  return connection_.flush();
+}
+
+Result<> Relay::obey_all() {
+  for (;;) {
+    auto message = connection_.next();
+    if (!message) return propagate(message);
+    if (!*message) return {};
+    if (auto obeyed = obey(std::move(**message)); !obeyed) return obeyed;
+  }
+}
+
+Result<> Relay::obey(wire::HostSession message) {
+  return std::visit(Overloaded{
+                        [](const wire::SessionStart&) -> Result<> {
+                          return breaks_protocol("the host started it twice");
+                        },
+                        [this](wire::Stdin& input) { return take_input(std::move(input)); },
+                        [this](const wire::StdinEnd&) -> Result<> {
+                          input_ended_ = true;
+                          if (input_.empty()) end_input();
+                          return {};
+                        },
+                        [this](const wire::Resize& window) -> Result<> {
+                          resize(child_, window.size);
+                          return {};
+                        },
+                        [this](const wire::Signal& signal) -> Result<> {
+                          if (signal.number < 1 || signal.number >= NSIG)
+                            return breaks_protocol("the host sent a signal that does not exist");
+                          if (!ended_) send_signal(child_, static_cast<int>(signal.number));
+                          return {};
+                        },
+                        [this](const wire::OutputClosed& closed) -> Result<> {
+                          close_output(closed.stream);
+                          return {};
+                        },
+                    },
+                    message);
+}
+
+Result<> Relay::take_input(wire::Stdin input) {
+  if (input_ended_) return breaks_protocol("the host sent input after its end");
+  if (!child_.input) return {};  // the command reads no more
+  if (input_.size() - input_written_ + input.data.size() + ungranted_ > wire::kStdinWindowBytes)
+    return breaks_protocol("the host sent more input than it was granted");
+  if (input_.empty())
+    input_ = std::move(input.data);
+  else
+    input_ += input.data;
+  write_input();
+  return {};
+}
+
+void Relay::close_output(wire::OutputStream stream) {
+  if (child_.has_terminal) {
+    // A terminal that has gone: its session hangs up.
+    end_session(child_.pid);
+    child_.output.reset();
+  } else {
+    (stream == wire::OutputStream::kStdout ? child_.output : child_.error).reset();
+  }
+}
+
+// ---- standard input
+
+void Relay::write_input() {
+  while (child_.input && input_written_ < input_.size()) {
+    ssize_t n =
+        ::write(child_.input.get(), input_.data() + input_written_, input_.size() - input_written_);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) break;
+    if (n < 0) return input_is_closed();
+    input_written_ += static_cast<std::size_t>(n);
+    grant(static_cast<std::size_t>(n));
+  }
+  if (!child_.input) return;
+  if (input_written_ < input_.size()) {
+    // Drops what is written once it is most of the buffer, so that the buffer stays bounded.
+    if (input_written_ >= wire::kStdinWindowBytes / 2) {
+      input_.erase(0, input_written_);
+      input_written_ = 0;
+    }
+    return;
+  }
+  if (!input_.empty()) line_is_open_ = input_.back() != '\n';
+  input_.clear();
+  input_written_ = 0;
+  if (input_ended_) return end_input();
+  pollfd pipe{.fd = child_.input.get(), .events = 0, .revents = 0};
+  if (!child_.has_terminal && ::poll(&pipe, 1, 0) > 0) input_is_closed();
+}
+
+void Relay::end_input() {
+  if (!child_.input) return;
+  if (!child_.has_terminal) return child_.input.reset();
+  // What Ctrl-D does: once ends the line as it is, once more, or at the start of a line, the input.
+  termios modes{};
+  if (::tcgetattr(child_.input.get(), &modes) != 0 || (modes.c_lflag & ICANON) == 0) return;
+  for (int i = 0; i < (line_is_open_ ? 2 : 1); ++i) [[maybe_unused]]
+    auto n = ::write(child_.input.get(), &modes.c_cc[VEOF], 1);
+}
+
+void Relay::input_is_closed() {
+  child_.input.reset();
+  input_.clear();
+  input_written_ = 0;
+  connection_.queue(wire::StdinClosed{});
+}
+
+void Relay::grant(std::size_t bytes) {
+  ungranted_ += bytes;
+  if (ungranted_ < wire::kStdinWindowBytes / 4 && input_written_ < input_.size()) return;
+  connection_.queue(wire::StdinCredit{ungranted_});
+  ungranted_ = 0;
+}
+
+// ---- output
+
+void Relay::settle(Output& output, bool readable) {
+  if (!*output.fd) return;
+  if (readable) return read_output(output);
+  if (!ended_) return;
+  output.emptied = true;
+  auto now = Clock::now();
+  if (child_.has_terminal || now >= quiet_since_ + kQuiet) output.fd->reset();
+}
+
+void Relay::read_output(Output& output) {
+  std::string data(wire::kDataBytes, '\0');
+  ssize_t n = ::read(output.fd->get(), data.data(), data.size());
+  if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
+  // EIO: how a terminal's master says that its other end was hung up.
+  if (n <= 0) return output.fd->reset();
+  data.resize(static_cast<std::size_t>(n));
+  if (output.to_stderr)
+    connection_.queue(wire::Stderr{std::move(data)});
+  else
+    connection_.queue(wire::Stdout{std::move(data)});
+  if (!ended_) return;
+  quiet_since_ = Clock::now();
+  output.bytes_since_end += static_cast<std::size_t>(n);
+  bool has_all = output.emptied || output.bytes_since_end > kPipeBytes;
+  if (has_all && quiet_since_ >= ended_at_ + kLinger) output.fd->reset();
+}
+
+void Relay::note_end() {
+  ended_ = true;
+  ended_at_ = quiet_since_ = Clock::now();
+  child_.slave.reset();
+  // Nothing more will be read; the host need not send it.
+  if (child_.input && !child_.has_terminal) child_.input.reset();
+}
+
+}  // namespace capsem::guest::pty_agent

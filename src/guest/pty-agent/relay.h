@@ -1,0 +1,81 @@
+// Moves bytes between a running command and the host until both are through.
+//
+// The end: when the command has ended, everything it wrote before is sent, then its status. If a
+// process it left in the background still holds its pipes, as in `sleep 1000 & echo hi`, the
+// session does not wait for that one: it ends once the pipes have been silent for kQuiet, which
+// lets a last `tee` of `exec > >(tee log)` finish, or kLinger after the command at the latest. On a
+// terminal it ends at once. Processes left behind that way go on running.
+#pragma once
+
+#include <poll.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "guest/pty-agent/child.h"
+#include "guest/pty-agent/connection.h"
+
+namespace capsem::guest::pty_agent {
+
+inline constexpr std::chrono::milliseconds kQuiet{200};
+inline constexpr std::chrono::milliseconds kLinger{2000};
+
+class Relay {
+ public:
+  Relay(Connection& connection, Child child);
+
+  // Returns when the session is over: its status or the reason for its end is queued on the
+  // connection, or the host has gone. In the second case, and when the host broke the protocol,
+  // no process of the session is left.
+  void run();
+
+ private:
+  using Clock = Connection::Clock;
+  enum Slot : std::size_t { kConnection, kProcess, kInput, kOutput, kError, kSlots };
+
+  struct Output {
+    Fd* fd;
+    bool to_stderr;
+    bool emptied = false;  // since the command ended: all it had written is read
+    std::size_t bytes_since_end = 0;
+  };
+
+  void watch(std::array<pollfd, kSlots>& slots);
+  int timeout() const;
+  bool has_room() const;
+  bool has_open_output() const;
+
+  Result<> talk_to_host(short events);
+  Result<> obey_all();
+  Result<> obey(wire::HostSession message);
+  Result<> take_input(wire::Stdin input);
+  void close_output(wire::OutputStream stream);
+
+  void write_input();
+  void end_input();
+  void input_is_closed();
+  void grant(std::size_t bytes);
+
+  void read_output(Output& output);
+  void note_end();
+  void report_end();
+  void settle(Output& output, bool readable);
+
+  Connection& connection_;
+  Child child_;
+  std::array<Output, 2> outputs_;
+
+  std::string input_;              // from the host, not yet written to the command
+  std::size_t input_written_ = 0;  // of input_
+  std::size_t ungranted_ = 0;      // written to the command, credit not yet given back
+  bool input_ended_ = false;       // the host has no more
+  bool line_is_open_ = false;      // the last byte for the terminal was no newline
+
+  bool ended_ = false;
+  Clock::time_point ended_at_;
+  Clock::time_point quiet_since_;
+};
+
+}  // namespace capsem::guest::pty_agent
