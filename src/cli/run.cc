@@ -42,9 +42,13 @@ void add_run(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   run->add_flag("--timing", options->timing, "Print the timeline of the run to stderr at its end");
-  run->add_flag("-t,--terminal,!--no-terminal", options->terminal,
-                "Give the command a terminal, or none (default: when standard input and output "
-                "are one)");
+  auto* with = run->add_flag_callback(
+      "-t,--terminal", [options] { options->terminal = true; },
+      "Give the command a terminal even when standard input and output are none");
+  run->add_flag_callback(
+         "--no-terminal", [options] { options->terminal = false; },
+         "Give the command pipes, with standard output and error apart, even on a terminal")
+      ->excludes(with);
   run->add_option("COMMAND", options->command, "What to run");
   run->callback([&action, options] { action = [options] { return run_in_vm(*options); }; });
 }
