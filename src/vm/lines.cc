@@ -45,4 +45,11 @@ std::vector<std::string> LineTail::last(std::size_t count) const {
   return result;
 }
 
+std::optional<std::string_view> panic_reason(std::string_view line) {
+  constexpr std::string_view kMark = "Kernel panic - not syncing: ";  // Linux: kernel/panic.c
+  auto at = line.find(kMark);
+  if (at == std::string_view::npos) return std::nullopt;
+  return line.substr(at + kMark.size());
+}
+
 }  // namespace capsem::vm

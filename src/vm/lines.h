@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,5 +37,8 @@ class LineTail {
   std::deque<std::string> lines_;
   std::string partial_;  // as it came
 };
+
+// Where a Linux kernel panics, its reason ("Attempted to kill init! ..."); nothing for other lines.
+std::optional<std::string_view> panic_reason(std::string_view line);
 
 }  // namespace capsem::vm

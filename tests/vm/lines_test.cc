@@ -52,5 +52,11 @@ TEST(LineTail, HasNothingBeforeAnythingArrived) {
   EXPECT_THAT(LineTail().last(3), IsEmpty());
 }
 
+TEST(PanicReason, IsWhatTheKernelSaysAfterItsMark) {
+  EXPECT_EQ(panic_reason("[    1.9] Kernel panic - not syncing: Attempted to kill init!"),
+            "Attempted to kill init!");
+  EXPECT_FALSE(panic_reason("[    1.9] Run /init as init process"));
+}
+
 }  // namespace
 }  // namespace capsem::vm
