@@ -90,6 +90,7 @@ std::unexpected<Error> interrupted(const char* attempted, const std::string& nam
 
 // Waits until the endpoint may be used; false when it was cancelled.
 Task<bool> wait_until_ready(Endpoint& endpoint, asio::any_io_executor executor) {
+  if (endpoint.cancelled) co_return false;
   if (endpoint.readiness) {
     bool ready = co_await endpoint.readiness->wait();
     co_return ready && !endpoint.cancelled;
@@ -105,6 +106,16 @@ void cancel_endpoint(Endpoint& endpoint) {
 }
 
 }  // namespace
+
+Result<> reserve_standard_descriptors() {
+  for (int fd = 0; fd < 3; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    // The lowest free number is this one. Not close-on-exec: child processes need it as much.
+    int null = ::open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);  // NOLINT(*-cloexec-open)
+    if (null != fd) return fail_system("open", "/dev/null", errno);
+  }
+  return {};
+}
 
 Input Input::open(const asio::any_io_executor& executor, int fd, std::string name) {
   return {open_endpoint(executor, fd, Readiness::Direction::kRead), std::move(name), executor};

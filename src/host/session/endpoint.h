@@ -15,6 +15,11 @@
 
 namespace capsem::host::session {
 
+// For the start of a program: when descriptor 0, 1 or 2 is closed, puts /dev/null there, so that no
+// file or socket opened later gets the number. Opened the wrong way round, so that reading and
+// writing fail as on a closed descriptor.
+Result<> reserve_standard_descriptors();
+
 // How one descriptor is read or written without holding up the event loop.
 enum class Access {
   kPlain,     // always ready: read and written in pieces

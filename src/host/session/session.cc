@@ -241,6 +241,7 @@ Result<> Session::take_credit(std::uint64_t bytes) {
 }
 
 Task<Result<>> Session::write_output(wire::OutputStream stream, std::string data) {
+  if (request_.on_first_output) std::exchange(request_.on_first_output, nullptr)();
   auto index = static_cast<std::size_t>(stream);
   if (output_closed_.at(index)) co_return Result<>();
   auto written = co_await outputs_.at(index).write_all(as_bytes(data));

@@ -40,6 +40,9 @@ struct SessionRequest {
 
   // Called once, when the command is running in the guest.
   std::function<void()> on_started;
+
+  // Called once, when the first byte of the command's output arrives.
+  std::function<void()> on_first_output;
 };
 
 struct SessionEnd {

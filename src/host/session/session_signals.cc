@@ -45,9 +45,10 @@ SessionSignals::SessionSignals(const asio::any_io_executor& executor, bool has_t
 }
 
 Task<std::optional<ReceivedSignal>> SessionSignals::next() {
+  if (cancelled_) co_return std::nullopt;
   boost::system::error_code error;
   int number = co_await signals_.async_wait(asio::redirect_error(asio::use_awaitable, error));
-  if (error) co_return std::nullopt;
+  if (error || cancelled_) co_return std::nullopt;
   const auto* row =
       std::ranges::find_if(kSignals, [number](const Row& each) { return each.number == number; });
   ReceivedSignal received{number, row->use};
@@ -55,6 +56,7 @@ Task<std::optional<ReceivedSignal>> SessionSignals::next() {
 }
 
 void SessionSignals::cancel() {
+  cancelled_ = true;
   boost::system::error_code ignored;
   signals_.cancel(ignored);
 }

@@ -33,6 +33,7 @@ class SessionSignals {
 
  private:
   boost::asio::signal_set signals_;
+  bool cancelled_ = false;
 };
 
 }  // namespace capsem::host::session

@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "guest/pty-agent/serve.h"
+#include "host/session/endpoint.h"
 #include "host/session/session.h"
 #include "vsock/socket_stream.h"
 
@@ -61,6 +62,7 @@ inline Result<SessionEnd> run_to_end(Fd socket, SessionRequest request) {
 }
 
 inline int run_like_capsem(SessionRequest request, bool with_terminal) {
+  if (auto reserved = reserve_standard_descriptors(); !reserved) return 125;
   auto pair = socket_pair();
   fork_agent(std::move(pair->second), pair->first);
   std::optional<Terminal> terminal;
@@ -105,10 +107,9 @@ class CapsemProcess {
     ::_exit(run_like_capsem(std::move(request), with_terminal));
   }
   ~CapsemProcess() {
-    if (pid_ > 0) {
-      signal(SIGKILL);
-      wait();
-    }
+    if (pid_ <= 0) return;
+    signal(SIGKILL);
+    wait();
   }
   CapsemProcess(const CapsemProcess&) = delete;
   CapsemProcess& operator=(const CapsemProcess&) = delete;

@@ -40,8 +40,7 @@ TEST(PipeSession, ArgumentsArriveExactly) {
 }
 
 TEST(PipeSession, EnvironmentIsTheGuestsWithWhatWasAskedFor) {
-  auto request =
-      command_line("echo $ASKED $HOME $USER $LOGNAME $SHELL $LANG; printenv TERM PATH");
+  auto request = command_line("echo $ASKED $HOME $USER $LOGNAME $SHELL $LANG; printenv TERM PATH");
   request.start.environment = {{"ASKED", "for"}, {"LANG", "de_DE.UTF-8"}};
   auto finished = run(std::move(request));
   EXPECT_EQ(finished.out,
