@@ -1,0 +1,166 @@
+// What the agent promises to a host, and what it does with one that breaks the rules.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+
+#include <cstdlib>
+
+#include "tests/guest/pty-agent/host_peer.h"
+#include "tests/temporary_directory.h"
+
+namespace capsem::guest::pty_agent {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(AgentProtocol, SaysStartedThenOutputThenTheEndAndCloses) {
+  HostPeer host;
+  host.start("echo text");
+  auto started = host.receive();
+  ASSERT_TRUE(started && std::holds_alternative<wire::Started>(*started));
+  EXPECT_EQ(host.receive(), wire::GuestSession(wire::Stdout{"text\n"}));
+  EXPECT_EQ(host.wait_for<wire::Exited>(), (wire::Exited{0}));
+  EXPECT_EQ(host.receive(), std::nullopt);
+}
+
+TEST(AgentProtocol, AnotherVersionIsAnsweredWithItsOwn) {
+  HostPeer host;
+  host.send(wire::SessionStart{.protocol = wire::kProtocol + 1});
+  EXPECT_EQ(host.receive(), wire::GuestSession(wire::VersionMismatch{wire::kProtocol}));
+  EXPECT_EQ(host.receive(), std::nullopt);
+}
+
+TEST(AgentProtocol, GrantsExactlyTheInputThatTheCommandTook) {
+  HostPeer host;
+  // Reads 100000 bytes, then no more until it is told to end.
+  host.start("head -c 100000 >/dev/null; echo taken; exec sleep 1000");
+  for (std::size_t sent = 0; sent < wire::kStdinWindowBytes; sent += wire::kDataBytes)
+    host.send(wire::Stdin{std::string(wire::kDataBytes, 'x')});
+  std::uint64_t granted = 0;
+  bool taken = false;
+  while (!taken || host.has_message_within(200)) {
+    auto message = host.receive();
+    ASSERT_TRUE(message);
+    if (auto* credit = std::get_if<wire::StdinCredit>(&*message)) granted += credit->bytes;
+    taken = taken || std::holds_alternative<wire::Stdout>(*message);
+  }
+  // What the command took and what its pipe holds; never all of it.
+  EXPECT_GE(granted, 100'000U);
+  EXPECT_LT(granted, wire::kStdinWindowBytes);
+  host.send(wire::Signal{SIGTERM});
+  EXPECT_EQ(host.wait_for<wire::Exited>(), (wire::Exited{.signal = SIGTERM}));
+}
+
+TEST(AgentProtocol, SaysWhenTheCommandReadsNoMore) {
+  HostPeer host;
+  host.start("exec 0<&-; echo closed; exec sleep 1000");
+  EXPECT_TRUE(host.wait_for<wire::StdinClosed>());
+  host.send(wire::Stdin{"nobody wants this"});
+  host.send(wire::Signal{SIGKILL});
+  EXPECT_EQ(host.wait_for<wire::Exited>(), (wire::Exited{.signal = SIGKILL}));
+}
+
+TEST(AgentProtocol, EndOfInputOnATerminalIsWhatCtrlDDoes) {
+  HostPeer host;
+  host.send(wire::SessionStart{.command_line = "cat; echo over",
+                               .terminal = wire::TerminalSize{24, 80, 0, 0}});
+  host.send(wire::Stdin{"without newline"});
+  host.send(wire::StdinEnd{});
+  std::string text;
+  while (auto output = host.wait_for<wire::Stdout>()) text += output->data;
+  EXPECT_THAT(text, HasSubstr("over\r\n"));
+}
+
+TEST(AgentProtocol, HoldsBackACommandWhoseOutputIsNotReadAndLosesNothing) {
+  testing::TemporaryDirectory directory;
+  auto written = (directory / "written").string();
+  HostPeer host;
+  host.start("head -c 50000000 /dev/zero; touch " + written);
+  auto first = host.wait_for<wire::Stdout>();
+  ASSERT_TRUE(first);
+  // Time enough to write it all, were it not held back.
+  ::usleep(200'000);
+  EXPECT_FALSE(std::filesystem::exists(written));
+  std::size_t bytes = first->data.size();
+  while (auto output = host.wait_for<wire::Stdout>()) bytes += output->data.size();
+  EXPECT_EQ(bytes, 50'000'000U);
+  EXPECT_TRUE(std::filesystem::exists(written));
+}
+
+TEST(AgentProtocol, CommandStartsWithCleanSignalsAndDescriptors) {
+  HostPeer host;
+  host.start("ls /proc/self/fd | tr '\\n' ' '; grep -E 'Sig(Blk|Ign|Cgt)' /proc/self/status");
+  std::string text;
+  while (auto output = host.wait_for<wire::Stdout>()) text += output->data;
+  // 3 is the directory that ls itself reads.
+  EXPECT_THAT(text, HasSubstr("0 1 2 3 "));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("4 ")));
+  EXPECT_THAT(text, HasSubstr("SigBlk:\t0000000000000000"));
+  EXPECT_THAT(text, HasSubstr("SigIgn:\t0000000000000000"));
+}
+
+struct Breach {
+  const char* name;
+  std::vector<wire::HostSession> messages;
+  const char* says;
+};
+
+TEST(AgentProtocol, AHostThatBreaksTheRulesIsToldWhichAndLosesItsSession) {
+  const wire::SessionStart start{.command_line = "sleep 1000"};
+  const wire::Stdin block{std::string(wire::kDataBytes, 'x')};
+  for (const auto& [name, messages, says] : std::vector<Breach>{
+           {"no start", {wire::StdinEnd{}}, "first message does not start one"},
+           {"two starts", {start, start}, "started it twice"},
+           {"input after its end", {start, wire::StdinEnd{}, block}, "input after its end"},
+           {"no such signal", {start, wire::Signal{0}}, "signal that does not exist"},
+           {"no such signal", {start, wire::Signal{65}}, "signal that does not exist"},
+           {"more than was granted",
+            {start, block, block, block, block, block, block, block},
+            "more input than it was granted"},
+           {"command and arguments",
+            {wire::SessionStart{.command_line = "true", .argv = {"true"}}},
+            "both a command line and an argument list"},
+           {"a NUL in an argument",
+            {wire::SessionStart{.argv = {std::string("a\0b", 3)}}},
+            "NUL byte"},
+           {"an impossible variable",
+            {wire::SessionStart{.environment = {{"a=b", "c"}}}},
+            "impossible name"},
+       }) {
+    HostPeer host;
+    for (const auto& message : messages) host.send(message);
+    auto failed = host.wait_for<wire::Failed>();
+    ASSERT_TRUE(failed) << name;
+    EXPECT_EQ(failed->shell_code, 125U) << name;
+    EXPECT_THAT(failed->text, HasSubstr(says)) << name;
+    EXPECT_EQ(host.receive(), std::nullopt) << name;
+  }
+}
+
+TEST(AgentProtocol, GarbageIsAnsweredAndEndsTheConnection) {
+  for (const auto& garbage : {std::string("\xff\xff\xff\xff", 4), std::string("\2\0\0\0hi", 6),
+                              std::string("\0\0\0\0", 4)}) {
+    HostPeer first;
+    first.send_bytes(garbage);
+    EXPECT_TRUE(first.wait_for<wire::Failed>());
+    HostPeer later;
+    later.start("sleep 1000");
+    later.send_bytes(garbage);
+    EXPECT_TRUE(later.wait_for<wire::Failed>());
+  }
+}
+
+TEST(AgentProtocol, AConnectionThatEndsInTheMiddleOfAMessageEndsTheSession) {
+  HostPeer host;
+  host.start("trap '' HUP; exec sleep 1000");
+  auto started = host.wait_for<wire::Started>();
+  ASSERT_TRUE(started);
+  Fd process(static_cast<int>(::syscall(SYS_pidfd_open, started->pid, 0)));
+  host.send_bytes({"\x40\0\0", 3});
+  host.close();
+  pollfd waiting{.fd = process.get(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&waiting, 1, kTestLimitMilliseconds), 1);
+}
+
+}  // namespace
+}  // namespace capsem::guest::pty_agent
