@@ -9,7 +9,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cstdio>
+#include <charconv>
 
 #include "base/text.h"
 #include "vm/arguments.h"
@@ -74,11 +74,17 @@ std::optional<QemuVersion> program_version(const std::string& program) {
   Command command{.argv = {program, "--version"}};
   auto text = run_for_output(std::move(command), 4096);
   if (!text) return std::nullopt;
+  constexpr std::string_view kMark = "version ";
+  auto at = text->find(kMark);
+  if (at == std::string::npos) return std::nullopt;
+  const char* next = text->data() + at + kMark.size();
+  const char* end = text->data() + text->size();
   QemuVersion version;
-  auto at = text->find("version ");
-  if (at == std::string::npos || std::sscanf(text->c_str() + at, "version %d.%d.%d", &version.major,
-                                             &version.minor, &version.micro) < 2)
-    return std::nullopt;
+  for (int* part : {&version.major, &version.minor, &version.micro}) {
+    auto [stop, error] = std::from_chars(next, end, *part);
+    if (error != std::errc()) return std::nullopt;
+    next = stop == end ? stop : stop + 1;  // past the dot
+  }
   return version;
 }
 
@@ -148,7 +154,7 @@ Qemu::~Qemu() {
   state_->process.kill(SIGKILL);
   state_->reap();
   boost::system::error_code ignored;
-  state_->ended.close(ignored);
+  (void)state_->ended.close(ignored);
 }
 
 Result<std::filesystem::path> find_qemu(const std::string& program) {
