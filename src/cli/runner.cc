@@ -195,6 +195,8 @@ class Runner {
       request.start.command_line = options_.command.front();
     else
       request.start.argv = options_.command;
+    request.on_started = [this] { timeline_.mark("command started", Clock::now()); };
+    request.on_first_output = [this] { timeline_.mark("first output", Clock::now()); };
     if (!wants_terminal())
       request.on_signal = [this](int number) {
         bool ends = number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;

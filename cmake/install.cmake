@@ -1,0 +1,16 @@
+# An installation: bin/capsem, and in lib/capsem the guest set and the assets it runs with. The
+# tool finds them from its own place; nothing of the checkout is needed.
+set(root lib/capsem)
+
+install(TARGETS capsem RUNTIME DESTINATION bin)
+install(FILES ${CMAKE_SOURCE_DIR}/guest.toml DESTINATION ${root})
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/guest DESTINATION ${root}
+        PATTERN __pycache__ EXCLUDE PATTERN ".*" EXCLUDE)
+install(DIRECTORY ${CMAKE_BINARY_DIR}/guest/ DESTINATION ${root}/programs USE_SOURCE_PERMISSIONS
+        PATTERN capsem-programs EXCLUDE)
+install(CODE "
+  if(NOT EXISTS \"${CMAKE_SOURCE_DIR}/assets/x86_64/assets.json\")
+    message(FATAL_ERROR \"there are no assets to install: run 'capsem build-assets' first\")
+  endif()")
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/assets/x86_64 DESTINATION ${root}/assets
+        FILES_MATCHING PATTERN vmlinu* PATTERN modules.img PATTERN rootfs.squashfs PATTERN assets.json)

@@ -1,0 +1,147 @@
+"""The boot itself: where entries come from, and what is said when it does not succeed."""
+
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from conftest import Capsem, Checkout, error_lines, the_error
+
+
+def without_initrd(text: str, name: str) -> str:
+    """guest.toml with the entry `name` in the rootfs only."""
+    head, tail = text.split(f'name = "{name}"')
+    return head + f'name = "{name}"' + tail.replace('into = ["initrd", "rootfs"]', 'into = ["rootfs"]', 1)
+
+
+def test_the_initrds_copy_wins(checkout: Checkout) -> None:
+    # A program that says something new, without any rebuild of the rootfs.
+    program = checkout.build / "guest/snapshots"
+    program.unlink()
+    program.write_text("#!/bin/sh\necho from the initrd\n")
+    assert checkout.run("snapshots").stdout == b"from the initrd\n"
+
+
+def test_the_rootfs_copy_is_the_fallback_at_the_same_path_and_as_read_only(checkout: Checkout) -> None:
+    checkout.edit("guest.toml", lambda text: without_initrd(text, "capsem-doctor"))
+    listed = checkout.call("initrd", "pack")
+    assert listed.returncode == 0, listed.stderr
+    names = checkout.call("initrd", "list", str(checkout.assets / "initrd.img")).stdout
+    assert b"capsem-doctor" not in names
+    result = checkout.run("stat -c %a /capsem/bin/capsem-doctor; chmod 777 /capsem/bin/capsem-doctor; capsem-doctor --only binaries")
+    assert result.stdout.startswith(b"555\n")
+    assert b"Read-only file system" in result.stderr
+    assert result.returncode == 0
+
+
+def test_a_missing_entry_that_is_not_essential_is_one_line_and_the_boot_goes_on(checkout: Checkout) -> None:
+    checkout.edit(
+        "guest.toml",
+        lambda text: text
+        + '\n[[entry]]\nname = "extra"\nfile = "guest/extra"\npath = "/capsem/extra"\nmode = "0444"\n'
+        + 'into = ["rootfs"]\n',
+    )
+    (checkout.source / "guest/extra").write_text("x")
+    result = checkout.run("echo up")
+    assert result.stdout == b"up\n"
+    lines = [line for line in error_lines(result) if "extra is neither in the initrd nor in the rootfs" in line]
+    assert len(lines) == 1
+
+
+def test_a_failing_boot_step_is_one_line_with_its_cause(checkout: Checkout) -> None:
+    # A rootfs that is no squashfs, with a hash that says it is whole.
+    import hashlib
+    import json
+
+    index = checkout.own(checkout.assets / "assets.json")
+    rootfs = checkout.own(checkout.assets / "rootfs.squashfs")
+    rootfs.write_bytes(bytes(1 << 20))
+    content = json.loads(index.read_text())
+    for asset in content["files"]:
+        if asset["name"] == "rootfs.squashfs":
+            asset["sha256"] = hashlib.sha256(bytes(1 << 20)).hexdigest()
+            for key in asset:
+                if "size" in key or "bytes" in key:
+                    asset[key] = 1 << 20
+    index.write_text(json.dumps(content))
+    result = checkout.run("true")
+    assert result.returncode == 125
+    line = the_error(result)
+    assert "boot step 'rootfs'" in line and "squashfs" in line
+
+
+def test_the_watchdog_says_where_the_boot_stood(checkout: Checkout) -> None:
+    result = checkout.run("--boot-limit", "1", "true")
+    assert result.returncode == 125
+    assert re.search(r"did not report within 1 s; it stood .*(kernel|step)", error_lines(result)[-1])
+    assert error_lines(result)[0].startswith("capsem: the guest's console")
+
+
+def test_an_init_that_crashes_is_named_and_no_panic_is_the_message(checkout: Checkout) -> None:
+    init = checkout.build / "guest/capsem-init"
+    init.unlink()
+    source = checkout.build / "crash.cc"
+    source.write_text("int main() { __builtin_trap(); }\n")
+    subprocess.run(["g++", "-static", "-o", init, source], check=True)
+    result = checkout.run("true")
+    assert result.returncode == 125
+    assert "panic" in error_lines(result)[-1] or "init" in error_lines(result)[-1]
+
+
+def test_a_guest_that_switches_itself_off(capsem: Capsem) -> None:
+    result = capsem.run("capsem-sysutil poweroff; sleep 100")
+    assert result.returncode == 125
+    assert "switched off before the command ended" in the_error(result)
+
+
+def test_a_service_that_dies_is_started_again(capsem: Capsem) -> None:
+    result = capsem.run(
+        "old=$(pgrep -f /capsem/bin/capsem-net-proxy); kill -9 $old; "
+        "for i in $(seq 100); do new=$(pgrep -f /capsem/bin/capsem-net-proxy) && break; sleep 0.1; done; "
+        '[ -n "$new" ] && [ "$new" != "$old" ] && echo restarted'
+    )
+    assert result.stdout == b"restarted\n"
+    assert b"capsem-net-proxy: ended with signal 9 (Killed), starting it again" in result.stderr
+
+
+def test_the_agent_is_reachable_again_after_its_death(capsem: Capsem) -> None:
+    # The session's own process goes on; the port stays open in PID 1 meanwhile.
+    result = capsem.run("kill -9 $(pgrep -o -f /capsem/bin/capsem-pty-agent); sleep 1; capsem-doctor --only services")
+    assert result.returncode == 0, result.stdout
+
+
+def test_two_runs_at_once_boot_what_each_of_them_packed(checkout: Checkout) -> None:
+    other = Checkout(
+        checkout.executable, {**checkout.environment}, source=checkout.source, build=checkout.build
+    )
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(c.run, f"echo run {i}; capsem-doctor --only binaries") for i, c in enumerate([checkout, other])]
+        for i, run in enumerate(runs):
+            result = run.result()
+            assert result.returncode == 0, result.stderr
+            assert result.stdout.startswith(f"run {i}\n".encode())
+
+
+@pytest.mark.parametrize("accel", ["auto", "kvm", "tcg"])
+def test_each_accelerator_runs_or_says_at_once_why_not(capsem: Capsem, accel: str) -> None:
+    result = capsem.call("run", "--accel", accel, "echo up", timeout=60)
+    if accel == "kvm" and result.returncode == 125:
+        assert "KVM" in error_lines(result)[-1]
+    else:
+        assert result.stdout == b"up\n"
+
+
+def test_the_probes_verdict_is_told_once(checkout: Checkout) -> None:
+    first = checkout.call("run", "true")
+    second = checkout.call("run", "true")
+    assert first.returncode == second.returncode == 0
+    assert second.stderr == b""
+    assert len(error_lines(first)) <= 1
+
+
+def test_the_image_that_boots_was_packed_a_moment_ago(checkout: Checkout) -> None:
+    (checkout.source / "guest/diagnostics/new.txt").write_text("just now\n")
+    assert checkout.run("cat /capsem/diagnostics/new.txt").stdout == b"just now\n"
+    (checkout.source / "guest/diagnostics/new.txt").unlink()
+    assert checkout.run("cat /capsem/diagnostics/new.txt").returncode == 1

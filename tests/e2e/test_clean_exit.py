@@ -1,0 +1,93 @@
+"""Whenever it ends, nothing remains: no process, no socket, no temporary file."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import Checkout
+
+
+def descendants(pid: int) -> set[int]:
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid:
+            child = int(stat.parent.name)
+            found |= {child} | descendants(child)
+    return found
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def files_below(*roots: Path) -> set[Path]:
+    return {path for root in roots if root.exists() for path in root.rglob("*")}
+
+
+@pytest.mark.parametrize("delay_s", [0.02, 0.1, 0.3, 0.6, 1.0, 1.6, 2.5])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_remains_after_a_signal_at_any_moment(
+    checkout: Checkout, delay_s: float, number: signal.Signals
+) -> None:
+    assert checkout.run("true").returncode == 0
+    kept = files_below(checkout.source, Path(checkout.environment["XDG_CACHE_HOME"]))
+    # A change, so that the repack is among the moments.
+    checkout.edit("guest.toml", lambda text: text + "\n# changed\n")
+    (checkout.source / "guest/diagnostics/new.py").write_text(f"# {delay_s}\n" * 10000)
+    process = checkout.popen("sleep 1000", start_new_session=True)
+    children: set[int] = set()
+    end = time.monotonic() + delay_s
+    while time.monotonic() < end:
+        children |= descendants(process.pid)
+        time.sleep(0.005)
+    children |= descendants(process.pid)
+    process.send_signal(number)
+    expected = {128 + number, -number}
+    assert process.wait(timeout=30) in expected
+    limit = time.monotonic() + 5
+    while not all(gone(child) for child in children):
+        assert time.monotonic() < limit, children
+        time.sleep(0.02)
+    new = files_below(checkout.source, Path(checkout.environment["XDG_CACHE_HOME"])) - kept
+    # What stays is cache: a compressed segment under its hash.
+    stray = {p for p in new if "segments" not in p.parts and p.name != "new.py"}
+    assert not stray
+    assert not any(".tmp" in p.name for p in new)
+    assert checkout.run("echo works").stdout == b"works\n"
+
+
+def test_the_vm_dies_with_capsem(checkout: Checkout) -> None:
+    process = checkout.popen("echo ready; sleep 1000")
+    assert process.stdout is not None
+    process.stdout.readline()
+    qemu = {p for p in descendants(process.pid) if "qemu" in Path(f"/proc/{p}/comm").read_text()}
+    assert len(qemu) == 1
+    process.kill()
+    process.wait()
+    limit = time.monotonic() + 5
+    while not all(gone(pid) for pid in qemu):
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def test_capsem_ends_when_qemu_dies(checkout: Checkout) -> None:
+    process = checkout.popen("echo ready; sleep 1000")
+    assert process.stdout is not None
+    process.stdout.readline()
+    for pid in descendants(process.pid):
+        if "qemu" in Path(f"/proc/{pid}/comm").read_text():
+            os.kill(pid, signal.SIGKILL)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 125
+    assert b"QEMU" in stderr and b"signal 9" in stderr

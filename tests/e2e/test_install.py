@@ -1,0 +1,59 @@
+"""cmake --install: a capsem outside the checkout, for a user with no group of note."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import BUILD, Capsem
+
+
+@pytest.fixture(scope="module")
+def prefix() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="capsem-install-"))
+    path.chmod(0o755)
+    subprocess.run(["cmake", "--install", BUILD, "--prefix", path], check=True, capture_output=True)
+    yield path
+    shutil.rmtree(path)
+
+
+def as_ordinary_user(prefix: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+    with tempfile.TemporaryDirectory() as home:
+        command = [str(prefix / "bin/capsem"), *words]
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(home, nobody.pw_uid, nobody.pw_gid)
+            command = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", *command]
+        environment = {"HOME": home, "PATH": os.environ["PATH"]}
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=environment, cwd="/", timeout=120
+        )
+
+
+def test_an_ordinary_user_runs_an_installed_capsem(prefix: Path) -> None:
+    result = as_ordinary_user(prefix, "run", "--accel", "tcg", "capsem-doctor && id -u")
+    assert result.returncode == 0, result.stderr.decode() + result.stdout.decode()
+    assert result.stdout.endswith(b"\n0\n")
+
+
+def test_the_accelerator_is_found_without_root(prefix: Path) -> None:
+    result = as_ordinary_user(prefix, "run", "echo up")
+    assert result.stdout == b"up\n", result.stderr
+
+
+def test_it_needs_nothing_of_the_checkout(prefix: Path) -> None:
+    for path in (prefix / "lib/capsem").rglob("*"):
+        assert not path.is_symlink()
+    traced = Capsem(prefix / "bin/capsem")
+    with tempfile.TemporaryDirectory() as home:
+        log = Path(home) / "trace"
+        result = subprocess.run(
+            ["strace", "-f", "-o", log, "-e", "trace=open,openat,execve", *traced.command("initrd", "verify")],
+            env={"HOME": home, "PATH": os.environ["PATH"]}, cwd="/", capture_output=True,
+        )
+        assert str(BUILD) not in log.read_text(), result.stderr

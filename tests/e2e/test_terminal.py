@@ -1,0 +1,127 @@
+"""A terminal in the VM, driven as a person would: through tmux."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from conftest import Capsem
+
+
+class Screen:
+    """A shell in a tmux session of its own server, 100 columns by 30 rows."""
+
+    def __init__(self, socket: str) -> None:
+        self.socket = socket
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", "env PS1='host> ' bash --norc")
+
+    def tmux(self, *words: str) -> str:
+        result = subprocess.run(["tmux", "-L", self.socket, *words], capture_output=True, check=True)
+        return result.stdout.decode()
+
+    def type(self, *keys: str) -> None:
+        self.tmux("send-keys", *keys)
+
+    def text(self) -> str:
+        return self.tmux("capture-pane", "-p")
+
+    def wait_for(self, text: str, seconds: float = 60) -> str:
+        end = time.monotonic() + seconds
+        while text not in (screen := self.text()):
+            assert time.monotonic() < end, f"no {text!r} in:\n{screen}"
+            time.sleep(0.05)
+        return screen
+
+
+@pytest.fixture
+def screen(request: pytest.FixtureRequest) -> Iterator[Screen]:
+    shown = Screen(f"capsem-{request.node.name}")
+    shown.wait_for("host>")
+    yield shown
+    subprocess.run(["tmux", "-L", shown.socket, "kill-server"], check=False)
+
+
+@pytest.fixture
+def inside(screen: Screen, capsem: Capsem) -> Screen:
+    screen.type(f"{capsem.executable} run --accel tcg; echo ended $?", "Enter")
+    screen.wait_for("[capsem]")
+    return screen
+
+
+def modes(screen: Screen) -> None:
+    screen.type("clear; stty -a | grep -o -E -e '-?(icanon|echo) ' | xargs echo modes:", "Enter")
+    screen.wait_for("modes: icanon echo")
+
+
+def test_a_shell_with_the_windows_size_and_its_changes(inside: Screen) -> None:
+    inside.type("stty size; tty", "Enter")
+    inside.wait_for("30 100")
+    inside.wait_for("/dev/pts/")
+    inside.tmux("resize-window", "-x", "80", "-y", "20")
+    inside.type("clear; stty size", "Enter")
+    inside.wait_for("20 80")
+
+
+def test_the_shells_exit_status_and_a_restored_terminal(inside: Screen) -> None:
+    inside.type("exit 3", "Enter")
+    inside.wait_for("ended 3")
+    modes(inside)
+
+
+def test_job_control(inside: Screen) -> None:
+    inside.type("sleep 100", "Enter")
+    inside.type("C-c")
+    inside.type("echo status $?", "Enter")
+    inside.wait_for("status 130")
+    inside.type("cat", "Enter")
+    inside.type("C-z")
+    inside.wait_for("Stopped")
+    inside.type("fg", "Enter")
+    inside.type("C-d")
+    inside.type("echo over", "Enter")
+    inside.wait_for("over")
+
+
+def test_vim_writes_a_file(inside: Screen) -> None:
+    inside.type("vim /tmp/note", "Enter")
+    inside.wait_for("/tmp/note")
+    inside.type("i", "written in vim", "Escape")
+    inside.type(":wq", "Enter")
+    inside.wait_for("[capsem]")
+    inside.type("clear; tr a-z A-Z < /tmp/note", "Enter")
+    inside.wait_for("WRITTEN IN VIM")
+
+
+def test_less_pages_and_top_refreshes(inside: Screen) -> None:
+    inside.type("seq 1 1000 | less", "Enter")
+    inside.wait_for("28")
+    inside.type("G")
+    inside.wait_for("1000")
+    inside.type("q")
+    inside.type("top", "Enter")
+    inside.wait_for("load average")
+    inside.type("q")
+    inside.type("clear; echo back", "Enter")
+    inside.wait_for("back")
+
+
+def test_tmux_runs_inside(inside: Screen) -> None:
+    inside.type("tmux new 'echo inner; exec cat'", "Enter")
+    inside.wait_for("inner")
+    inside.type("C-b", "d")
+    inside.wait_for("detached")
+
+
+def test_the_terminal_is_restored_after_kill_9(inside: Screen, capsem: Capsem) -> None:
+    pane = inside.tmux("list-panes", "-F", "#{pane_pid}").strip()
+    child = subprocess.run(["pgrep", "-P", pane, "-x", "capsem"], capture_output=True, check=True)
+    subprocess.run(["kill", "-9", child.stdout.decode().strip()], check=True)
+    inside.wait_for("ended 137")
+    modes(inside)
+
+
+def test_a_command_gets_the_terminal_too(screen: Screen, capsem: Capsem) -> None:
+    screen.type(f"{capsem.executable} run --accel tcg 'tty; exit 4'; echo ended $?", "Enter")
+    screen.wait_for("ended 4")
+    screen.wait_for("/dev/pts/")
