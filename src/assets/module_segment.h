@@ -17,7 +17,7 @@ inline constexpr const char* kBootModulesDirectory = "/lib/modules/capsem";
 inline constexpr const char* kBootModulesOrder = "modules.load";
 
 // The segment with the modules `wanted` and all they need, out of the modules in `tree`
-// (lib/modules/RELEASE): one newc archive, compressed. Errors as ModuleTree::load_order().
+// (lib/modules/RELEASE): one newc archive. Errors as ModuleTree::load_order().
 Result<std::vector<std::byte>> make_module_segment(const std::filesystem::path& tree,
                                                    std::span<const std::string> wanted);
 

@@ -85,8 +85,10 @@ bool wanted_stanza(std::string_view stanza, std::string_view suite) {
 
 std::string entries_for_suite(std::string_view one_line_list, std::string_view suite) {
   std::string wanted;
-  for (auto line : split(one_line_list, '\n'))
-    if (wanted_line(line.substr(0, line.find('#')), suite)) (wanted += trim(line)) += '\n';
+  for (auto line : split(one_line_list, '\n')) {
+    line = trim(line.substr(0, line.find('#')));
+    if (wanted_line(line, suite)) (wanted += line) += '\n';
+  }
   return wanted;
 }
 

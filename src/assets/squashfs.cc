@@ -17,7 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The guest decompresses under emulation: speed counts for more than size. bench/README.md.
+// The guest decompresses under emulation, where speed counts for more than size. Processor time for
+// a boot, bash, git, Python, pytest, vim and reading 50 MB: lz4 15.7 s (163 MB), stored 16.6 s
+// (329 MB), zstd 18.0 s (102 MB); lz4 with blocks of 1 MB 22.3 s, of 32 and 64 KB as with 128 KB.
 constexpr std::array kCompression = {"-comp", "lz4"};
 
 constexpr std::size_t kMaxListingBytes = 256 << 20;

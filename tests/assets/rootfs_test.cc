@@ -1,0 +1,104 @@
+#include "assets/rootfs.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "assets/squashfs.h"
+#include "assets/tar_writer.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "tests/temporary_directory.h"
+
+namespace capsem::assets {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Rootfs : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    TarWriter packages;
+    ASSERT_TRUE(packages.add_directory("etc", 0755));
+    ASSERT_TRUE(packages.add_file("etc/hostname", "host of the build", 0600));
+    ASSERT_TRUE(packages.add_file("etc/passwd", "root", 0644));
+    ASSERT_TRUE(packages.add_directory("root", 0700));
+    ASSERT_TRUE(write_file_atomically(directory_ / "tree.tar", packages.finish()));
+    write("config/rootfs/etc/hostname", "capsem");
+    write("config/rootfs/etc/new/settings", "x");
+    write("config/rootfs/root/.bashrc", "x");
+    write("programs/tool", "program");
+    fs::permissions(directory_ / "programs/tool", fs::perms::owner_all);
+    guest_.manifest.entries = {{.name = "tool",
+                                .build = "tool",
+                                .path = "/capsem/bin/tool",
+                                .mode = 0555,
+                                .in_initrd = true,
+                                .in_rootfs = true},
+                               {.name = "initrd-only",
+                                .build = "missing",
+                                .path = "/capsem/bin/missing",
+                                .mode = 0555,
+                                .in_initrd = true}};
+  }
+
+  void write(const std::string& path, const std::string& content) {
+    ASSERT_TRUE(make_directories((directory_ / path).parent_path()));
+    ASSERT_TRUE(write_file_atomically(directory_ / path, content));
+  }
+
+  Result<> make(const std::string& name) {
+    auto interrupts = Interrupts::hold();
+    if (!interrupts) return propagate(interrupts);
+    return make_rootfs({.tree = directory_ / "tree.tar", .made_at = 1}, guest_, directory_ / name,
+                       *interrupts);
+  }
+
+  testing::TemporaryDirectory directory_;
+  Guest guest_{.config = directory_ / "config",
+               .manifest = {.file = "guest.toml"},
+               .sources = {directory_.path(), directory_ / "programs"}};
+};
+
+TEST_F(Rootfs, HoldsPackagesConfigurationAndEntries) {
+  auto made = make("a.squashfs");
+  ASSERT_TRUE(made) << made.error().message();
+  auto files = list_squashfs(directory_ / "a.squashfs").value();
+  EXPECT_EQ(files.at("/etc/passwd").mode, 0644u);
+  EXPECT_EQ(files.at("/etc/hostname").mode, 0644u);
+  EXPECT_EQ(files.at("/etc/new/settings").mode, 0644u);
+  EXPECT_EQ(files.at("/root").mode, 0700u) << "a directory of the packages keeps its mode";
+  EXPECT_EQ(files.at("/capsem/bin").mode, 0755u);
+  EXPECT_EQ(files.at("/capsem/bin/tool").mode, 0555u) << "the policy's mode, not the source's";
+  EXPECT_FALSE(files.contains("/capsem/bin/missing"));
+  for (const auto& [path, file] : files) EXPECT_EQ(file.uid + file.gid, 0u) << path;
+}
+
+TEST_F(Rootfs, OurFileReplacesThePackagesOwn) {
+  ASSERT_TRUE(make("a.squashfs"));
+  auto content =
+      run_for_output({.argv = {"unsquashfs", "-cat", directory_ / "a.squashfs", "etc/hostname"}});
+  ASSERT_TRUE(content) << content.error().message();
+  EXPECT_EQ(*content, "capsem");
+}
+
+TEST_F(Rootfs, SameInputGivesTheSameBytes) {
+  ASSERT_TRUE(make("a.squashfs"));
+  // Times of our files, and the creation of the image itself, must not show.
+  fs::last_write_time(directory_ / "config/rootfs/etc/hostname", fs::file_time_type::min());
+  auto first = read_file(directory_ / "a.squashfs", 1 << 20).value();
+  timespec start{};
+  ::clock_gettime(CLOCK_REALTIME, &start);
+  for (timespec now = start; now.tv_sec == start.tv_sec; ::clock_gettime(CLOCK_REALTIME, &now)) {
+  }
+  ASSERT_TRUE(make("b.squashfs"));
+  EXPECT_TRUE(first == read_file(directory_ / "b.squashfs", 1 << 20).value());
+}
+
+TEST_F(Rootfs, DamagedTreeIsAnError) {
+  fs::resize_file(directory_ / "tree.tar", 1000);
+  EXPECT_FALSE(make("a.squashfs"));
+}
+
+}  // namespace
+}  // namespace capsem::assets

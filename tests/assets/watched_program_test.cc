@@ -1,0 +1,69 @@
+#include "assets/watched_program.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+namespace capsem::assets {
+namespace {
+
+using ::testing::ElementsAre;
+
+class WatchedProgram : public ::testing::Test {
+ protected:
+  Result<ExitStatus> run(const std::string& script, const Feed& feed = {}) {
+    return run_watched(
+        {.argv = {"sh", "-c", script}}, interrupts_,
+        [this](std::string_view line) {
+          lines_.emplace_back(line);
+          if (line == "ready") ::raise(SIGINT);
+        },
+        feed);
+  }
+
+  Interrupts interrupts_ = Interrupts::hold().value();
+  std::vector<std::string> lines_;
+};
+
+TEST_F(WatchedProgram, GivesItsLinesAndStatus) {
+  auto status = run("printf 'one\\rtwo\\n\\nthree' >&2; exit 3");
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->code, 3);
+  EXPECT_THAT(lines_, ElementsAre("one", "two", "three"));
+}
+
+TEST_F(WatchedProgram, ReadsAllItIsFed) {
+  std::string piece(1 << 20, 'x');
+  int left = 5;
+  auto status = run("wc -c >&2", [&]() -> Result<std::string_view> {
+    return left-- > 0 ? std::string_view(piece) : std::string_view();
+  });
+  ASSERT_TRUE(status && status->success());
+  EXPECT_THAT(lines_, ElementsAre("5242880"));
+}
+
+TEST_F(WatchedProgram, MayEndBeforeItsInput) {
+  std::string piece(1 << 20, 'x');
+  auto status = run("exit 4", [&]() -> Result<std::string_view> { return piece; });
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->code, 4);
+}
+
+TEST_F(WatchedProgram, ErrorOfTheInputEndsIt) {
+  auto status = run("cat >/dev/null; sleep 1000", []() -> Result<std::string_view> {
+    return fail("read", "x", "it is damaged", "", ErrorKind::kDamaged);
+  });
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().kind(), ErrorKind::kDamaged);
+}
+
+// The shell runs its trap only after its child, the sleep, has ended.
+TEST_F(WatchedProgram, SignalReachesItAndItsChildren) {
+  auto status = run("trap 'echo cleaning >&2; exit 1' INT; echo ready >&2; sleep 1000");
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().kind(), ErrorKind::kInterrupted);
+  EXPECT_THAT(lines_, ElementsAre("ready", "cleaning"));
+}
+
+}  // namespace
+}  // namespace capsem::assets
