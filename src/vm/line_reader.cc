@@ -61,7 +61,7 @@ LineReader::~LineReader() {
   if (!state_) return;
   state_->tail.on_line({});
   boost::system::error_code ignored;
-  (void)state_->source.close(ignored);
+  [[maybe_unused]] auto closed = state_->source.close(ignored);
 }
 
 void LineReader::on_line(LineTail::Handler handler) {

@@ -1,7 +1,7 @@
 # The guest of the accelerator probe: does what any kernel does first, and reports through QEMU's
 # isa-debug-exit. It is entered as the PVH boot ABI says (Xen docs/misc/pvh.pandoc): 32-bit
-# protected mode, flat segments, no paging. Then: paging, long mode, cpuid, an interrupt of the
-# timer. A virtual processor that fails in any of these never reaches the report.
+# protected mode, flat segments, no paging. Then: paging, long mode, cpuid, fresh memory, an
+# interrupt of the timer. A virtual processor that fails in any of these never reaches the report.
 
 #include "probe_report.h"
 
@@ -9,6 +9,8 @@
         .set    kDataSegment, 0x10
         .set    kTimerVector, 0x20
         .set    kLocalApic, 0xfee00000
+        .set    kFreshMemory, 32 << 20  # of 64 MiB
+        .set    kFreshBytes, 1 << 20
 
         .section .note, "a", @note
         .balign 4
@@ -68,6 +70,13 @@ long_mode:
         bt      $29, %edx               # LM: the mode we are in
         jnc     stop
         rdtsc
+
+        # Memory that nobody has touched yet, cleared as a kernel clears its own. On some nested
+        # hosts the first write to each page takes milliseconds, and Linux seems to hang.
+        mov     $kFreshMemory, %edi
+        mov     $kFreshBytes, %ecx
+        xor     %eax, %eax
+        rep stosb
 
         # The gate of the timer's vector.
         lea     on_timer(%rip), %rax

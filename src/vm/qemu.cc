@@ -154,7 +154,7 @@ Qemu::~Qemu() {
   state_->process.kill(SIGKILL);
   state_->reap();
   boost::system::error_code ignored;
-  (void)state_->ended.close(ignored);
+  [[maybe_unused]] auto closed = state_->ended.close(ignored);
 }
 
 Result<std::filesystem::path> find_qemu(const std::string& program) {

@@ -74,7 +74,7 @@ struct Qmp::State {
   void close() {
     closed = true;
     boost::system::error_code ignored;
-    (void)socket.close(ignored);
+    [[maybe_unused]] auto error = socket.close(ignored);
     greeted.set();
     auto abandoned = std::move(pending);
     pending.clear();
