@@ -64,7 +64,7 @@ class Builder {
     if (!packages) return propagate(packages);
     auto modules = list(kRootfsModulesList);
     if (!modules) return propagate(modules);
-    auto tree = debian_tree({std::move(*packages), std::move(*modules)}, options_.cache,
+    auto tree = debian_tree({std::move(*packages), std::move(*modules)}, options_.cache / "debian",
                             options_.refresh, interrupts_, [this](const auto& what) { say(what); });
     if (!tree) return propagate(tree);
     debian_ = std::move(*tree);

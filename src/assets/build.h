@@ -12,7 +12,7 @@ namespace capsem::assets {
 
 struct BuildOptions {
   std::filesystem::path directory;  // where the set goes: assets/x86_64
-  std::filesystem::path cache;      // of downloaded and unpacked packages, made when missing
+  std::filesystem::path cache;      // capsem's own, made when missing: packages go to debian/
   Guest guest;
   bool refresh = false;  // ask the registry for newer packages
 };

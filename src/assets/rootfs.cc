@@ -140,6 +140,9 @@ class Merged {
 Result<> check_modes(const fs::path& image, std::span<const manifest::SourceFile> files) {
   auto listed = list_squashfs(image);
   if (!listed) return propagate(listed);
+  const auto& root = (*listed)[""];
+  if (root.mode != manifest::kParentMode || root.uid != 0 || root.gid != 0)
+    return fail("write", image, "its root directory does not belong to root with mode 0755");
   for (const auto& file : files) {
     auto found = listed->find(file.path);
     if (found == listed->end())

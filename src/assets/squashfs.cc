@@ -80,11 +80,15 @@ std::optional<Listed> parse_listed(std::string_view line, std::string_view prefi
 
 Result<> write_squashfs(const fs::path& target, std::int64_t newest, const Feed& archive,
                         Interrupts& interrupts) {
-  Command command{.argv = {"sqfstar", "-quiet", "-no-progress", "-no-xattrs", "-root-mode", "0755",
-                           "-root-uid", "0", "-root-gid", "0"}};
+  // The root directory gets the ids of whoever runs sqfstar (4.5.1; its options for them have no
+  // effect), so an ordinary user has to look like root to it.
+  Command command;
+  if (::geteuid() != 0) command.argv = {"unshare", "--map-root-user", "--"};
+  command.argv.insert(command.argv.end(),
+                      {"sqfstar", "-quiet", "-no-progress", "-no-xattrs", "-root-mode", "0755"});
   command.argv.insert(command.argv.end(), kCompression.begin(), kCompression.end());
   command.argv.push_back(target);
-  // Its option for the time of the root directory has no effect (4.5.1); this reaches all times.
+  // The option for the time of the root directory has no effect either; this reaches all times.
   constexpr std::string_view kEpoch = "SOURCE_DATE_EPOCH=";
   command.environment = {std::string(kEpoch) + std::to_string(newest)};
   for (char** entry = environ; *entry != nullptr; ++entry)

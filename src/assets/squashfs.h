@@ -24,7 +24,7 @@ struct SquashfsFile {
   std::uint32_t gid = 0;
 };
 
-// What an image holds, by absolute path.
+// What an image holds, by absolute path; its root directory is "".
 Result<std::map<std::string, SquashfsFile>> list_squashfs(const std::filesystem::path& image);
 
 }  // namespace capsem::assets
