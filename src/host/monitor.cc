@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "host/control.h"
 #include "vm/latch.h"
+#include "vm/lines.h"
 #include "vm/qemu.h"
 #include "vsock/device.h"
 #include "wire/console.h"
@@ -24,8 +25,6 @@ constexpr std::string_view kStepPrefix = wire::kStepPrefix;
 constexpr std::string_view kFailurePrefix = wire::kFailurePrefix;
 constexpr std::chrono::seconds kHeartbeatCheck{10};
 constexpr std::chrono::seconds kSilence{60};
-// Between the guest's own word that it failed and QEMU's end.
-constexpr std::chrono::milliseconds kPowerOffLimit{2000};
 
 }  // namespace
 
@@ -93,6 +92,9 @@ void Monitor::State::read_console_line(std::string_view line) {
   if (line.starts_with(kFailurePrefix) && failure.empty()) {
     failure = line.substr(kFailurePrefix.size());
     settle(fail("boot", "the guest", failure));
+  } else if (auto panic = vm::panic_reason(line); panic && failure.empty()) {
+    failure = "its kernel panicked: " + std::string(*panic);
+    settle(fail("boot", "the guest", failure));
   } else if (line.starts_with(kStepPrefix)) {
     step = "in the init's step '" + std::string(line.substr(kStepPrefix.size())) + "'";
   } else if (!outcome && step.starts_with("before")) {
@@ -101,7 +103,6 @@ void Monitor::State::read_console_line(std::string_view line) {
 }
 
 void Monitor::State::read_event(std::string_view event, const nlohmann::json& data) {
-  if (event == "GUEST_PANICKED" && failure.empty()) failure = "its kernel panicked";
   if (event == "SHUTDOWN" && data.is_object() && data.value("guest", false)) powered_off = true;
 }
 

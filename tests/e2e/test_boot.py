@@ -78,7 +78,7 @@ def test_the_watchdog_says_where_the_boot_stood(checkout: Checkout) -> None:
     assert error_lines(result)[0].startswith("capsem: the guest's console")
 
 
-def test_an_init_that_crashes_is_named_and_no_panic_is_the_message(checkout: Checkout) -> None:
+def test_a_kernel_panic_is_named(checkout: Checkout) -> None:
     init = checkout.build / "guest/capsem-init"
     init.unlink()
     source = checkout.build / "crash.cc"
@@ -86,7 +86,7 @@ def test_an_init_that_crashes_is_named_and_no_panic_is_the_message(checkout: Che
     subprocess.run(["g++", "-static", "-o", init, source], check=True)
     result = checkout.run("true")
     assert result.returncode == 125
-    assert "panic" in error_lines(result)[-1] or "init" in error_lines(result)[-1]
+    assert "its kernel panicked: Attempted to kill init!" in the_error(result)
 
 
 def test_a_guest_that_switches_itself_off(capsem: Capsem) -> None:
@@ -97,8 +97,8 @@ def test_a_guest_that_switches_itself_off(capsem: Capsem) -> None:
 
 def test_a_service_that_dies_is_started_again(capsem: Capsem) -> None:
     result = capsem.run(
-        "old=$(pgrep -f /capsem/bin/capsem-net-proxy); kill -9 $old; "
-        "for i in $(seq 100); do new=$(pgrep -f /capsem/bin/capsem-net-proxy) && break; sleep 0.1; done; "
+        "old=$(pgrep -x capsem-net-prox); kill -9 $old; "
+        "for i in $(seq 100); do new=$(pgrep -x capsem-net-prox) && break; sleep 0.1; done; "
         '[ -n "$new" ] && [ "$new" != "$old" ] && echo restarted'
     )
     assert result.stdout == b"restarted\n"
@@ -107,7 +107,7 @@ def test_a_service_that_dies_is_started_again(capsem: Capsem) -> None:
 
 def test_the_agent_is_reachable_again_after_its_death(capsem: Capsem) -> None:
     # The session's own process goes on; the port stays open in PID 1 meanwhile.
-    result = capsem.run("kill -9 $(pgrep -o -f /capsem/bin/capsem-pty-agent); sleep 1; capsem-doctor --only services")
+    result = capsem.run("kill -9 $(pgrep -o -x capsem-pty-agen); sleep 1; capsem-doctor --only services")
     assert result.returncode == 0, result.stdout
 
 

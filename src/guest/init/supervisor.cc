@@ -86,7 +86,8 @@ Result<> Supervisor::start(Service& service, Clock::time_point now) {
 
 void Supervisor::schedule(Service& service, Clock::time_point now, const std::string& why) {
   service.pid = 0;
-  if (!service.restart || stopped_) return report_(service.name, why);
+  if (stopped_) return;
+  if (!service.restart) return report_(service.name, why);
   if (now - service.started >= kWellAfter) service.delay = kFirstDelay;
   service.due = now + service.delay;
   report_(service.name, why + ", starting it again in " + milliseconds(service.delay));

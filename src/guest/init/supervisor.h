@@ -41,7 +41,7 @@ class Supervisor {
   // When the next start is due, if any is.
   std::optional<Clock::time_point> next_start() const;
 
-  // No service is started again.
+  // From here on services may end: none is started again or reported.
   void stop() { stopped_ = true; }
 
  private:
