@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -155,6 +157,10 @@ TEST(Qemu, DiesWithAParentThatIsKilled) {
   ASSERT_TRUE(n && *n == sizeof pid && pid > 0);
   ::kill(parent, SIGKILL);
   ::waitpid(parent, nullptr, 0);
+  Fd orphan(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  pollfd ended{.fd = orphan.get(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&ended, 1, 10'000), 1) << "QEMU lives on";
+  ::kill(pid, SIGTERM);  // does nothing to one that has ended
   int status = 0;
   EXPECT_EQ(::waitpid(pid, &status, 0), pid);
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);

@@ -67,8 +67,14 @@ TEST(Refuse, IsSilentAboutWhatIsNoQuery) {
   EXPECT_EQ(answer_to(with(query, 2, '\x29')), "nothing") << "an update";
   EXPECT_EQ(answer_to(with(query, 5, '\x00')), "nothing") << "no question";
   EXPECT_EQ(answer_to(with(query, 5, '\x02')), "nothing") << "two questions";
-  EXPECT_EQ(answer_to(with(query, 12, '\xc0')), "nothing") << "a compression pointer";
-  EXPECT_EQ(answer_to(with(query, 12, '\x40')), "nothing") << "an extended label";
+}
+
+TEST(Refuse, IsSilentAboutLabelsThatAreNone) {
+  // Each is followed by all that a label of that length would need.
+  for (unsigned char length : {0x40, 0x80, 0xc0, 0xff}) {
+    auto name = std::string(1, static_cast<char>(length)) + std::string(length, 'a') + "\0"s;
+    EXPECT_EQ(answer_to(kHeader + name + "\x00\x01\x00\x01"s), "nothing") << int{length};
+  }
 }
 
 }  // namespace
