@@ -323,6 +323,7 @@ BackEnd::Answer BackEnd::set_ring_call(Message& message) {
   if (!index) {
     return propagate(index);
   }
+  owner_->call_changed(*index);
   return {};
 }
 

@@ -39,6 +39,8 @@ class RingOwner {
   virtual void start_ring(std::size_t index) = 0;
   // The ring is no longer to be touched; returns where it stood in the available chains.
   virtual std::uint16_t stop_ring(std::size_t index) = 0;
+  // Interrupts of the ring go to another descriptor from now on.
+  virtual void call_changed(std::size_t index) = 0;
 
  protected:
   ~RingOwner() = default;

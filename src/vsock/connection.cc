@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint32_t kMaxWindowBytes = 1U << 30;
 
 // A credit update is worth a packet once this part of the buffer was freed since the last one.
-constexpr std::uint32_t kUpdateFraction = 4;
+constexpr std::uint32_t kUpdateFraction = 2;
 
 constexpr std::string_view kCancelled = "the wait was cancelled";
 
@@ -88,7 +88,6 @@ bool Connection::accept_credit(const Header& header) {
       return false;
     }
     peer_forwarded_ = header.forwarded_bytes;
-    credit_requested_ = false;
   }
   outbox_->output_changed(*this);
   return true;
@@ -159,8 +158,7 @@ Header Connection::header(Op op) {
 Header Connection::take_control() {
   const auto what = static_cast<Pending>(1U << std::countr_zero(pending_));
   pending_ &= static_cast<std::uint8_t>(~what);
-  constexpr Op kOps[] = {Op::kReset,    Op::kRequest,      Op::kResponse,
-                         Op::kShutdown, Op::kCreditUpdate, Op::kCreditRequest};
+  constexpr Op kOps[] = {Op::kReset, Op::kRequest, Op::kResponse, Op::kShutdown, Op::kCreditUpdate};
   Header result = header(kOps[std::countr_zero(static_cast<unsigned>(what))]);
   if (what == kShutdown) {
     result.flags = state_ == State::kEnding ? kShutdownBoth : kShutdownSend;
@@ -179,8 +177,6 @@ Outgoing Connection::take_data(std::size_t limit) {
   unsent_ = unsent_.subspan(size);
   if (unsent_.empty()) {
     writable_.wake();
-  } else if (credit() == 0 && !std::exchange(credit_requested_, true)) {
-    due(kCreditRequest);
   }
   return packet;
 }

@@ -99,7 +99,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
     kResponse = 4,
     kShutdown = 8,
     kCreditUpdate = 16,
-    kCreditRequest = 32,
   };
   enum class State { kRequested, kEstablished, kEnding, kGone };
 
@@ -141,7 +140,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool peer_receives_ = true;
   bool write_shut_ = false;
   bool writing_ = false;
-  bool credit_requested_ = false;
   std::span<const std::byte> unsent_;
   Waiter writable_;
 

@@ -4,6 +4,7 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
+#include <chrono>
 #include <utility>
 
 #include "base/log.h"
@@ -14,6 +15,11 @@ namespace {
 // Work done before the event loop has a turn again.
 constexpr int kMaxMessagesPerTurn = 64;
 constexpr int kMaxPacketsPerTurn = 64;
+
+// The guest waits for nothing when it gets back the buffers it sent, yet each time is an interrupt:
+// they are returned when this part of the ring has gathered, or when the rings settle.
+constexpr std::uint16_t kReturnFraction = 8;
+constexpr std::chrono::milliseconds kSettleDelay{2};
 
 std::unexpected<Error> broken(std::string reason) {
   return fail("use", "a vsock ring of the guest", std::move(reason), "", ErrorKind::kInvalid);
@@ -34,6 +40,7 @@ Device::Core::Core(boost::asio::any_io_executor executor, Fd socket, DeviceOptio
       options_(std::move(options)),
       channel_(std::move(socket)),
       back_end_(*this, options_.guest_cid),
+      settle_timer_(executor),
       streams_(executor,
                {.guest_cid = options_.guest_cid,
                 .receive_bytes = options_.receive_bytes,
@@ -160,14 +167,19 @@ void Device::Core::start_ring(std::size_t index) {
   }
 }
 
+void Device::Core::call_changed(std::size_t index) {
+  // What was written to the descriptor before may have gone nowhere.
+  if (rings_[index].queue) {
+    write_event(back_end_.ring(index).call);
+  }
+}
+
 std::uint16_t Device::Core::stop_ring(std::size_t index) {
   Ring& ring = rings_[index];
   std::uint16_t next = back_end_.ring(index).layout.next_available;
   if (ring.queue) {
     streams_.close("the guest's vsock driver was stopped");
-    if (ring.queue->publish()) {
-      notify(index);
-    }
+    publish(index);
     next = ring.queue->next_available();
   }
   ring.queue.reset();
@@ -322,16 +334,58 @@ void Device::Core::fill(Ring& ring) {
 }
 
 void Device::Core::flush() {
-  for (const std::size_t index : {kReceiveRing, kTransmitRing}) {
-    Ring& ring = rings_[index];
-    if (ring.queue && ring.queue->publish()) {
-      notify(index);
-    }
+  publish(kReceiveRing);
+  const std::optional<Virtqueue>& transmit = rings_[kTransmitRing].queue;
+  if (transmit && transmit->unpublished() >= transmit->size() / kReturnFraction) {
+    publish(kTransmitRing);
+  }
+  unsettled_ = true;
+  if (!std::exchange(settle_due_, true)) {
+    await_settle();
   }
 }
 
-void Device::Core::notify(std::size_t index) {
-  write_event(back_end_.ring(index).call);
+void Device::Core::publish(std::size_t index) {
+  std::optional<Virtqueue>& queue = rings_[index].queue;
+  if (queue && queue->publish()) {
+    write_event(back_end_.ring(index).call);
+  }
+}
+
+// Looks at the rings once more a while after they were used. QEMU before 8.1 runs a guest of one
+// processor under TCG without its memory barriers (tcg_gen_mb), so "is there more?" and "does the
+// other side want to know?" can both be answered with no: a kick or an interrupt is lost, and
+// without this the stream would stand still for ever. By now either side's writes have arrived.
+void Device::Core::settle() {
+  settle_due_ = std::exchange(unsettled_, false);
+  if (settle_due_) {
+    await_settle();
+  }
+  if (!serving()) {
+    return;
+  }
+  publish(kTransmitRing);
+  for (const std::size_t index : {kReceiveRing, kTransmitRing}) {
+    if (rings_[index].queue->interrupt_missed()) {
+      write_event(back_end_.ring(index).call);
+    }
+  }
+  if (rings_[kTransmitRing].queue->has_available()) {
+    transmit();
+  }
+  if (streams_.has_packet()) {
+    pump();
+  }
+}
+
+void Device::Core::await_settle() {
+  settle_timer_.expires_after(kSettleDelay);
+  settle_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const std::shared_ptr<Core> self = weak.lock();
+    if (!error && self) {
+      self->settle();
+    }
+  });
 }
 
 }  // namespace capsem::vsock

@@ -6,6 +6,7 @@
 #include <array>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <list>
 #include <memory>
 #include <optional>
@@ -44,6 +45,7 @@ class Device::Core final : public RingOwner, public std::enable_shared_from_this
 
   void start_ring(std::size_t index) override;
   std::uint16_t stop_ring(std::size_t index) override;
+  void call_changed(std::size_t index) override;
   void break_ring(std::size_t index, const Error& error);
 
   void await_message();
@@ -57,8 +59,10 @@ class Device::Core final : public RingOwner, public std::enable_shared_from_this
   void pump();  // host to guest
   Result<bool> pump_batch();
   void fill(Ring& ring);
-  void flush();
-  void notify(std::size_t index);
+  void flush();  // shows the guest what was done in its rings
+  void publish(std::size_t index);
+  void settle();
+  void await_settle();
 
   // Calls `step` from the event loop, unless that is due already.
   void schedule(bool& due, void (Core::*step)());
@@ -68,11 +72,14 @@ class Device::Core final : public RingOwner, public std::enable_shared_from_this
   Channel channel_;
   std::optional<Descriptor> readable_;  // the same socket, for the event loop
   BackEnd back_end_;
+  boost::asio::steady_timer settle_timer_;
   Multiplexer streams_;
   std::array<Ring, kRings> rings_;
   bool transmit_due_ = false;
   bool pump_due_ = false;
   bool flush_due_ = false;
+  bool settle_due_ = false;
+  bool unsettled_ = false;  // the rings were used since settle()
   std::optional<Result<>> stopped_;
   std::list<Waiter> stop_waiters_;
 };

@@ -187,14 +187,32 @@ bool Virtqueue::publish() {
   // The index must be visible before the guest's wish is read, or both sides could go to sleep
   // (virtio 1.2, 2.7.7.2).
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (wants_interrupt(before)) {
+    return true;
+  }
+  silent_ = silent_.value_or(before);
+  return false;
+}
+
+bool Virtqueue::wants_interrupt(std::uint16_t since) const {
   if (!event_index_) {
     const std::uint16_t flags = field(available_, kFlagsOffset).load(std::memory_order_relaxed);
     return (flags & kNoInterrupt) == 0;
   }
   const std::uint16_t event =
       field(available_, kRingOffset + size_ * kAvailableEntryBytes).load(std::memory_order_relaxed);
-  return static_cast<std::uint16_t>(next_used_ - event - 1) <
-         static_cast<std::uint16_t>(next_used_ - before);
+  return static_cast<std::uint16_t>(published_ - event - 1) <
+         static_cast<std::uint16_t>(published_ - since);
+}
+
+bool Virtqueue::interrupt_missed() {
+  const std::optional<std::uint16_t> since = silent_before_ ? silent_before_ : silent_;
+  silent_before_ = std::exchange(silent_, std::nullopt);
+  return since && wants_interrupt(*since);
+}
+
+bool Virtqueue::has_available() const {
+  return field(available_, kIndexOffset).load(std::memory_order_acquire) != next_available_;
 }
 
 void Virtqueue::disable_kicks() {

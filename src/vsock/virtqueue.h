@@ -47,8 +47,18 @@ class Virtqueue {
   // Gives a chain back with `written` bytes in it. The guest sees it after publish().
   void push(const Chain& chain, std::uint32_t written);
 
+  std::uint16_t size() const { return size_; }
+  // How many chains were pushed and not yet shown to the guest.
+  std::uint16_t unpublished() const { return static_cast<std::uint16_t>(next_used_ - published_); }
+
   // Shows the guest what was pushed; true when it asked to be interrupted for that.
   bool publish();
+
+  // Asks once more about what publish() answered with false since the call before the last; true
+  // when the guest wants the interrupt after all. See Device::Core::settle() for the reason.
+  bool interrupt_missed();
+  // Whether the guest has made chains available that pop() has not taken.
+  bool has_available() const;
 
   // Asks the guest for no kicks while the device looks at the queue anyway.
   void disable_kicks();
@@ -74,6 +84,7 @@ class Virtqueue {
                   Chain& chain) const;
   Result<> follow_indirect(const Descriptor& descriptor, Chain& chain) const;
   Result<> add(const Descriptor& descriptor, Chain& chain) const;
+  bool wants_interrupt(std::uint16_t since) const;
 
   const GuestMemory* memory_;
   std::uint16_t size_;
@@ -86,6 +97,9 @@ class Virtqueue {
   std::uint16_t next_used_ = 0;
   std::uint16_t published_ = 0;
   std::uint16_t seen_available_;  // the guest's index as last read
+  // Where the first publish() without interrupt began: since interrupt_missed(), and before it.
+  std::optional<std::uint16_t> silent_;
+  std::optional<std::uint16_t> silent_before_;
 };
 
 }  // namespace capsem::vsock
