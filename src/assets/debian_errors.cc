@@ -119,7 +119,7 @@ Result<> check_can_unpack() {
                                          {"sqfstar", "squashfs-tools"},
                                          {"tar", "tar"}})
     if (!find_program(program))
-      return fail("build", "the assets", std::string(program) + " is not installed",
+      return fail("run", program, "it is not installed",
                   std::string("install the Debian package ") + package, ErrorKind::kNotFound);
   uid_t uid = ::geteuid();
   if (uid == 0) return {};

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <string>
+#include <vector>
 
 #include "base/process.h"
 
@@ -22,21 +24,18 @@ bool is_ours(const fs::path& path) {
          status.st_uid == ::geteuid();
 }
 
-// As root by itself, else as the root of the user namespace that the files belong to. Nothing
-// that is mounted below is followed.
+// Empties `path` by rm(1), which follows nothing that is mounted below; `before` runs it elsewhere.
+void empty(const fs::path& path, std::vector<std::string> before) {
+  std::vector<std::string> argv = std::move(before);
+  argv.insert(argv.end(), {"sh", "-c", "rm -rf --one-file-system -- \"$1\"/*", "sh", path});
+  [[maybe_unused]] auto done = run_for_output({.argv = std::move(argv)});
+}
+
 void remove_scratch(const fs::path& path) {
   if (!is_ours(path)) return;
-  if (fs::is_empty(path)) {
-    ::rmdir(path.c_str());
-    return;
-  }
-  Command command{.argv = {"rm", "-rf", "--one-file-system", "--", path}};
-  if (::geteuid() != 0) {
-    // The namespace's root may empty the directory, but only its owner may remove it from TMPDIR.
-    std::string script = "rm -rf --one-file-system -- \"$1\"/*";
-    command.argv = {"mmdebstrap", "--unshare-helper", "sh", "-c", script, "sh", path};
-  }
-  [[maybe_unused]] auto removed = run_for_output(std::move(command));
+  // The tree belongs to ids of a user namespace, what mmdebstrap keeps beside it to this user.
+  if (::geteuid() != 0 && !fs::is_empty(path)) empty(path, {"mmdebstrap", "--unshare-helper"});
+  if (!fs::is_empty(path)) empty(path, {});
   ::rmdir(path.c_str());
 }
 
