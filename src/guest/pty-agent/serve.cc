@@ -25,7 +25,7 @@ wire::Failed cannot_start(std::string reason) {
 }  // namespace
 
 void serve_connection(Fd socket) {
-  ::signal(SIGPIPE, SIG_IGN);
+  [[maybe_unused]] auto before = ::signal(SIGPIPE, SIG_IGN);
   auto connection = Connection::open(std::move(socket));
   if (!connection) return;
   auto first = connection->wait_for_message(Connection::Clock::now() + kStartLimit);

@@ -12,8 +12,8 @@ namespace capsem::host::session {
 
 class Event {
  public:
-  explicit Event(boost::asio::any_io_executor executor)
-      : timer_(std::move(executor), boost::asio::steady_timer::time_point::max()) {}
+  explicit Event(const boost::asio::any_io_executor& executor)
+      : timer_(executor, boost::asio::steady_timer::time_point::max()) {}
 
   // Returns after a notify() that no earlier wait() has taken. One waiter at a time.
   Task<> wait() {

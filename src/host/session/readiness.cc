@@ -26,8 +26,7 @@ Result<std::unique_ptr<Readiness>> Readiness::watch(const asio::any_io_executor&
   }
   asio::posix::stream_descriptor watched(executor);
   boost::system::error_code error;
-  watched.assign(epoll.get(), error);
-  if (error) return fail_system("watch", subject, error.value());
+  if (watched.assign(epoll.get(), error)) return fail_system("watch", subject, error.value());
   epoll.release();
   return std::unique_ptr<Readiness>(new Readiness(std::move(watched)));
 }
@@ -41,7 +40,7 @@ Task<bool> Readiness::wait() {
 
 void Readiness::cancel() {
   boost::system::error_code ignored;
-  epoll_.cancel(ignored);
+  static_cast<void>(epoll_.cancel(ignored));
 }
 
 }  // namespace capsem::host::session

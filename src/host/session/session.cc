@@ -294,7 +294,7 @@ Task<Result<std::optional<SessionEnd>>> Session::take(wire::GuestSession message
 }  // namespace
 
 Task<Result<SessionEnd>> run_session(vsock::Stream& stream, SessionRequest request) {
-  ::signal(SIGPIPE, SIG_IGN);
+  [[maybe_unused]] auto before = ::signal(SIGPIPE, SIG_IGN);
   auto executor = co_await asio::this_coro::executor;
   // On the heap: GCC 12 takes a coroutine frame that holds it for a mismatched allocation.
   auto session = std::make_unique<Session>(executor, stream, std::move(request));

@@ -40,7 +40,7 @@ SessionSignals::SessionSignals(const asio::any_io_executor& executor, bool has_t
   for (const Row& row : kSignals) {
     bool wanted = has_terminal ? row.with_terminal : row.with_pipes;
     boost::system::error_code ignored;
-    if (wanted && !is_ignored(row.number)) signals_.add(row.number, ignored);
+    if (wanted && !is_ignored(row.number)) static_cast<void>(signals_.add(row.number, ignored));
   }
 }
 
@@ -58,7 +58,7 @@ Task<std::optional<ReceivedSignal>> SessionSignals::next() {
 void SessionSignals::cancel() {
   cancelled_ = true;
   boost::system::error_code ignored;
-  signals_.cancel(ignored);
+  static_cast<void>(signals_.cancel(ignored));
 }
 
 }  // namespace capsem::host::session

@@ -18,7 +18,7 @@ TEST(AgentProtocol, SaysStartedThenOutputThenTheEndAndCloses) {
   host.start("echo text");
   auto started = host.receive();
   ASSERT_TRUE(started && std::holds_alternative<wire::Started>(*started));
-  EXPECT_EQ(host.receive(), wire::GuestSession(wire::Stdout{"text\n"}));
+  EXPECT_EQ(host.wait_for<wire::Stdout>(), (wire::Stdout{"text\n"}));
   EXPECT_EQ(host.wait_for<wire::Exited>(), (wire::Exited{0}));
   EXPECT_EQ(host.receive(), std::nullopt);
 }

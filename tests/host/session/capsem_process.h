@@ -178,7 +178,7 @@ inline Finished run(SessionRequest request, std::string_view input = {}) {
   in->first.reset();
   out->second.reset();
   err->second.reset();
-  ::signal(SIGPIPE, SIG_IGN);
+  [[maybe_unused]] auto before = ::signal(SIGPIPE, SIG_IGN);
   // Small enough for the pipe's own buffer, so that nothing has to be read meanwhile.
   [[maybe_unused]] auto written = write_full(in->second, as_bytes(input), "input");
   in->second.reset();

@@ -208,7 +208,7 @@ TEST(PipeSession, SessionsSideBySideDoNotMix) {
   }
   for (int i = 0; i < kSessions; ++i) {
     std::string wanted;
-    while (wanted.size() < 200000) wanted += std::to_string(i) + "\n";
+    while (wanted.size() < 200000) wanted.append(std::to_string(i)).append("\n");
     EXPECT_EQ(read_all(outs[static_cast<std::size_t>(i)].first.get()), wanted);
     EXPECT_EQ(processes[static_cast<std::size_t>(i)]->wait(), i);
   }
