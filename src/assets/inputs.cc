@@ -12,8 +12,6 @@
 namespace capsem::assets {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::uint64_t kMaxListBytes = 1 << 20;
 
 void add_field(Sha256& hash, std::string_view text) {
@@ -86,6 +84,7 @@ Result<std::vector<Input>> collect_inputs(const Guest& guest) {
   if (auto added = add_config_files(guest, found); !added) return propagate(added);
   if (auto added = add_entries(guest, found); !added) return propagate(added);
   std::vector<Input> inputs;
+  inputs.reserve(found.size());
   for (auto& [name, digest] : found) inputs.push_back({name, digest});
   return inputs;
 }
