@@ -3,10 +3,12 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
+#include "host/session/endpoint.h"
 
 int main(int argc, char** argv) {
   using namespace capsem::cli;  // NOLINT(google-build-using-namespace): the whole file is the CLI
 
+  capsem::host::session::reserve_standard_descriptors();
   CLI::App app("Runs commands in an air-gapped Linux VM that is packed and booted anew each time.");
   app.name("capsem");
   app.require_subcommand(1);

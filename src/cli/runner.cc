@@ -58,13 +58,15 @@ Result<Prepared> prepare(const RunOptions& options, host::Timeline& timeline) {
   if (!manifest) return propagate(manifest);
   auto assets = assets::open_assets(layout->assets, layout->cache);
   if (!assets) return propagate(assets);
-  warn_of_stale_rootfs(*layout, *manifest, *assets);
   auto opened = Clock::now();
   timeline.add("open assets", built, opened);
 
   auto packed = pack_image(*layout, *manifest, *assets, options.pack, layout->image);
   if (!packed) return propagate(packed);
-  timeline.add("repack", opened, Clock::now());
+  auto packed_at = Clock::now();
+  timeline.add("repack", opened, packed_at);
+  warn_of_stale_rootfs(*layout, *manifest, *assets);
+  timeline.add("look for a stale rootfs", packed_at, Clock::now());
   return Prepared{std::move(*assets), std::move(packed->image)};
 }
 

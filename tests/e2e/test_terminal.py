@@ -70,11 +70,14 @@ def test_the_shells_exit_status_and_a_restored_terminal(inside: Screen) -> None:
 
 
 def test_job_control(inside: Screen) -> None:
-    inside.type("sleep 100", "Enter")
+    # printf, so that the word on the screen is not the one that was typed.
+    inside.type("printf 'sleep%s' ing; sleep 100", "Enter")
+    inside.wait_for("sleeping")
     inside.type("C-c")
     inside.type("echo status $?", "Enter")
     inside.wait_for("status 130")
-    inside.type("cat", "Enter")
+    inside.type("printf 'read%s' ing; cat", "Enter")
+    inside.wait_for("reading")
     inside.type("C-z")
     inside.wait_for("Stopped")
     inside.type("fg", "Enter")
@@ -85,7 +88,7 @@ def test_job_control(inside: Screen) -> None:
 
 def test_vim_writes_a_file(inside: Screen) -> None:
     inside.type("vim /tmp/note", "Enter")
-    inside.wait_for("/tmp/note")
+    inside.wait_for("[New]")
     inside.type("i", "written in vim", "Escape")
     inside.type(":wq", "Enter")
     inside.wait_for("[capsem]")
