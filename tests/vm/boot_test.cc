@@ -37,9 +37,10 @@ std::string initrd_of(const std::string& init) {
   std::string archive;
   auto add = [&archive](std::string_view name, unsigned mode, std::string_view data) {
     std::array<char, 128> header{};
-    std::snprintf(header.data(), header.size(),
-                  "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", 1u, mode, 0u, 0u,
-                  1u, 0u, data.size(), 0u, 0u, 0u, 0u, name.size() + 1, 0u);
+    [[maybe_unused]] int n =
+        std::snprintf(header.data(), header.size(),
+                      "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", 1u, mode, 0u,
+                      0u, 1u, 0u, data.size(), 0u, 0u, 0u, 0u, name.size() + 1, 0u);
     auto pad = [&archive] { archive.resize((archive.size() + 3) / 4 * 4); };
     archive += header.data();
     archive += name;

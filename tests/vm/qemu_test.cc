@@ -149,7 +149,7 @@ TEST(Qemu, DiesWithAParentThatIsKilled) {
     auto kernel = in_memory(halting_kernel());
     auto qemu = Qemu::start(loop.get_executor(), idle_machine(kernel));
     pid_t pid = qemu ? qemu->pid() : -1;
-    (void)write_full(write_end, std::as_bytes(std::span(&pid, 1)), "pipe");
+    [[maybe_unused]] auto told = write_full(write_end, std::as_bytes(std::span(&pid, 1)), "pipe");
     for (;;) ::pause();
   }
   pid_t pid = -1;

@@ -23,7 +23,7 @@ constexpr const char* kGreeting =
 // The other end of the socket, in a thread that reads and writes as it likes.
 class Peer {
  public:
-  explicit Peer(std::function<void(Peer&)> script) {
+  explicit Peer(const std::function<void(Peer&)>& script) {
     auto [ours, theirs] = socket_pair().value();
     socket_ = std::move(theirs);
     client = std::move(ours);

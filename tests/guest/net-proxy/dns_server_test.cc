@@ -29,6 +29,10 @@ class DnsServerTest : public ::testing::Test {
  protected:
   Fd connect(int type) {
     Fd socket(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
+    if (!socket) {
+      ADD_FAILURE() << "no socket";
+      return socket;
+    }
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(server_.port());

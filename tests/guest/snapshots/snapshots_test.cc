@@ -16,6 +16,7 @@ struct Outcome {
 
 Outcome run_words(std::vector<std::string> words) {
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   ::testing::internal::CaptureStdout();

@@ -56,6 +56,7 @@ TEST(Request, WithoutPermissionNamesRoot) {
 
 int run_words(std::vector<std::string> words) {
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   return run(static_cast<int>(words.size()), argv.data());
