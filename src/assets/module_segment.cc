@@ -40,7 +40,8 @@ Result<std::vector<std::byte>> make_module_segment(const std::filesystem::path& 
     auto name = module_name(file.stem().string()) + ".ko";
     auto content = read_file(file, kMaxModuleBytes);
     if (!content) return propagate(content);
-    auto added = archive.add_file(directory + "/" + name, as_bytes(*content), kFile);
+    auto path = std::filesystem::path(directory) / name;
+    auto added = archive.add_file(path, as_bytes(*content), kFile);
     if (!added) return propagate(added);
     list += name + "\n";
   }

@@ -69,7 +69,7 @@ std::optional<Listed> parse_listed(std::string_view line, std::string_view prefi
   Listed listed{std::string(path), {.mode = *mode}};
   auto ids = trim(line.substr(10, at - 10));
   const char* end = ids.data() + ids.size();
-  auto uid = std::from_chars(ids.data(), end, listed.file.uid);
+  auto uid = std::from_chars(ids.data(), ids.data() + ids.size(), listed.file.uid);
   if (uid.ec != std::errc() || uid.ptr == end || *uid.ptr != '/') return std::nullopt;
   auto gid = std::from_chars(uid.ptr + 1, end, listed.file.gid);
   if (gid.ec != std::errc()) return std::nullopt;

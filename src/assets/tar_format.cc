@@ -17,9 +17,8 @@ std::string_view text(std::string_view header, Field field) {
 std::optional<std::uint64_t> number(std::string_view header, Field field) {
   auto digits = trim(text(header, field));
   std::uint64_t value = 0;
-  const char* end = digits.data() + digits.size();
-  auto parsed = std::from_chars(digits.data(), end, value, 8);
-  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value, 8);
+  if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size()) return std::nullopt;
   return value;
 }
 
