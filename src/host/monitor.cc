@@ -103,7 +103,9 @@ void Monitor::State::read_console_line(std::string_view line) {
 }
 
 void Monitor::State::read_event(std::string_view event, const nlohmann::json& data) {
-  if (event == "SHUTDOWN" && data.is_object() && data.value("guest", false)) powered_off = true;
+  // A panic ends the machine too, by a reset; the console tells of it.
+  if (event == "SHUTDOWN" && data.is_object() && data.value("reason", "") == "guest-shutdown")
+    powered_off = true;
 }
 
 Task<> Monitor::State::watch_qemu() {
