@@ -8,9 +8,9 @@ namespace capsem::vsock {
 
 Device::Device(std::shared_ptr<Core> core) : core_(std::move(core)) {}
 
-Result<std::unique_ptr<Device>> Device::create(boost::asio::any_io_executor executor, Fd socket,
-                                               DeviceOptions options) {
-  auto core = std::make_shared<Core>(std::move(executor), std::move(socket), std::move(options));
+Result<std::unique_ptr<Device>> Device::create(const boost::asio::any_io_executor& executor,
+                                               Fd socket, DeviceOptions options) {
+  auto core = std::make_shared<Core>(executor, std::move(socket), std::move(options));
   if (Result<> started = core->start(); !started) {
     return propagate(started);
   }

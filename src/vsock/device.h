@@ -35,8 +35,8 @@ class Device {
 
   // A device on `socket`, a connected Unix stream socket whose other end QEMU has. The executor's
   // context must outlive the device.
-  static Result<std::unique_ptr<Device>> create(boost::asio::any_io_executor executor, Fd socket,
-                                                DeviceOptions options);
+  static Result<std::unique_ptr<Device>> create(const boost::asio::any_io_executor& executor,
+                                                Fd socket, DeviceOptions options);
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
   // Resets every stream; streams may outlive the device. Pending operations end with kClosed.

@@ -35,7 +35,7 @@ void write_event(const Fd& event) {
 
 }  // namespace
 
-Device::Core::Core(boost::asio::any_io_executor executor, Fd socket, DeviceOptions options)
+Device::Core::Core(const boost::asio::any_io_executor& executor, Fd socket, DeviceOptions options)
     : executor_(executor),
       options_(std::move(options)),
       channel_(std::move(socket)),

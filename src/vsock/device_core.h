@@ -20,7 +20,7 @@ namespace capsem::vsock {
 
 class Device::Core final : public RingOwner, public std::enable_shared_from_this<Core> {
  public:
-  Core(boost::asio::any_io_executor executor, Fd socket, DeviceOptions options);
+  Core(const boost::asio::any_io_executor& executor, Fd socket, DeviceOptions options);
 
   Result<> start();
   // Ends everything; `why` is what stopped() returns. Only the first call counts.

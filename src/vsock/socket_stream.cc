@@ -24,7 +24,7 @@ std::unexpected<Error> stream_error(const char* attempted, const boost::system::
 
 }  // namespace
 
-Result<std::unique_ptr<SocketStream>> SocketStream::create(asio::any_io_executor executor,
+Result<std::unique_ptr<SocketStream>> SocketStream::create(const asio::any_io_executor& executor,
                                                            Fd socket) {
   int domain = 0;
   socklen_t length = sizeof domain;
@@ -32,10 +32,9 @@ Result<std::unique_ptr<SocketStream>> SocketStream::create(asio::any_io_executor
     return fail_system("use as a stream", "descriptor " + std::to_string(socket.get()), errno,
                        "pass a connected stream socket");
   }
-  Socket owned(std::move(executor));
+  Socket owned(executor);
   boost::system::error_code error;
-  owned.assign(asio::generic::stream_protocol(domain, 0), socket.get(), error);
-  if (error) {
+  if (owned.assign(asio::generic::stream_protocol(domain, 0), socket.get(), error)) {
     return fail_system("watch", "a stream socket", error.value());
   }
   socket.release();
@@ -70,7 +69,7 @@ Task<Result<>> SocketStream::write_all(std::span<const std::byte> data) {
   writing_ = false;
   if (write_shut_) {
     boost::system::error_code ignored;
-    socket_.shutdown(Socket::shutdown_send, ignored);
+    static_cast<void>(socket_.shutdown(Socket::shutdown_send, ignored));
   }
   if (error) {
     co_return stream_error("write to", error);
@@ -82,14 +81,14 @@ void SocketStream::shutdown_write() {
   write_shut_ = true;
   if (!writing_) {
     boost::system::error_code ignored;  // the peer may be gone already: it has its end
-    socket_.shutdown(Socket::shutdown_send, ignored);
+    static_cast<void>(socket_.shutdown(Socket::shutdown_send, ignored));
   }
 }
 
 void SocketStream::reset() {
   write_shut_ = true;
   boost::system::error_code ignored;
-  socket_.close(ignored);
+  static_cast<void>(socket_.close(ignored));
 }
 
 }  // namespace capsem::vsock

@@ -15,7 +15,7 @@ namespace capsem::vsock {
 class SocketStream final : public Stream {
  public:
   // Takes over `socket`, a connected stream socket (Unix or TCP), and runs on `executor`.
-  static Result<std::unique_ptr<SocketStream>> create(boost::asio::any_io_executor executor,
+  static Result<std::unique_ptr<SocketStream>> create(const boost::asio::any_io_executor& executor,
                                                       Fd socket);
   ~SocketStream() override;
 
