@@ -251,5 +251,32 @@ TEST_F(DeviceTest, InterruptsOnlyWhenAsked) {
   EXPECT_EQ(front_end->calls(kReceiveRing), 0U);
 }
 
+// What the guest stored just before it looked may reach us late: see Device::Core::settle().
+TEST_F(DeviceTest, ALostInterruptIsMadeUpFor) {
+  start();
+  const auto stream = accept();
+  const std::uint64_t flags = FrontEnd::ring_offset(kReceiveRing) + 0x5000;
+  front_end->write_at(flags, as_bytes("\1"));
+  ASSERT_TRUE(loop.get(stream->write_all(as_bytes("one"))));
+  front_end->receive();
+  front_end->calls(kReceiveRing);
+  front_end->write_at(flags, std::as_bytes(std::span("", 1)));
+  loop.run_until([&] { return front_end->calls(kReceiveRing) != 0; });
+}
+
+TEST_F(DeviceTest, ALostKickIsMadeUpFor) {
+  start();
+  const auto stream = accept();
+  ASSERT_TRUE(loop.get(stream->write_all(as_bytes("one"))));
+  constexpr std::uint64_t kPlace = 0x900000;
+  constexpr std::uint16_t kUnused = 120;
+  front_end->write_at(kPlace, encode(FrontEnd::header(Op::kRequest, 1, 9)));
+  front_end->write_descriptor(kTransmitRing, kUnused,
+                              {FrontEnd::guest(kPlace), kHeaderBytes, 0, 0});
+  front_end->make_available(kTransmitRing, kUnused);
+  EXPECT_EQ(front_end->receive().header.op, Op::kData);
+  EXPECT_EQ(front_end->receive().header.op, Op::kReset);
+}
+
 }  // namespace
 }  // namespace capsem::vsock
