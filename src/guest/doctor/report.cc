@@ -45,8 +45,8 @@ std::string table(const std::vector<Check>& report, bool colour) {
   std::size_t group_width = 0;
   std::size_t name_width = 0;
   for (const auto& check : report) {
-    group_width = std::max(group_width, check.group.size());
-    name_width = std::max(name_width, check.name.size());
+    group_width = std::max(group_width, printable(check.group).size());
+    name_width = std::max(name_width, printable(check.name).size());
   }
   std::string text;
   for (const auto& check : report) {
@@ -54,9 +54,10 @@ std::string table(const std::vector<Check>& report, bool colour) {
     if (colour) text += style.colour;
     text += style.word;
     if (colour) text += kPlain;
-    text += "  " + padded(check.group, group_width) + "  " + padded(check.name, name_width) + "  ";
-    text += printable(check.outcome.seen);
-    if (check.outcome.verdict == Verdict::kFail) text += " (expected: " + check.expected + ")";
+    text += "  " + padded(printable(check.group), group_width) + "  " +
+            padded(printable(check.name), name_width) + "  " + printable(check.outcome.seen);
+    if (check.outcome.verdict == Verdict::kFail)
+      text += " (expected: " + printable(check.expected) + ")";
     text += '\n';
   }
   auto counts = count(report);

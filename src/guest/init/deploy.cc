@@ -69,7 +69,10 @@ class Deployer {
   // Whether all of the copy is as the policy says; what is wrong with it becomes a problem.
   bool acceptable(const Entry& entry, const std::string& path) {
     struct stat status{};
-    if (::lstat(path.c_str(), &status) != 0) return false;
+    if (::lstat(path.c_str(), &status) != 0) {
+      if (errno != ENOENT) problems_.push_back(Error::system("look at", path, errno).message());
+      return false;
+    }
     if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) {
       problems_.push_back("cannot accept " + path + ": it is neither a file nor a directory");
       return false;
@@ -105,9 +108,10 @@ class Deployer {
     auto names = names_in(source);
     if (!names) return propagate(names);
     if (auto made = make_directories(target); !made) return made;
-    for (const auto& name : *names)
-      if (auto copied = copy(entry, source + "/" + name, target + "/" + name); !copied)
-        return copied;
+    for (const auto& item : *names) {
+      auto name = "/" + item;
+      if (auto copied = copy(entry, source + name, target + name); !copied) return copied;
+    }
     return set_mode(target, manifest::expected_mode(entry, FileType::kDirectory));
   }
 

@@ -65,6 +65,8 @@ Result<> Supervisor::add(const manifest::Entry& entry, std::optional<Fd> listene
 
 // PID 1 is single-threaded, so the child may prepare its own argument list after fork(2).
 Result<> Supervisor::start(Service& service, Clock::time_point now) {
+  service.started = now;
+  service.due.reset();
   auto pipe = make_pipe();
   if (!pipe) return propagate(pipe, "start", service.name);
   pid_t pid = ::fork();
@@ -76,8 +78,6 @@ Result<> Supervisor::start(Service& service, Clock::time_point now) {
   }
   pipe->second.reset();
   service.pid = pid;
-  service.started = now;
-  service.due.reset();
   int reason = 0;
   auto n = read_full(pipe->first, std::as_writable_bytes(std::span(&reason, 1)), service.name);
   if (n && *n == sizeof reason) return fail_system("start", service.argv[0], reason);
@@ -106,8 +106,13 @@ void Supervisor::start_due(Clock::time_point now) {
   for (auto& service : services_) {
     if (!service.due || *service.due > now) continue;
     auto started = start(service, now);
-    // A child that could not execute the program is reaped, and scheduled, like any other.
-    if (!started && service.pid == 0) schedule(service, now, started.error().message());
+    if (started) continue;
+    // A child that could not execute the program is reaped, and scheduled, like any other; only it
+    // knew the reason.
+    if (service.pid != 0)
+      report_(service.name, started.error().message());
+    else
+      schedule(service, now, started.error().message());
   }
 }
 
