@@ -6,7 +6,9 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  # Relative to the checkout, so that a second clone finds what the first one compiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=true
+      ${CCACHE})
 endif()
 
 # A new compiler has to rebuild everything; ninja itself only sees the command line, so the
@@ -124,7 +126,6 @@ function(capsem_test name)
   add_executable(${target} ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE capsem_host_flags GTest::gmock GTest::gtest_main ${arg_LIBRARIES})
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
-  target_compile_definitions(${target} PRIVATE CAPSEM_SOURCE_DIRECTORY="${CMAKE_SOURCE_DIR}")
   foreach(layer IN LISTS arg_LAYERS)
     target_link_libraries(${target} PRIVATE capsem_${layer})
   endforeach()

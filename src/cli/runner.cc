@@ -27,6 +27,8 @@ using host::session::SignalAction;
 
 constexpr std::size_t kConsoleLines = 20;
 constexpr std::chrono::milliseconds kEndLimit{1500};
+// From the connection to the started command; an agent that keeps crashing never starts one.
+constexpr std::chrono::seconds kStartLimit{30};
 
 // What is ready before a VM starts: the opened files that make it up.
 struct Prepared {
@@ -175,6 +177,14 @@ class Runner {
     }
     signals_.cancel();
     signals_.clear();
+    asio::steady_timer start_limit(loop_, kStartLimit);
+    start_limit.async_wait([&stream](const boost::system::error_code& error) {
+      if (!error) (*stream)->reset();
+    });
+    request.on_started = [this, &start_limit] {
+      start_limit.cancel();
+      timeline_.mark("command started", Clock::now());
+    };
     auto begin = Clock::now();
     auto end = co_await host::session::run_session(**stream, std::move(request));
     timeline_.add("session", begin, Clock::now());
@@ -197,7 +207,6 @@ class Runner {
       request.start.command_line = options_.command.front();
     else
       request.start.argv = options_.command;
-    request.on_started = [this] { timeline_.mark("command started", Clock::now()); };
     request.on_first_output = [this] { timeline_.mark("first output", Clock::now()); };
     if (!wants_terminal())
       request.on_signal = [this](int number) {
