@@ -1,15 +1,12 @@
 #include "assets/rootfs.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <map>
 #include <set>
 
 #include "assets/config_files.h"
 #include "assets/squashfs.h"
-#include "assets/tar_reader.h"
-#include "assets/tar_writer.h"
+#include "assets/tar.h"
 #include "base/file.h"
 #include "manifest/policy.h"
 
@@ -19,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxEntryBytes = 1 << 30;
+constexpr std::size_t kPieceBytes = 1 << 20;
 
 // Our files, to go behind the packages' own.
 class Overlay {
@@ -51,24 +49,26 @@ class Overlay {
     return files_.contains(path) || directories_.contains(path);
   }
 
-  // As an archive, with the directories that hold our files where the packages have none; `present`
-  // are the paths that the packages have.
-  Result<std::string> archive(const std::set<std::string>& present) {
+  // The directories that hold our files, where the packages have none; `present` are the paths that
+  // the packages have.
+  void add_parents(const std::set<std::string>& present) {
     for (const auto& [path, file] : files_)
       for (auto slash = path.find('/'); slash != std::string::npos;
            slash = path.find('/', slash + 1))
         if (auto parent = path.substr(0, slash); !present.contains(parent))
           directories_.emplace(parent, manifest::kParentMode);
-    TarWriter writer;
+  }
+
+  Result<> write(TarWriter& archive) const {
     for (const auto& [path, mode] : directories_)
-      if (auto added = writer.add_directory(path, mode); !added) return propagate(added);
+      if (auto added = archive.add_directory(path, mode); !added) return added;
     for (const auto& [path, file] : files_) {
       auto added = file.type == ConfigFile::Type::kSymlink
-                       ? writer.add_symlink(path, file.content)
-                       : writer.add_file(path, file.content, file.mode);
-      if (!added) return propagate(added);
+                       ? archive.add_symlink(path, file.content)
+                       : archive.add_file(path, file.content, file.mode);
+      if (!added) return added;
     }
-    return writer.finish();
+    return {};
   }
 
  private:
@@ -82,59 +82,62 @@ struct Survey {
   std::int64_t newest = 0;  // time of a file that came in a package, seconds since 1970
 };
 
-Result<TarReader> read_packages(const DebianTree& debian) {
-  auto archive = open_file(debian.tree, O_RDONLY);
-  if (!archive) return propagate(archive);
-  return TarReader(std::move(*archive), debian.tree);
-}
-
 Result<Survey> survey(const DebianTree& debian) {
-  auto reader = read_packages(debian);
-  if (!reader) return propagate(reader);
+  auto packages = TarReader::open(debian.tree);
+  if (!packages) return propagate(packages);
   Survey found;
   for (;;) {
-    auto member = reader->next();
+    auto member = packages->next();
     if (!member) return propagate(member);
-    if (!*member) return found;
-    if ((*member)->mtime < debian.made_at) found.newest = std::max(found.newest, (*member)->mtime);
-    found.paths.insert(std::move((*member)->path));
+    if (*member == nullptr) return found;
+    std::int64_t mtime = ::archive_entry_mtime(*member);
+    if (mtime < debian.made_at) found.newest = std::max(found.newest, mtime);
+    found.paths.insert(path_of(*member));
   }
 }
 
-// The packages' archive as it is read, without the members that ours replace, then ours.
+// An archive of what the packages' has, without the members that ours replace, then ours; made
+// while it is read.
 class Merged {
  public:
-  Merged(TarReader packages, const Overlay& overlay, std::string archive)
+  Merged(TarReader packages, const Overlay& overlay, TarWriter archive)
       : packages_(std::move(packages)), overlay_(overlay), archive_(std::move(archive)) {}
 
+  // The next piece, valid until the next call; empty at the end.
   Result<std::string_view> next() {
-    if (body_left_ > 0) {
-      auto piece = packages_.body();
-      if (!piece) return propagate(piece);
-      body_left_ -= piece->size();
-      piece_ = std::move(*piece);
-      return piece_;
-    }
-    while (!at_end_) {
-      auto member = packages_.next();
-      if (!member) return propagate(member);
-      at_end_ = !*member;
-      if (at_end_) return archive_;
-      if (overlay_.has((*member)->path)) continue;
-      body_left_ = (*member)->body_bytes;
-      piece_ = std::move((*member)->blocks);
-      return piece_;
-    }
-    return std::string_view();
+    while (!ended_ && archive_.waiting_bytes() < kPieceBytes)
+      if (auto gone = in_body_ ? copy_body() : copy_member(); !gone) return propagate(gone);
+    piece_ = archive_.take();
+    return piece_;
   }
 
  private:
+  Result<> copy_body() {
+    auto piece = packages_.body();
+    if (!piece) return propagate(piece);
+    in_body_ = !piece->empty();
+    return in_body_ ? archive_.add_body(*piece) : Result<>();
+  }
+
+  Result<> copy_member() {
+    auto member = packages_.next();
+    if (!member) return propagate(member);
+    if (*member == nullptr) {
+      ended_ = true;
+      if (auto written = overlay_.write(archive_); !written) return written;
+      return archive_.finish();
+    }
+    if (overlay_.has(path_of(*member))) return {};
+    in_body_ = true;
+    return archive_.add(*member);
+  }
+
   TarReader packages_;
   const Overlay& overlay_;
-  std::string archive_;
+  TarWriter archive_;
   std::string piece_;
-  std::uint64_t body_left_ = 0;
-  bool at_end_ = false;
+  bool in_body_ = false;
+  bool ended_ = false;
 };
 
 Result<> check_modes(const fs::path& image, std::span<const manifest::SourceFile> files) {
@@ -167,10 +170,11 @@ Result<> make_rootfs(const DebianTree& debian, const Guest& guest, const fs::pat
   if (auto added = overlay.add_entries(*files); !added) return added;
   auto present = survey(debian);
   if (!present) return propagate(present);
-  auto archive = overlay.archive(present->paths);
-  if (!archive) return propagate(archive);
-  auto packages = read_packages(debian);
+  overlay.add_parents(present->paths);
+  auto packages = TarReader::open(debian.tree);
   if (!packages) return propagate(packages);
+  auto archive = TarWriter::create();
+  if (!archive) return propagate(archive);
   Merged merged(std::move(*packages), overlay, std::move(*archive));
   auto written =
       write_squashfs(target, present->newest, [&merged] { return merged.next(); }, interrupts);

@@ -1,11 +1,11 @@
 #include "assets/rootfs.h"
 
-#include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include "assets/squashfs.h"
-#include "assets/tar_writer.h"
+#include "assets/tar.h"
 #include "base/file.h"
 #include "base/process.h"
 #include "tests/temporary_directory.h"
@@ -18,12 +18,13 @@ namespace fs = std::filesystem;
 class Rootfs : public ::testing::Test {
  protected:
   void SetUp() override {
-    TarWriter packages;
+    auto packages = TarWriter::create().value();
     ASSERT_TRUE(packages.add_directory("etc", 0755));
     ASSERT_TRUE(packages.add_file("etc/hostname", "host of the build", 0600));
     ASSERT_TRUE(packages.add_file("etc/passwd", "root", 0644));
     ASSERT_TRUE(packages.add_directory("root", 0700));
-    ASSERT_TRUE(write_file_atomically(directory_ / "tree.tar", packages.finish()));
+    ASSERT_TRUE(packages.finish());
+    ASSERT_TRUE(write_file_atomically(directory_ / "tree.tar", packages.take()));
     write("config/rootfs/etc/hostname", "capsem");
     write("config/rootfs/etc/new/settings", "x");
     write("config/rootfs/root/.bashrc", "x");
@@ -74,6 +75,25 @@ TEST_F(Rootfs, HoldsPackagesConfigurationAndEntries) {
   for (const auto& [path, file] : files) EXPECT_EQ(file.uid + file.gid, 0u) << path;
 }
 
+// All of these names have been damaged by sqfstar on the way through one tar format or another.
+TEST_F(Rootfs, LongAndForeignNamesOfPackagesStayWhole) {
+  auto deep = std::string(120, 'd') + "/" + std::string(120, 'f');
+  auto target = "/" + std::string(130, 't');
+  auto packages = TarWriter::create().value();
+  ASSERT_TRUE(packages.add_file("./" + deep, "", 0644));
+  ASSERT_TRUE(packages.add_symlink("./long", target));
+  ASSERT_TRUE(packages.add_symlink("./tan\u00fas", "/tan\u00fas\u00edtv\u00e1ny"));
+  ASSERT_TRUE(packages.finish());
+  ASSERT_TRUE(write_file_atomically(directory_ / "tree.tar", packages.take()));
+  auto made = make("a.squashfs");
+  ASSERT_TRUE(made) << made.error().message();
+  auto listed = run_for_output({.argv = {"unsquashfs", "-lln", directory_ / "a.squashfs"}});
+  ASSERT_TRUE(listed) << listed.error().message();
+  for (const auto& line : {"/" + deep + "\n", "/long -> " + target + "\n",
+                           std::string("/tan\u00fas -> /tan\u00fas\u00edtv\u00e1ny\n")})
+    EXPECT_THAT(*listed, ::testing::HasSubstr(line));
+}
+
 TEST_F(Rootfs, OurFileReplacesThePackagesOwn) {
   ASSERT_TRUE(make("a.squashfs"));
   auto content =
@@ -96,8 +116,14 @@ TEST_F(Rootfs, SameInputGivesTheSameBytes) {
 }
 
 TEST_F(Rootfs, DamagedTreeIsAnError) {
-  fs::resize_file(directory_ / "tree.tar", 1000);
-  EXPECT_FALSE(make("a.squashfs"));
+  auto whole = fs::file_size(directory_ / "tree.tar");
+  for (auto size : {whole - 1024, std::uintmax_t{1000}}) {
+    fs::resize_file(directory_ / "tree.tar", size);
+    auto made = make("a.squashfs");
+    ASSERT_FALSE(made) << size;
+    EXPECT_EQ(made.error().kind(), ErrorKind::kDamaged);
+    EXPECT_THAT(made.error().message(), ::testing::HasSubstr("tree.tar")) << size;
+  }
 }
 
 }  // namespace
