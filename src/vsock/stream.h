@@ -1,5 +1,6 @@
 // A byte stream between the host and a guest, as the services above the vsock device see it.
-// Everything runs on the event loop's one thread.
+// Everything runs on the event loop's one thread. A wait that is cancelled is an error as well;
+// after that of a write, how much was written is unknown.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +16,8 @@ class Stream {
   Stream() = default;
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
-  // Resets the connection unless both directions were already finished.
+  // Resets the connection unless both directions were already finished. Not while a read or a
+  // write is pending.
   virtual ~Stream() = default;
 
   // Waits for data and reads at most `buffer.size()` bytes of it; 0 means the peer has finished
