@@ -69,6 +69,7 @@ Result<Layout> layout_around(const fs::path& executable, const fs::path& cache) 
     if (layout) layout->cache = cache;
     return layout;
   }
+  if (text.error().kind() != ErrorKind::kNotFound) return propagate(text);
   auto root = directory.parent_path() / "lib/capsem";
   std::error_code error;
   if (!fs::exists(root / "guest.toml", error))

@@ -26,7 +26,8 @@ struct Layout {
 // installation is around it.
 Result<Layout> find_layout();
 
-// The layout around `executable`, with the cache at `cache`.
+// The layout around `executable`, with the cache at `cache`. kNotFound as above; kInvalid for a
+// checkout.json that does not say where the checkout is.
 Result<Layout> layout_around(const std::filesystem::path& executable,
                              const std::filesystem::path& cache);
 

@@ -20,14 +20,24 @@ void Timeline::add(std::string name, Clock::time_point begin, Clock::time_point 
 
 void Timeline::add_guest(const wire::Hello& hello, Clock::time_point started,
                          Clock::time_point arrived) {
-  using std::chrono::microseconds;
-  // The guest's clock starts with its kernel; a guest that claims more than there was is cut short.
-  auto kernel = std::max(started, arrived - microseconds(hello.uptime_us));
-  auto at = [&](std::uint64_t us) { return std::min(arrived, kernel + microseconds(us)); };
+  // The guest's clock starts with its kernel. What it claims is cut to the time there was, before
+  // it is reckoned with: its numbers may be as large as a number can be.
+  auto most = std::chrono::duration_cast<std::chrono::microseconds>(arrived - started);
+  auto lasting = [&](std::uint64_t us) {
+    auto longest = static_cast<std::uint64_t>(std::max<std::int64_t>(most.count(), 0));
+    return std::chrono::microseconds(std::min(us, longest));
+  };
+  auto kernel = arrived - lasting(hello.uptime_us);
+  auto after = [&](Clock::time_point begin, std::uint64_t us) {
+    return std::min<Clock::time_point>(arrived, begin + lasting(us));
+  };
   add("QEMU and firmware", started, kernel);
-  add("kernel", kernel, hello.steps.empty() ? arrived : at(hello.steps.front().start_us));
-  for (const auto& step : hello.steps)
-    add("init: " + printable(step.name), at(step.start_us), at(step.start_us + step.duration_us));
+  add("kernel", kernel,
+      hello.steps.empty() ? arrived : after(kernel, hello.steps.front().start_us));
+  for (const auto& step : hello.steps) {
+    auto begin = after(kernel, step.start_us);
+    add("init: " + printable(step.name), begin, after(begin, step.duration_us));
+  }
   mark("hello", arrived);
 }
 

@@ -67,24 +67,21 @@ Result<> wait_for_disk() {
 }
 
 // Removes what the initramfs held, so that its memory is free again. Stays on its file system.
-void remove_tree(int directory_fd, dev_t device) {
-  DIR* directory = ::fdopendir(directory_fd);
-  if (directory == nullptr) {
-    ::close(directory_fd);
-    return;
-  }
+void remove_tree(Fd place, dev_t device) {
+  DIR* directory = ::fdopendir(place.get());
+  if (directory == nullptr) return;
+  int fd = place.release();  // closed with the stream
   while (const dirent* item = ::readdir(directory)) {
     if (std::strcmp(item->d_name, ".") == 0 || std::strcmp(item->d_name, "..") == 0) continue;
     struct stat status{};
-    if (::fstatat(::dirfd(directory), item->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (::fstatat(fd, item->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (status.st_dev != device) continue;
     bool is_directory = S_ISDIR(status.st_mode);
     if (is_directory) {
-      int inner = ::openat(::dirfd(directory), item->d_name,
-                           O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-      if (inner >= 0) remove_tree(inner, device);
+      Fd inner(::openat(fd, item->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+      if (inner) remove_tree(std::move(inner), device);
     }
-    ::unlinkat(::dirfd(directory), item->d_name, is_directory ? AT_REMOVEDIR : 0);
+    ::unlinkat(fd, item->d_name, is_directory ? AT_REMOVEDIR : 0);
   }
   ::closedir(directory);
 }
@@ -141,7 +138,7 @@ Result<> switch_root() {
   if (::chdir(kNewRoot) != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 ||
       ::chroot(".") != 0 || ::chdir("/") != 0)
     return fail_system("switch the root to", kNewRoot, errno);
-  remove_tree(old_root->release(), status.st_dev);
+  remove_tree(std::move(*old_root), status.st_dev);
   return mount_file_system("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
 }
 

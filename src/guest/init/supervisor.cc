@@ -39,6 +39,8 @@ std::string milliseconds(Clock::duration duration) {
   }
   std::vector<char*> arguments;
   std::vector<char*> variables;
+  arguments.reserve(argv.size() + 1);
+  variables.reserve(environment.size() + 1);
   for (const auto& word : argv) arguments.push_back(const_cast<char*>(word.c_str()));
   for (const auto& word : environment) variables.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);

@@ -6,7 +6,7 @@ namespace capsem::guest::init {
 
 std::uint64_t uptime_us() {
   timespec now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  if (::clock_gettime(CLOCK_BOOTTIME, &now) != 0) return 0;
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
          static_cast<std::uint64_t>(now.tv_nsec) / 1000;
 }
