@@ -22,6 +22,12 @@ std::unexpected<Error> stream_error(const char* attempted, const boost::system::
   return fail(attempted, "the socket", error.message(), "", ErrorKind::kClosed);
 }
 
+void shut_down(asio::generic::stream_protocol::socket& socket) {
+  // A peer that is gone already has its end.
+  boost::system::error_code error;
+  error = socket.shutdown(asio::socket_base::shutdown_send, error);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SocketStream>> SocketStream::create(const asio::any_io_executor& executor,
@@ -68,8 +74,7 @@ Task<Result<>> SocketStream::write_all(std::span<const std::byte> data) {
   co_await asio::async_write(socket_, source, asio::redirect_error(asio::use_awaitable, error));
   writing_ = false;
   if (write_shut_) {
-    boost::system::error_code ignored;
-    static_cast<void>(socket_.shutdown(Socket::shutdown_send, ignored));
+    shut_down(socket_);
   }
   if (error) {
     co_return stream_error("write to", error);
@@ -80,15 +85,15 @@ Task<Result<>> SocketStream::write_all(std::span<const std::byte> data) {
 void SocketStream::shutdown_write() {
   write_shut_ = true;
   if (!writing_) {
-    boost::system::error_code ignored;  // the peer may be gone already: it has its end
-    static_cast<void>(socket_.shutdown(Socket::shutdown_send, ignored));
+    shut_down(socket_);
   }
 }
 
 void SocketStream::reset() {
   write_shut_ = true;
-  boost::system::error_code ignored;
-  static_cast<void>(socket_.close(ignored));
+  // The descriptor is gone whatever close says.
+  boost::system::error_code error;
+  error = socket_.close(error);
 }
 
 }  // namespace capsem::vsock
