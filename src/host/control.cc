@@ -22,6 +22,14 @@ Result<> check_hello(const wire::Hello& hello, bool greeted) {
   return refuse(wire::version_mismatch_text(wire::kProtocol, hello.protocol));
 }
 
+Result<> check_end(bool greeted, bool at_boundary) {
+  if (greeted && at_boundary) return {};
+  return fail("talk to", "the guest's init",
+              at_boundary ? "it ended the connection before its hello"
+                          : "it ended the connection in the middle of a message",
+              "", ErrorKind::kClosed);
+}
+
 }  // namespace
 
 Task<Result<>> serve_control(vsock::Stream& stream, wire::Configuration configuration,
@@ -34,7 +42,7 @@ Task<Result<>> serve_control(vsock::Stream& stream, wire::Configuration configur
     if (!*message) {
       auto n = co_await stream.read_some(decoder.prepare());
       if (!n) co_return propagate(n);
-      if (*n == 0) co_return Result<>{};
+      if (*n == 0) co_return check_end(greeted, decoder.at_boundary());
       decoder.commit(*n);
       continue;
     }

@@ -20,7 +20,8 @@ struct ControlHandlers {
 };
 
 // Serves the connection until the guest ends it. Errors: kInvalid for anything but the protocol, of
-// another version too, in words; kClosed when it was reset.
+// another version too, in words; kClosed when it was reset, or ended before the hello or in the
+// middle of a message.
 Task<Result<>> serve_control(vsock::Stream& stream, wire::Configuration configuration,
                              ControlHandlers handlers);
 
