@@ -2,6 +2,8 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include <charconv>
+
 #include "base/file.h"
 #include "base/text.h"
 #include "guest/doctor/check.h"
@@ -27,7 +29,9 @@ Outcome kernel_is_linux_6_or_later(const Guest&) {
   utsname kernel{};
   ::uname(&kernel);
   std::string release = kernel.release;
-  return expect(std::atoi(release.c_str()) >= 6, release);
+  int major = 0;
+  auto parsed = std::from_chars(release.data(), release.data() + release.size(), major);
+  return expect(parsed.ec == std::errc{} && major >= 6, release);
 }
 
 Outcome modules_are_loaded(const Guest&) {
@@ -43,9 +47,10 @@ Outcome modules_are_loaded(const Guest&) {
 Outcome clock_is_set(const Guest&) {
   std::time_t now = ::time(nullptr);
   tm parts{};
-  ::gmtime_r(&now, &parts);
   char text[32];
-  ::strftime(text, sizeof text, "%Y-%m-%d %H:%M", &parts);
+  if (::gmtime_r(&now, &parts) == nullptr ||
+      ::strftime(text, sizeof text, "%Y-%m-%d %H:%M", &parts) == 0)
+    return expect(false, std::to_string(now) + " s since 1970");
   return expect(now > kStartOf2024, text);
 }
 
