@@ -78,6 +78,12 @@ std::string printable(std::string_view text) {
   return safe;
 }
 
+std::string octal(std::uint32_t mode) {
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "%04o", mode & 07777);
+  return text.data();
+}
+
 std::string human_size(std::uint64_t bytes) {
   constexpr std::array<const char*, 5> kUnits = {"B", "KB", "MB", "GB", "TB"};
   auto value = static_cast<double>(bytes);

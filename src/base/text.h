@@ -24,6 +24,9 @@ std::string hex(std::span<const std::byte> bytes);
 // become \xNN; tab stays; valid UTF-8 is kept. For everything that comes from the guest.
 std::string printable(std::string_view text);
 
+// "0555": the permission bits of a file's mode as chmod(1) takes them.
+std::string octal(std::uint32_t mode);
+
 // "1.4 MB", "312 KB": decimal units, as in file sizes on disk.
 std::string human_size(std::uint64_t bytes);
 

@@ -1,7 +1,8 @@
 #include "initrd/index.h"
 
-#include <cstdio>
 #include <nlohmann/json.hpp>
+
+#include "base/text.h"
 
 namespace capsem::initrd {
 namespace {
@@ -9,12 +10,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kVersion = 1;
-
-std::string octal(std::uint32_t mode) {
-  char text[16];
-  std::snprintf(text, sizeof text, "%04o", mode);
-  return text;
-}
 
 Digest digest(const Json& json) {
   auto parsed = Digest::parse(json.get<std::string>());

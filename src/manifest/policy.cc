@@ -1,6 +1,6 @@
 #include "manifest/policy.h"
 
-#include <cstdio>
+#include "base/text.h"
 
 namespace capsem::manifest {
 namespace {
@@ -9,12 +9,6 @@ constexpr std::uint32_t kInitMode = 0755;
 constexpr std::uint32_t kProgramMode = 0555;
 constexpr std::uint32_t kDataMode = 0444;
 constexpr std::uint32_t kTreeDirectoryMode = 0555;
-
-std::string octal(std::uint32_t mode) {
-  char text[16];
-  std::snprintf(text, sizeof text, "%04o", mode);
-  return text;
-}
 
 }  // namespace
 
@@ -42,10 +36,9 @@ Result<> check_found(const Entry& entry, FileType type, std::uint32_t permission
                      std::uint32_t uid, std::uint32_t gid, const std::string& where) {
   std::uint32_t expected = expected_mode(entry, type);
   if ((permissions & 07777) != expected)
-    return fail(
-        "accept", where,
-        "its mode is " + octal(permissions & 07777) + ", the policy says " + octal(expected), "",
-        ErrorKind::kInvalid);
+    return fail("accept", where,
+                "its mode is " + octal(permissions) + ", the policy says " + octal(expected), "",
+                ErrorKind::kInvalid);
   if (uid != 0 || gid != 0)
     return fail("accept", where,
                 "it belongs to " + std::to_string(uid) + ":" + std::to_string(gid) +

@@ -1,7 +1,6 @@
 #include "manifest/table.h"
 
 #include <charconv>
-#include <cstdio>
 
 #include "base/text.h"
 
@@ -64,12 +63,10 @@ std::string encode_table(const Manifest& manifest) {
   std::string text(kHeader);
   text += '\n';
   for (const auto& entry : manifest.entries) {
-    char mode[16];
-    std::snprintf(mode, sizeof mode, "%04o", entry.mode);
     std::string flags;
     for (const auto& flag : kFlagLetters)
       if (flag.get(entry)) flags += flag.letter;
-    text += entry.name + '\t' + entry.path + '\t' + mode + '\t' + flags + '\t';
+    text += entry.name + '\t' + entry.path + '\t' + octal(entry.mode) + '\t' + flags + '\t';
     text += entry.service && entry.service->listen ? std::to_string(*entry.service->listen)
                                                    : std::string(kAbsent);
     if (entry.service)

@@ -16,6 +16,11 @@ TEST(Printable, EscapesWhatATerminalWouldObey) {
   EXPECT_EQ(printable("gr\xc3\xbc\xc3\x9f\t\xff"), "gr\xc3\xbc\xc3\x9f\t\\xff");
 }
 
+TEST(Octal, KeepsThePermissionBitsOnly) {
+  EXPECT_EQ(octal(0100555), "0555");
+  EXPECT_EQ(octal(04755), "4755");
+}
+
 TEST(HumanSize, PicksTheUnit) {
   EXPECT_EQ(human_size(999), "999 B");
   EXPECT_EQ(human_size(1400), "1.4 KB");

@@ -5,21 +5,15 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "guest/doctor/check.h"
 #include "manifest/policy.h"
 
 namespace capsem::guest::doctor {
 namespace {
-
-std::string octal(mode_t mode) {
-  char text[16];
-  std::snprintf(text, sizeof text, "%04o", mode & 07777);
-  return text;
-}
 
 Outcome check_entry(const manifest::Entry& entry) {
   struct stat status{};
