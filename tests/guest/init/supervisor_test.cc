@@ -249,7 +249,7 @@ TEST_P(SupervisorListener, IsDescriptor3OfEachProcessOfItsService) {
   struct stat seen{};
   ASSERT_EQ(::fstat(socket.get(), &seen), 0);
   if (socket.get() != GetParam()) {
-    ASSERT_EQ(::fcntl(GetParam(), F_GETFD), -1) << "the descriptor is in use";
+    // Whatever the test's runner left open on that number gives way.
     ASSERT_EQ(::dup3(socket.get(), GetParam(), O_CLOEXEC), GetParam());
     socket = Fd(GetParam());
   }
