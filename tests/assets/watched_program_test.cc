@@ -59,7 +59,9 @@ TEST_F(WatchedProgram, ErrorOfTheInputEndsIt) {
 
 // The shell runs its trap only after its child, the sleep, has ended.
 TEST_F(WatchedProgram, SignalReachesItAndItsChildren) {
-  auto status = run("trap 'echo cleaning >&2; exit 1' INT; echo ready >&2; sleep 1000");
+  // The child says that it is ready: only then does its SIGINT no longer run the shell's trap.
+  auto status =
+      run("trap 'echo cleaning >&2; exit 1' INT; sh -c 'echo ready >&2; exec sleep 1000'; true");
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().kind(), ErrorKind::kInterrupted);
   EXPECT_THAT(lines_, ElementsAre("ready", "cleaning"));
