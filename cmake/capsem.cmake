@@ -77,7 +77,7 @@ set(CAPSEM_LAYER_assets base cpio codec manifest initrd)
 set(CAPSEM_LAYER_wire base)
 set(CAPSEM_LAYER_vsock base)
 set(CAPSEM_LAYER_vm base)
-set(CAPSEM_LAYER_host base manifest initrd vsock vm wire assets)
+set(CAPSEM_LAYER_host base vsock vm wire)
 set(CAPSEM_LAYER_guest base wire manifest)
 set(CAPSEM_LAYER_cli base cpio codec manifest initrd assets wire vsock vm host)
 

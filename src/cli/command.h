@@ -10,6 +10,9 @@ namespace capsem::cli {
 // Set by the chosen subcommand's callback, run after the whole command line was read.
 using Action = std::function<int()>;
 
+// Stands for the first "--" of the command line, which CLI11 would not give to a subcommand.
+inline constexpr const char* kSeparator = "\x1f--";
+
 void add_run(CLI::App& app, Action& action);
 void add_initrd(CLI::App& app, Action& action);
 void add_build_assets(CLI::App& app, Action& action);

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
 #include <charconv>
 
+#include "assets/interrupts.h"
+#include "assets/watched_program.h"
 #include "base/process.h"
 #include "base/text.h"
 
@@ -25,39 +25,22 @@ Result<std::uint32_t> source_date_epoch() {
   return seconds;
 }
 
-// What ninja says goes to stderr, since stdout belongs to the command in the guest; what it says
-// when there is nothing to do goes nowhere.
-Result<> pass_on(const Fd& output) {
-  constexpr std::string_view kNothingToDo = "ninja: no work to do.\n";
-  std::string held;
-  std::array<std::byte, 4096> buffer{};
-  for (;;) {
-    ssize_t n = ::read(output.get(), buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail_system("read the output of", "ninja", errno);
-    if (n == 0) return {};
-    held += as_text(std::span(buffer).first(static_cast<std::size_t>(n)));
-    if (kNothingToDo.starts_with(held)) continue;
-    [[maybe_unused]] auto written = ::write(STDERR_FILENO, held.data(), held.size());
-    held.clear();
-  }
-}
-
 }  // namespace
 
 Result<> build_guest_programs(const Layout& layout) {
   if (!layout.checkout) return {};
-  auto output = make_pipe();
-  if (!output) return propagate(output);
-  Command ninja{.argv = {"ninja", "-C", layout.build.string(), "--quiet", "guest"}};
-  ninja.fds = {{1, output->second.get()}};
-  ninja.die_with_parent = true;
-  auto process = Process::start(ninja);
-  if (!process) return propagate(process, "build", "the guest programs");
-  output->second.reset();
-  if (auto passed = pass_on(output->first); !passed) return passed;
-  auto status = process->wait();
-  if (!status) return propagate(status);
+  auto interrupts = assets::Interrupts::hold();
+  if (!interrupts) return propagate(interrupts);
+  // All it says goes to stderr, since stdout belongs to the command in the guest; what it says when
+  // there is nothing to do goes nowhere.
+  Command ninja{
+      .argv = {"sh", "-c", "exec ninja -C \"$1\" --quiet guest >&2", "sh", layout.build.string()}};
+  auto status = assets::run_watched(std::move(ninja), *interrupts, [](std::string_view line) {
+    if (line == "ninja: no work to do.") return;
+    auto text = std::string(line) + "\n";
+    [[maybe_unused]] auto written = ::write(STDERR_FILENO, text.data(), text.size());
+  });
+  if (!status) return propagate(status, "build", "the guest programs");
   if (!status->success())
     return fail("build", "the guest programs", "ninja ended with " + status->describe(),
                 "mend what the lines above say");

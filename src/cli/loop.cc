@@ -1,5 +1,6 @@
 // capsem loop: which command brings which change into the guest.
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <string>
 
@@ -21,6 +22,13 @@ struct Row {
   std::string why;
 };
 
+// What is built into guest programs or packed besides the entries of guest.toml.
+const Row kOtherRows[] = {
+    {"src/base/, src/manifest/, src/wire/, src/guest/runtime/", kRun,
+     "the guest programs that link them are rebuilt; the tool itself by ./dev"},
+    {"guest.toml", kRun, "read at every run; it says when a change concerns the rootfs as well"},
+};
+
 // What is baked into the assets besides the entries of guest.toml.
 const Row kAssetRows[] = {
     {"guest/config/packages.list", kBuildAssets, "the Debian packages of the rootfs"},
@@ -28,6 +36,7 @@ const Row kAssetRows[] = {
      "shell settings and guest configuration, copied into the rootfs as they are"},
     {"guest/config/modules.boot", kBuildAssets, "the kernel modules that the init loads"},
     {"guest/config/modules.rootfs", kBuildAssets, "the kernel modules that lie in the rootfs"},
+    {"src/assets/", kBuildAssets, "how they are made, after ./dev has built the tool"},
 };
 
 Row row_of(const manifest::Entry& entry) {
@@ -53,10 +62,11 @@ int print_loop() {
   }
   std::printf("| changed | command | why |\n|---|---|---|\n");
   for (const auto& entry : manifest->entries) print(row_of(entry));
-  print(
-      {"guest.toml", kRun, "read at every run; it says when a change concerns the rootfs as well"});
+  for (const auto& row : kOtherRows) print(row);
   for (const auto& row : kAssetRows) print(row);
-  return std::fflush(stdout) == 0 ? kSuccess : kTrouble;
+  if (std::fflush(stdout) == 0) return kSuccess;
+  say(Error::system("write", "standard output", errno).message());
+  return kTrouble;
 }
 
 }  // namespace

@@ -1,4 +1,9 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iterator>
+#include <ranges>
+#include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "cli/command.h"
@@ -21,12 +26,18 @@ int main(int argc, char** argv) {
   add_build_assets(app, action);
   add_loop(app, action);
 
+  // In reverse, as CLI11 takes them.
+  std::vector<std::string> words(std::reverse_iterator(argv + argc),
+                                 std::reverse_iterator(argv + 1));
+  bool run = argc > 1 && std::string_view(argv[1]) == "run";
+  auto separator = std::ranges::find(std::ranges::reverse_view(words), "--");
+  if (run && separator != words.rend()) *separator = kSeparator;
+
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(words));
   } catch (const CLI::Success& asked) {  // --help, --version
     return app.exit(asked);
   } catch (const CLI::ParseError& error) {
-    bool run = argc > 1 && std::string_view(argv[1]) == "run";
     capsem::say("cannot read the command line: " + std::string(error.what()) +
                 "; see 'capsem --help'");
     return run ? kRunTrouble : kTrouble;

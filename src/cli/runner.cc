@@ -8,6 +8,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <exception>
+#include <utility>
 
 #include "assets/inputs.h"
 #include "base/log.h"
@@ -34,6 +35,7 @@ constexpr std::chrono::seconds kStartLimit{30};
 struct Prepared {
   assets::Assets assets;
   Fd image;
+  std::filesystem::path cache;
 };
 
 void warn_of_stale_rootfs(const Layout& layout, const manifest::Manifest& manifest,
@@ -69,7 +71,7 @@ Result<Prepared> prepare(const RunOptions& options, host::Timeline& timeline) {
   timeline.add("repack", opened, packed_at);
   warn_of_stale_rootfs(*layout, *manifest, *assets);
   timeline.add("look for a stale rootfs", packed_at, Clock::now());
-  return Prepared{std::move(*assets), std::move(packed->image)};
+  return Prepared{std::move(*assets), std::move(packed->image), layout->cache};
 }
 
 class Runner {
@@ -97,12 +99,12 @@ class Runner {
 
  private:
   Task<int> main(const Prepared& prepared) {
-    auto query = accelerator_query();
+    auto query = accelerator_query(prepared);
     if (!query) co_return complain(query.error());
     auto probe_begin = Clock::now();
     auto verdict = co_await vm::choose_accelerator(loop_.get_executor(), std::move(*query));
     if (!verdict) co_return complain(verdict.error());
-    if (verdict->fresh) say(verdict->reason);
+    if (verdict->fresh && !verdict->reason.empty()) say(verdict->reason);
     timeline_.add("accelerator", probe_begin, Clock::now());
 
     auto started = Clock::now();
@@ -124,14 +126,12 @@ class Runner {
     co_return status;
   }
 
-  Result<vm::AcceleratorQuery> accelerator_query() const {
+  Result<vm::AcceleratorQuery> accelerator_query(const Prepared& prepared) const {
     auto choice = vm::parse_accelerator(options_.accelerator);
     if (!choice) return propagate(choice);
-    auto layout = find_layout();
-    if (!layout) return propagate(layout);
     vm::AcceleratorQuery query;
     query.choice = *choice;
-    query.cache_directory = layout->cache;
+    query.cache_directory = prepared.cache;
     return query;
   }
 
@@ -224,6 +224,9 @@ class Runner {
     if (error.kind() != ErrorKind::kClosed) co_return complain(error);
     auto ended = co_await monitor.ended_by_itself(kEndLimit);
     if (ended.how == host::Monitor::End::kRunning) co_return complain(error);
+    if (ended.how == host::Monitor::End::kRebooted)
+      co_return complain(Error("go on with", "the session", "the guest was rebooted",
+                               "its state is gone; run capsem again"));
     if (ended.how == host::Monitor::End::kFailed)
       co_return complain(Error("go on with", "the session", "the VM ended: " + ended.reason));
     if (options_.command.empty()) co_return kSuccess;
@@ -254,6 +257,7 @@ int run_in_vm(const RunOptions& options) {
   host::Timeline timeline(begin);
   auto prepared = prepare(options, timeline);
   if (!prepared) {
+    if (prepared.error().kind() == ErrorKind::kInterrupted) return kInterrupted;
     say(prepared.error().message());
     return kRunTrouble;
   }

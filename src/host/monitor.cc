@@ -43,8 +43,8 @@ struct Monitor::State : std::enable_shared_from_this<State> {
   vm::Latch booted;  // set with the outcome of the boot
   std::optional<Result<wire::Hello>> outcome;
   std::string step = "before the kernel's first line";
-  std::string failure;  // what the guest said of its end
-  bool powered_off = false;
+  std::string failure;          // what the guest said of its end
+  std::string shutdown_reason;  // QEMU's word for how the guest ended the machine
   Clock::time_point last_heard = Clock::now();
   bool ending = false;
 
@@ -89,7 +89,8 @@ void Monitor::State::settle(Result<wire::Hello> result) {
 }
 
 void Monitor::State::read_console_line(std::string_view line) {
-  if (line.starts_with(kFailurePrefix) && failure.empty()) {
+  // Once the guest has booted anyone in it may write to the console.
+  if (line.starts_with(kFailurePrefix) && !outcome) {
     failure = line.substr(kFailurePrefix.size());
     settle(fail("boot", "the guest", failure));
   } else if (auto panic = vm::panic_reason(line); panic && failure.empty()) {
@@ -103,9 +104,7 @@ void Monitor::State::read_console_line(std::string_view line) {
 }
 
 void Monitor::State::read_event(std::string_view event, const nlohmann::json& data) {
-  // A panic ends the machine too, by a reset; the console tells of it.
-  if (event == "SHUTDOWN" && data.is_object() && data.value("reason", "") == "guest-shutdown")
-    powered_off = true;
+  if (event == "SHUTDOWN" && data.is_object()) shutdown_reason = data.value("reason", "");
 }
 
 Task<> Monitor::State::watch_qemu() {
@@ -202,11 +201,11 @@ Task<Result<wire::Hello>> Monitor::boot() {
   auto state = state_;
   bool settled = co_await state->booted.wait(state->options.boot_limit);
   if (!settled)
-    co_return fail(
-        "boot", "the guest",
-        "it did not report within " + std::to_string(state->options.boot_limit.count() / 1000) +
-            " s; it stood " + state->step,
-        "see its last lines above, or give it longer with --boot-limit", ErrorKind::kTimeout);
+    co_return fail("boot", "the guest",
+                   "it did not report within " +
+                       std::to_string(state->options.boot_limit.count() / 1000) + " s; it stood " +
+                       state->step,
+                   "give it longer with --boot-limit", ErrorKind::kTimeout);
   co_return *state->outcome;
 }
 
@@ -226,8 +225,12 @@ Task<Monitor::Ended> Monitor::ended_by_itself(std::chrono::milliseconds limit) {
   auto status = co_await state->qemu->wait_for(limit);
   Ended ended;
   if (status && !*status) co_return ended;
-  ended.how = state->powered_off && state->failure.empty() ? End::kPoweredOff : End::kFailed;
-  if (ended.how == End::kPoweredOff) co_return ended;
+  // A panic ends the machine by a reset too; the console tells of it.
+  bool failed = !state->failure.empty();
+  ended.how = End::kFailed;
+  if (!failed && state->shutdown_reason == "guest-shutdown") ended.how = End::kPoweredOff;
+  if (!failed && state->shutdown_reason == "guest-reset") ended.how = End::kRebooted;
+  if (ended.how != End::kFailed) co_return ended;
   ended.reason = state->failure;
   if (ended.reason.empty() && status) ended.reason = "QEMU " + state->qemu->end_in_words(**status);
   co_return ended;

@@ -46,7 +46,7 @@ class Monitor {
   std::vector<std::string> console_tail(std::size_t lines) const;
 
   // How the VM came to its end, when it did so within `limit` and by itself.
-  enum class End { kRunning, kPoweredOff, kFailed };
+  enum class End { kRunning, kPoweredOff, kRebooted, kFailed };
   struct Ended {
     End how = End::kRunning;
     std::string reason;  // kFailed: in one line

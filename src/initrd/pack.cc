@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -89,7 +90,8 @@ class Packer {
     auto bytes = codec::compress(result_.index.codec, result_.index.level, *plain);
     if (!bytes) return propagate(bytes);
     ++result_.compressed_segments;
-    if (auto stored = cache_.store(key, *bytes); !stored) warn(stored.error().message());
+    auto stored = cache_.store(key, *bytes);
+    if (!stored && !std::exchange(warned_, true)) warn(stored.error().message());
     return bytes;
   }
 
@@ -133,6 +135,7 @@ class Packer {
   PackResult result_;
   std::vector<std::byte> image_;
   bool last_is_lz4_ = false;
+  bool warned_ = false;
 };
 
 }  // namespace

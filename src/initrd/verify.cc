@@ -57,7 +57,10 @@ class Verifier {
     auto walked = walk(
         image, {.record = [this](const auto& record) { return see(record); },
                 .segment = [this, image](const auto& segment) { return see(segment, image); }});
-    if (!walked) problems_.push_back(walked.error().message());
+    if (!walked) {
+      problems_.push_back(walked.error().message());
+      return std::move(problems_);
+    }
     for (const auto& entry : manifest_.entries)
       if (entry.in_initrd) check(entry);
     if (index_) check_index();

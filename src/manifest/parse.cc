@@ -147,6 +147,13 @@ void read_mode(TableReader& in, Entry& entry) {
   in.adopt(check_stated_mode(entry, in.at_key("mode")));
 }
 
+// Whether a source is anything but something below the folder of guest.toml.
+bool leaves_its_folder(std::string_view file) {
+  return std::ranges::any_of(split(file, '/'), [](std::string_view part) {
+    return part.empty() || part == "." || part == "..";
+  });
+}
+
 void read_source(TableReader& in, Entry& entry) {
   entry.build = in.text("build", "\"doctor\"");
   entry.file = in.text("file", "\"guest/FILE\"");
@@ -156,7 +163,7 @@ void read_source(TableReader& in, Entry& entry) {
                          "write either build = \"FOLDER OF src/guest\" or file = \"PATH\"");
   if (entry.build && !valid_name(*entry.build))
     in.refuse_key("build", "'build' is not a folder of src/guest", "write build = \"doctor\"");
-  if (entry.file && (entry.file->starts_with('/') || entry.file->find("..") != std::string::npos))
+  if (entry.file && leaves_its_folder(*entry.file))
     in.refuse_key("file",
                   "the source \"" + printable(*entry.file) + "\" leaves the folder of guest.toml",
                   "write a path relative to guest.toml");
@@ -241,13 +248,17 @@ Result<> check_together(const Manifest& manifest) {
       if (!new_port) return refuse("the port", port->second);
     }
   }
+  auto init = paths.find("/init");
+  if (init == paths.end() || !init->second->in_initrd)
+    return fail("read", manifest.file + ":1", "no entry of the initrd has the path /init",
+                "add the one of capsem-init: it is what the kernel starts", ErrorKind::kInvalid);
   for (const auto& [path, entry] : paths)
-    for (auto parent = std::filesystem::path(path).parent_path(); parent != "/";
-         parent = parent.parent_path()) {
+    for (auto parent = std::filesystem::path(path); parent != "/"; parent = parent.parent_path()) {
       auto outer = paths.find(parent);
-      if (outer != paths.end() || parent == kTablePath)
+      bool inside = outer != paths.end() && outer->second != entry;
+      if (inside || parent == kTablePath)
         return fail("read", manifest.file + ":" + std::to_string(entry->line),
-                    "the path of " + entry->name + " lies inside that of another entry",
+                    "the path of " + entry->name + " is taken, or lies inside one that is",
                     "give each entry its own directory", ErrorKind::kInvalid);
     }
   return {};

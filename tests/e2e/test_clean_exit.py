@@ -65,6 +65,20 @@ def test_nothing_remains_after_a_signal_at_any_moment(
     assert checkout.run("echo works").stdout == b"works\n"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_build_leaves_no_process(checkout: Checkout, number: signal.Signals) -> None:
+    (checkout.build / "build.ninja").write_text("rule slow\n  command = sleep 1000\nbuild guest: slow\n")
+    process = checkout.popen("true")
+    limit = time.monotonic() + 30
+    while not {p for p in descendants(process.pid) if "sleep" in Path(f"/proc/{p}/comm").read_text()}:
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    children = descendants(process.pid)
+    process.send_signal(number)
+    assert process.wait(timeout=30) == 130
+    assert all(gone(child) for child in children)
+
+
 def test_the_vm_dies_with_capsem(checkout: Checkout) -> None:
     process = checkout.popen("echo ready; sleep 1000")
     assert process.stdout is not None

@@ -29,6 +29,20 @@ def test_several_words_are_a_program_and_its_arguments(capsem: Capsem) -> None:
     assert result.stdout == b"a b|$HOME|--accel|"
 
 
+@pytest.mark.parametrize(
+    ("words", "output"),
+    [
+        (["[ -f /etc/passwd ] && echo yes"], b"yes\n"),
+        (["printf", "%s|", "[x,y]", "", "-t"], b"[x,y]||-t|"),
+        (["--", "echo --timing"], b"--timing\n"),
+        ([""], b""),
+    ],
+)
+def test_words_arrive_as_they_were_given(capsem: Capsem, words: list[str], output: bytes) -> None:
+    result = capsem.run(*words)
+    assert (result.returncode, result.stdout, result.stderr) == (0, output, b"")
+
+
 @pytest.mark.parametrize(("program", "status"), [("no-such-program", 127), ("/etc/passwd", 126)])
 def test_a_program_that_cannot_be_run_is_named_in_one_line(
     capsem: Capsem, program: str, status: int
@@ -55,15 +69,16 @@ def test_100_mb_from_a_regular_file(capsem: Capsem, tmp_path) -> None:
     assert result.stdout.split()[0].decode() == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_an_output_nobody_reads_ends_the_command(capsem: Capsem) -> None:
+@pytest.mark.parametrize(("command", "first"), [("yes", b"y"), ("'seq 1 1000000'", b"1")])
+def test_an_output_nobody_reads_ends_the_command(capsem: Capsem, command: str, first: bytes) -> None:
     # `yes` would go on for ever.
     shell = subprocess.run(
-        ["bash", "-c", f'"{capsem.executable}" run --accel tcg yes | head -1; echo ${{PIPESTATUS[0]}}'],
+        ["bash", "-c", f'"{capsem.executable}" run --accel tcg {command} | head -1; echo ${{PIPESTATUS[0]}}'],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=60,
     )
-    assert shell.stdout == b"y\n141\n"
+    assert shell.stdout == first + b"\n141\n"
     assert shell.stderr == b""
 
 

@@ -23,6 +23,16 @@ into = ["initrd", "rootfs"]
 service = { listen = 5001, arguments = ["-v"] }
 )";
 
+// What every list has to have; behind the rest, so that lines keep their numbers.
+constexpr std::string_view kInit = R"(
+[[entry]]
+name = "init"
+build = "init"
+path = "/init"
+mode = "0755"
+into = ["initrd"]
+)";
+
 std::string with(std::string_view from, std::string_view to) {
   std::string text(kValid);
   auto at = text.find(from);
@@ -30,13 +40,13 @@ std::string with(std::string_view from, std::string_view to) {
   return text.replace(at, from.size(), to);
 }
 
-std::string error_of(const std::string& text) {
-  auto manifest = parse(text, "guest.toml");
+std::string error_of(const std::string& text, std::string_view tail = kInit) {
+  auto manifest = parse(text + std::string(tail), "guest.toml");
   return manifest ? "accepted" : manifest.error().message();
 }
 
 TEST(Parse, ReadsEveryKey) {
-  auto manifest = parse(kValid, "guest.toml");
+  auto manifest = parse(std::string(kValid) + std::string(kInit), "guest.toml");
   ASSERT_TRUE(manifest) << manifest.error().message();
   const auto& entry = manifest->entries.at(0);
   EXPECT_EQ(entry.name, "tool");
@@ -73,7 +83,8 @@ TEST(Parse, RefusesWithFileLineAndWhatToWrite) {
            Case{with("listen = 5001", "listen = -1"), ":9:", "out of range", "5001"},
            Case{std::string(kValid) + std::string(kValid.substr(kValid.find("[["))),
                 ":10:", "the name of tool is used by the entry of line 3", "each entry its own"},
-           Case{"version = 1\n", ":", "no entries", "[[entry]]"},
+           Case{with("build = \"tool\"", "file = \".\""), ":5:", "leaves", "relative"},
+           Case{with("/capsem/bin/tool", "/capsem/entries"), ":3:", "taken", "own directory"},
            Case{"version = \n", ":1:", "not TOML", ""},
        })
     EXPECT_THAT(error_of(c.text),
@@ -94,21 +105,35 @@ TEST(Parse, RefusesTheSamePathOrPortTwice) {
   EXPECT_THAT(error_of(std::string(kValid) + renamed), HasSubstr("lies inside"));
 }
 
+TEST(Parse, RefusesAListWithoutEntriesOrWithoutTheInit) {
+  EXPECT_THAT(error_of("version = 1\n", ""), HasSubstr("write [[entry]]"));
+  EXPECT_THAT(error_of(std::string(kValid), ""), HasSubstr("the path /init"));
+  std::string in_rootfs(kInit);
+  in_rootfs.replace(in_rootfs.find("initrd"), 6, "rootfs");
+  EXPECT_THAT(error_of(std::string(kValid), in_rootfs), HasSubstr("the path /init"));
+}
+
+TEST(Parse, TakesSourcesWhoseNamesHoldTwoDots) {
+  auto text = with("build = \"tool\"", "file = \"guest/a..b\"");
+  text.erase(text.find("service"));
+  EXPECT_EQ(error_of(text), "accepted");
+}
+
 TEST(Parse, TheInitIsExactly0755) {
   auto init = [](std::string_view mode) {
     auto text = with("/capsem/bin/tool", "/init");
     return text.replace(text.find("0555"), 4, mode);
   };
-  EXPECT_EQ(error_of(init("0755")), "accepted");
-  EXPECT_THAT(error_of(init("0555")), HasSubstr("write mode = \"0755\""));
-  EXPECT_THAT(error_of(init("0777")), HasSubstr("write mode = \"0755\""));
+  EXPECT_EQ(error_of(init("0755"), ""), "accepted");
+  EXPECT_THAT(error_of(init("0555"), ""), HasSubstr("write mode = \"0755\""));
+  EXPECT_THAT(error_of(init("0777"), ""), HasSubstr("write mode = \"0755\""));
 }
 
 TEST(Load, NamesAMissingSource) {
   testing::TemporaryDirectory directory;
   auto text = with("build = \"tool\"", "file = \"gone\"");
   text.erase(text.find("service"));
-  ASSERT_TRUE(write_file_atomically(directory / "guest.toml", text));
+  ASSERT_TRUE(write_file_atomically(directory / "guest.toml", text + std::string(kInit)));
   auto manifest = load(directory / "guest.toml");
   ASSERT_FALSE(manifest);
   EXPECT_THAT(manifest.error().message(), AllOf(HasSubstr("guest.toml:3"), HasSubstr("gone")));
