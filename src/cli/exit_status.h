@@ -5,11 +5,9 @@ namespace capsem::cli {
 
 enum ExitCode {
   kSuccess = 0,
-  kNegative = 1,      // the answer is no: verify found something
-  kTrouble = 2,       // the question could not be answered, or was put wrongly
-  kRunTrouble = 125,  // `run`: capsem itself failed, so that 0 to 124 are the command's own
-  kNotExecutable = 126,
-  kNotFound = 127,
+  kNegative = 1,       // the answer is no: verify found something
+  kTrouble = 2,        // the question could not be answered, or was put wrongly
+  kRunTrouble = 125,   // `run`: capsem itself failed; 126 and 127 come from the guest
   kInterrupted = 130,  // SIGINT, in a subcommand that cleans up first
   kSignalBase = 128,   // plus the number of the signal that ended the command, or capsem
 };

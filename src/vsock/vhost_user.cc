@@ -67,7 +67,7 @@ Result<std::optional<Message>> Channel::receive() {
   return std::exchange(message_, {});
 }
 
-// True when `target` is full; false when the socket has no more for now.
+// True when `target` is full; false when the socket has no more yet.
 Result<bool> Channel::fill(std::span<std::byte> target) {
   while (!target.empty()) {
     iovec part{.iov_base = target.data(), .iov_len = target.size()};

@@ -5,7 +5,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "guest/doctor/check.h"
@@ -27,15 +26,14 @@ constexpr const char* kHelp =
     "  --list         the names of the groups\n"
     "  --only GROUP   only the checks of one group\n";
 
-int print(std::string_view text) {
-  return write_full(Fd(::dup(STDOUT_FILENO)), as_bytes(text), "standard output") ? kAllPassed
-                                                                                 : kSomeFailed;
+int show(std::string_view text) {
+  return print(text) ? kAllPassed : kSomeFailed;
 }
 
 int list_groups() {
   std::string names;
   for (const auto& group : kGroups) names += std::string(group.name) + "\n";
-  return print(names);
+  return show(names);
 }
 
 int usage(const std::string& problem) {
@@ -45,12 +43,11 @@ int usage(const std::string& problem) {
 
 }  // namespace
 
-int run(int argc, char** argv);
 int run(int argc, char** argv) {
   std::string_view only;
   for (int i = 1; i < argc; ++i) {
     std::string_view word = argv[i];
-    if (word == "--help") return print(kHelp);
+    if (word == "--help") return show(kHelp);
     if (word == "--list") return list_groups();
     if (word != "--only") return usage("the word '" + std::string(word) + "' is not known");
     if (++i == argc) return usage("--only needs a group");
@@ -70,7 +67,7 @@ int run(int argc, char** argv) {
   std::vector<Check> report;
   for (const auto& group : kGroups)
     if (only.empty() || only == group.name) group.run(guest, report);
-  if (print(table(report, ::isatty(STDOUT_FILENO) == 1)) != 0) return kSomeFailed;
+  if (show(table(report, ::isatty(STDOUT_FILENO) == 1)) != 0) return kSomeFailed;
   return count(report).failed == 0 ? kAllPassed : kSomeFailed;
 }
 

@@ -1,7 +1,5 @@
 #include "guest/init/boot.h"
 
-#include <sys/utsname.h>
-
 #include "base/file.h"
 #include "guest/init/console.h"
 #include "guest/init/modules.h"

@@ -7,8 +7,8 @@ namespace capsem::guest::snapshots {
 inline constexpr int kUnavailable = 1;
 inline constexpr int kWrongUsage = 2;
 
-// "snapshots COMMAND ...". What a command finds goes to stdout, which for now means nothing does;
-// why goes to stderr. The exit status is 0 for help alone.
+// "snapshots COMMAND ...". What a command finds goes to stdout; without a snapshot service that is
+// nothing, and why goes to stderr. The exit status is 0 for help alone.
 int run(int argc, char** argv);
 
 }  // namespace capsem::guest::snapshots
