@@ -1,5 +1,6 @@
 #include "vm/arguments.h"
 
+#include <algorithm>
 #include <array>
 
 namespace capsem::vm {
@@ -117,7 +118,11 @@ Invocation invocation(const std::string& program, const Machine& machine,
   }
   builder.add("-accel", name(machine.accelerator));
   builder.add("-cpu", options_of(machine.accelerator).cpu);
-  builder.add("-smp", std::to_string(machine.cpus));
+  // Before 8.1 QEMU leaves out the guest's memory barriers under TCG when there can be one
+  // processor only, although its own threads and ours read the same rings; with room for a second
+  // it keeps them.
+  auto most = std::max(machine.cpus, 2U);
+  builder.add("-smp", std::to_string(machine.cpus) + ",maxcpus=" + std::to_string(most));
   // Shared, so that the vsock device sees the guest's memory; a memfd leaves no file behind.
   builder.add("-object",
               "memory-backend-memfd,id=ram,share=on,size=" + std::to_string(machine.memory_bytes));
