@@ -124,6 +124,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: boot_bench CAPSEM FLOOR_INIT ASSETS [ROUNDS]\n");
     return 2;
   }
-  return capsem::bench::run(argv[1], argv[2], argv[3],
-                            argc > 4 ? std::atoi(argv[4]) : kDefaultRounds);
+  return capsem::bench::run(
+      argv[1], argv[2], argv[3],
+      argc > 4 ? static_cast<int>(std::strtol(argv[4], nullptr, 10)) : kDefaultRounds);
 }

@@ -10,7 +10,8 @@ double median(std::vector<double> values) {
   return values.at(values.size() / 2);
 }
 
-Table::Table(std::string unit, std::string ours, std::string peer) : unit_(std::move(unit)) {
+Table::Table(std::string unit, const std::string& ours, const std::string& peer)
+    : unit_(std::move(unit)) {
   std::printf("%-34s %10s %10s %-5s %6s  %-7s\n", "", ours.c_str(), peer.c_str(), "", "ratio",
               "bar");
 }

@@ -12,7 +12,7 @@ double median(std::vector<double> values);
 class Table {
  public:
   // `unit` of the values, and the column heads of ours and the peer's.
-  Table(std::string unit, std::string ours, std::string peer);
+  Table(std::string unit, const std::string& ours, const std::string& peer);
 
   // ours / peer must not be over `bar`: for times.
   void add_at_most(const std::string& name, double ours, double peer, double bar);

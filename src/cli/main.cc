@@ -13,7 +13,11 @@
 int main(int argc, char** argv) {
   using namespace capsem::cli;  // NOLINT(google-build-using-namespace): the whole file is the CLI
 
-  capsem::host::session::reserve_standard_descriptors();
+  auto reserved = capsem::host::session::reserve_standard_descriptors();
+  if (!reserved) {
+    capsem::say(reserved.error().message());
+    return kTrouble;
+  }
   CLI::App app("Runs commands in an air-gapped Linux VM that is packed and booted anew each time.");
   app.name("capsem");
   app.require_subcommand(1);

@@ -112,6 +112,7 @@ Result<std::vector<std::byte>> archive(const PlannedSegment& segment, std::uint3
   cpio::Writer writer;
   for (const auto& file : segment.files) {
     std::vector<std::string> paths;
+    paths.reserve(file.paths.size());
     for (const auto& path : file.paths) paths.push_back(path.substr(1));
     cpio::Attributes attributes{.permissions = file.mode, .mtime = mtime};
     auto added = file.directory ? writer.add_directory(paths.front(), attributes)

@@ -39,7 +39,9 @@ Result<> list(const Entry& entry, const std::string& where, const fs::path& sour
   std::ranges::sort(names);
   for (const auto& name : names) {
     if (left_out(name)) continue;
-    auto listed = list(entry, where, source / name, path + "/" + name, files);
+    auto inner = path + "/";
+    inner += name;
+    auto listed = list(entry, where, source / name, inner, files);
     if (!listed) return listed;
   }
   return {};

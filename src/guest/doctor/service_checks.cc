@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cctype>
+#include <cstdlib>
 
 #include "guest/doctor/check.h"
 
@@ -20,7 +21,7 @@ int process_of(const std::string& path) {
     std::array<char, 4096> target{};
     ssize_t size = ::readlink(link.c_str(), target.data(), target.size());
     if (size > 0 && std::string_view(target.data(), static_cast<std::size_t>(size)) == path)
-      found = std::atoi(item->d_name);
+      found = static_cast<int>(std::strtol(item->d_name, nullptr, 10));
     if (found != 0) break;
   }
   ::closedir(proc);

@@ -4,9 +4,12 @@
 
 namespace __gnu_cxx {
 
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl*): libstdc++'s own name is what is to be
+// replaced
 void __verbose_terminate_handler();
 void __verbose_terminate_handler() {
   std::abort();
 }
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl*)
 
 }  // namespace __gnu_cxx
