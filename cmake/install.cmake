@@ -1,8 +1,9 @@
-# An installation: bin/capsem, and in lib/capsem the guest set and the assets it runs with. The
-# tool finds them from its own place; nothing of the checkout is needed.
+# An installation: bin/capsem, and in lib/capsem its helper, the guest set and the assets it runs
+# with. The tool finds them from its own place; nothing of the checkout is needed.
 set(root lib/capsem)
 
 install(TARGETS capsem RUNTIME DESTINATION bin)
+install(TARGETS capsem-build-assets RUNTIME DESTINATION ${root})
 install(FILES ${CMAKE_SOURCE_DIR}/guest.toml DESTINATION ${root})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/guest DESTINATION ${root}
         PATTERN __pycache__ EXCLUDE PATTERN ".*" EXCLUDE)

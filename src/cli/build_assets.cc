@@ -1,6 +1,9 @@
-// capsem build-assets
+// capsem-build-assets, the helper behind `capsem build-assets`: an executable of its own, since
+// libarchive's libraries would more than double the time in which capsem starts.
 #include <CLI/CLI.hpp>
-#include <memory>
+#include <iterator>
+#include <string>
+#include <vector>
 
 #include "assets/build.h"
 #include "base/log.h"
@@ -41,15 +44,17 @@ int run(const Arguments& arguments) {
 }
 
 }  // namespace
-
-void add_build_assets(CLI::App& app, Action& action) {
-  auto arguments = std::make_shared<Arguments>();
-  auto* command = app.add_subcommand("build-assets",
-                                     "Make kernel, module segment and rootfs from Debian packages");
-  command->add_option("-o,--output", arguments->output,
-                      "The folder to build (default: the one that 'capsem run' boots from)");
-  command->add_flag("--refresh", arguments->refresh, "Ask the registry for newer packages");
-  command->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });
-}
-
 }  // namespace capsem::cli
+
+int main(int argc, char** argv) {
+  using namespace capsem::cli;  // NOLINT(google-build-using-namespace): the whole file is the CLI
+  Arguments arguments;
+  CLI::App app(kBuildAssetsDoes, "capsem build-assets");
+  app.footer(kGeneralFooter);
+  app.add_option("-o,--output", arguments.output,
+                 "The folder to build (default: the one that 'capsem run' boots from)");
+  app.add_flag("--refresh", arguments.refresh, "Ask the registry for newer packages");
+  std::vector<std::string> words(std::reverse_iterator(argv + argc),
+                                 std::reverse_iterator(argv + 1));
+  return parse_and_act(app, std::move(words), [&arguments] { return run(arguments); }, kTrouble);
+}

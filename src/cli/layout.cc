@@ -70,25 +70,34 @@ Result<Layout> layout_around(const fs::path& executable, const fs::path& cache) 
     return layout;
   }
   if (text.error().kind() != ErrorKind::kNotFound) return propagate(text);
-  auto root = directory.parent_path() / "lib/capsem";
-  std::error_code error;
-  if (!fs::exists(root / "guest.toml", error))
-    return fail("find", "the guest's files",
-                "there is neither " + checkout_file.string() + " nor " + root.string(),
-                "run capsem from its build folder or install it with 'cmake --install'",
-                ErrorKind::kNotFound);
-  auto layout = installed_layout(root, cache);
-  layout.cache = cache;
-  return layout;
+  // A helper lies in the root itself.
+  auto root = directory.parent_path() / kInstalledRoot;
+  for (const auto& candidate : {root, directory}) {
+    std::error_code error;
+    if (!fs::exists(candidate / "guest.toml", error)) continue;
+    auto layout = installed_layout(candidate, cache);
+    layout.cache = cache;
+    return layout;
+  }
+  return fail("find", "the guest's files",
+              "there is neither " + checkout_file.string() + " nor " + root.string(),
+              "run capsem from its build folder or install it with 'cmake --install'",
+              ErrorKind::kNotFound);
 }
 
-Result<Layout> find_layout() {
+Result<fs::path> running_executable() {
   std::error_code error;
   auto executable = fs::read_symlink("/proc/self/exe", error);
   if (error) return fail("find", "the running executable", error.message());
+  return executable;
+}
+
+Result<Layout> find_layout() {
+  auto executable = running_executable();
+  if (!executable) return propagate(executable);
   auto cache = cache_directory();
   if (!cache) return propagate(cache);
-  return layout_around(executable, *cache);
+  return layout_around(*executable, *cache);
 }
 
 }  // namespace capsem::cli

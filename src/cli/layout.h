@@ -11,6 +11,9 @@ namespace capsem::cli {
 
 inline constexpr const char* kArchitecture = "x86_64";
 
+// Where an installation keeps all but bin/capsem.
+inline constexpr const char* kInstalledRoot = "lib/capsem";
+
 struct Layout {
   bool checkout = false;             // guest programs are rebuilt when they are stale
   std::filesystem::path build;       // the CMake build folder; of a checkout only
@@ -22,12 +25,14 @@ struct Layout {
   std::filesystem::path cache;   // $XDG_CACHE_HOME/capsem
 };
 
+Result<std::filesystem::path> running_executable();
+
 // From the place of the running executable. kNotFound when neither a checkout's build folder nor an
 // installation is around it.
 Result<Layout> find_layout();
 
-// The layout around `executable`, with the cache at `cache`. kNotFound as above; kInvalid for a
-// checkout.json that does not say where the checkout is.
+// The layout around `executable`, `capsem` or a helper of it, with the cache at `cache`. kNotFound
+// as above; kInvalid for a checkout.json that does not say where the checkout is.
 Result<Layout> layout_around(const std::filesystem::path& executable,
                              const std::filesystem::path& cache);
 

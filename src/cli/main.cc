@@ -3,12 +3,20 @@
 #include <iterator>
 #include <ranges>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
+#include "cli/helper.h"
 #include "host/session/endpoint.h"
+
+namespace {
+
+constexpr const char* kBuildAssets = "build-assets";
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace capsem::cli;  // NOLINT(google-build-using-namespace): the whole file is the CLI
@@ -22,29 +30,30 @@ int main(int argc, char** argv) {
   app.name("capsem");
   app.require_subcommand(1);
   app.set_version_flag("--version", "capsem " CAPSEM_VERSION);
-  app.footer("Exit status: docs/exit-status.md. Start with: capsem run 'uname -a'");
+  app.footer(kGeneralFooter);
+
+  // Its words are for the helper to read.
+  char** end = argv + argc;
+  char** subcommand = std::find_if(argv + 1, end, [](const char* word) { return *word != '-'; });
+  bool helped = subcommand != end && *subcommand == std::string_view(kBuildAssets);
+  char** arguments = helped ? subcommand + 1 : end;
 
   Action action;
   add_run(app, action);
   add_initrd(app, action);
-  add_build_assets(app, action);
+  app.add_subcommand(kBuildAssets, kBuildAssetsDoes)->callback([&action, arguments] {
+    action = [arguments] {
+      capsem::say(become_helper("capsem-build-assets", arguments).message());
+      return kTrouble;
+    };
+  });
   add_loop(app, action);
 
   // In reverse, as CLI11 takes them.
-  std::vector<std::string> words(std::reverse_iterator(argv + argc),
-                                 std::reverse_iterator(argv + 1));
+  std::vector<std::string> words(std::make_reverse_iterator(arguments),
+                                 std::make_reverse_iterator(argv + 1));
   bool run = argc > 1 && std::string_view(argv[1]) == "run";
   auto separator = std::ranges::find(std::ranges::reverse_view(words), "--");
   if (run && separator != words.rend()) *separator = kSeparator;
-
-  try {
-    app.parse(std::move(words));
-  } catch (const CLI::Success& asked) {  // --help, --version
-    return app.exit(asked);
-  } catch (const CLI::ParseError& error) {
-    capsem::say("cannot read the command line: " + std::string(error.what()) +
-                "; see 'capsem --help'");
-    return run ? kRunTrouble : kTrouble;
-  }
-  return action();
+  return parse_and_act(app, std::move(words), action, run ? kRunTrouble : kTrouble);
 }

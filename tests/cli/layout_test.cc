@@ -60,6 +60,16 @@ TEST_F(LayoutAround, AnInstallationKeepsItsFilesInLibAndItsImageInTheCache) {
   EXPECT_EQ(layout->cache, kCache);
 }
 
+TEST_F(LayoutAround, AHelperFindsTheInstallationItLiesIn) {
+  put(installed / "guest.toml", "");
+  auto of_capsem = find();
+  auto of_helper = layout_around(installed / "capsem-build-assets", kCache);
+  ASSERT_TRUE(of_capsem && of_helper);
+  EXPECT_EQ(of_helper->guest_toml, of_capsem->guest_toml);
+  EXPECT_EQ(of_helper->assets, of_capsem->assets);
+  EXPECT_EQ(of_helper->image, of_capsem->image);
+}
+
 TEST_F(LayoutAround, TwoInstallationsDoNotShareAnImage) {
   put(installed / "guest.toml", "");
   put(directory / "opt/lib/capsem/guest.toml", "");

@@ -111,7 +111,7 @@ def checkout() -> "Checkout":
     shutil.copytree(SOURCE / "guest", source / "guest")
     index = json.loads((ASSETS / "assets.json").read_text())
     link_tree(ASSETS, source / "assets/x86_64", ["assets.json"] + [f["name"] for f in index["files"]])
-    link_tree(BUILD / "bin", build / "bin", ["capsem"])
+    link_tree(BUILD / "bin", build / "bin", ["capsem", "capsem-build-assets"])
     (build / "bin/checkout.json").write_text(json.dumps({"source": str(source), "build": str(build)}))
     # The guest programs are built already; there is nothing left to do for this one target.
     (build / "build.ninja").write_text("build guest: phony\n")

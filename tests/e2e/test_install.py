@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, Capsem
+from conftest import BUILD, Capsem, the_error
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +57,30 @@ def test_it_needs_nothing_of_the_checkout(prefix: Path) -> None:
             env={"HOME": home, "PATH": os.environ["PATH"]}, cwd="/", capture_output=True,
         )
         assert str(BUILD) not in log.read_text(), result.stderr
+
+
+def test_build_assets_is_served_by_its_helper(prefix: Path) -> None:
+    result = as_ordinary_user(prefix, "build-assets", "--help")
+    assert result.returncode == 0, result.stderr
+    assert b"Usage: capsem build-assets " in result.stdout
+    assert b"--refresh" in result.stdout
+    # Past the command line it reads the installation's list, before it fails at the folder.
+    result = as_ordinary_user(prefix, "build-assets", "-o", "/proc/none")
+    assert result.returncode == 2
+    assert "/proc/none" in the_error(result)
+
+
+def test_a_missing_helper_is_one_line(prefix: Path, tmp_path: Path) -> None:
+    executable = tmp_path / "bin/capsem"
+    executable.parent.mkdir()
+    shutil.copy(prefix / "bin/capsem", executable)
+    result = Capsem(executable).call("build-assets")
+    assert result.returncode == 2
+    assert "capsem-build-assets" in the_error(result)
+
+
+def test_capsem_starts_without_the_libraries_of_its_helper(prefix: Path) -> None:
+    """Their relocations alone would take longer than a repack that changes nothing."""
+    dynamic = subprocess.run(["readelf", "-d", prefix / "bin/capsem"], capture_output=True, check=True)
+    needed = {line.split("[")[1].split(".so")[0] for line in dynamic.stdout.decode().splitlines() if "(NEEDED)" in line}
+    assert needed <= {"libc", "libm", "ld-linux-x86-64", "libisal"}

@@ -1,0 +1,22 @@
+#include "cli/command.h"
+
+#include <CLI/CLI.hpp>
+
+#include "base/log.h"
+
+namespace capsem::cli {
+
+int parse_and_act(CLI::App& app, std::vector<std::string> words, const Action& action,
+                  int trouble) {
+  try {
+    app.parse(std::move(words));
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    say("cannot read the command line: " + std::string(error.what()) + "; see 'capsem --help'");
+    return trouble;
+  }
+  return action();
+}
+
+}  // namespace capsem::cli
