@@ -55,11 +55,13 @@ struct Floor {
 Result<Fd> floor_initrd(const char* program) {
   auto content = read_file(program, kProgramLimitBytes);
   if (!content) return propagate(content);
-  cpio::Writer writer;
+  std::vector<std::byte> archive;
+  cpio::Writer writer(append_to(archive));
   auto added = writer.add_file("init", as_bytes(*content), {.permissions = 0755});
   if (!added) return propagate(added);
+  if (auto finished = writer.finish(); !finished) return propagate(finished);
   Fd memory(::memfd_create("floor", MFD_CLOEXEC));
-  auto written = write_full(memory, writer.finish(), "the floor's initrd");
+  auto written = write_full(memory, archive, "the floor's initrd");
   if (!written) return propagate(written);
   return memory;
 }

@@ -67,8 +67,8 @@ Result<std::vector<std::byte>> extract_payload(View bzimage, std::uint64_t limit
   auto stream = *codec == codec::Codec::kGzip ? *payload : payload->first(size_offset);
   auto kernel = codec::decompress(*codec, stream, *size);
   if (!kernel) return propagate(kernel, "unpack", "the kernel image");
-  if (kernel->data.size() != *size) return damaged("its payload is not as long as it says");
-  return std::move(kernel->data);
+  if (kernel->size() != *size) return damaged("its payload is not as long as it says");
+  return kernel;
 }
 
 bool has_pvh_entry(View kernel) {

@@ -33,7 +33,8 @@ Result<std::vector<std::byte>> make_module_segment(const std::filesystem::path& 
   if (!order) return propagate(order);
 
   std::string directory = std::string(kBootModulesDirectory).substr(1);
-  cpio::Writer archive;
+  std::vector<std::byte> segment;
+  cpio::Writer archive(append_to(segment));
   if (auto added = add_parents(archive, directory); !added) return propagate(added);
   std::string list;
   for (const auto& file : *order) {
@@ -47,7 +48,8 @@ Result<std::vector<std::byte>> make_module_segment(const std::filesystem::path& 
   }
   auto added = archive.add_file(directory + "/" + kBootModulesOrder, as_bytes(list), kFile);
   if (!added) return propagate(added);
-  return codec::compress(kCodec, codec::default_level(kCodec), archive.finish());
+  if (auto finished = archive.finish(); !finished) return propagate(finished);
+  return codec::compress(kCodec, codec::default_level(kCodec), segment);
 }
 
 }  // namespace capsem::assets

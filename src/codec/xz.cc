@@ -6,58 +6,92 @@ namespace capsem::codec {
 namespace {
 
 constexpr std::uint64_t kDecoderMemoryBytes = 256 << 20;
-
-const std::uint8_t* pointer(View view) {
-  return reinterpret_cast<const std::uint8_t*>(view.data());
-}
+constexpr std::size_t kBufferBytes = 256 << 10;
 
 class Stream {
  public:
-  ~Stream() { lzma_end(&stream); }
-  lzma_stream stream = LZMA_STREAM_INIT;
+  Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  ~Stream() { lzma_end(&stream_); }
+
+  lzma_stream* get() { return &stream_; }
+  lzma_stream* operator->() { return &stream_; }
+
+ private:
+  lzma_stream stream_ = LZMA_STREAM_INIT;
+};
+
+class XzEncoder : public Encoder {
+ public:
+  XzEncoder(int level, Sink sink) : sink_(std::move(sink)), out_(kBufferBytes) {
+    result_ = lzma_easy_encoder(stream_.get(), static_cast<std::uint32_t>(level), LZMA_CHECK_CRC32);
+  }
+
+  Result<> write(View data) override { return compress(data, LZMA_RUN); }
+  Result<> finish() override { return compress({}, LZMA_FINISH); }
+
+ private:
+  Result<> compress(View data, lzma_action action) {
+    stream_->next_in = reinterpret_cast<const std::uint8_t*>(data.data());
+    stream_->avail_in = data.size();
+    while (result_ == LZMA_OK && (stream_->avail_in > 0 || action == LZMA_FINISH)) {
+      stream_->next_out = reinterpret_cast<std::uint8_t*>(out_.data());
+      stream_->avail_out = out_.size();
+      result_ = lzma_code(stream_.get(), action);
+      if (auto sunk = sink_(View(out_).first(out_.size() - stream_->avail_out)); !sunk) return sunk;
+    }
+    if (result_ == LZMA_OK || (result_ == LZMA_STREAM_END && action == LZMA_FINISH)) return {};
+    return refused("xz", "liblzma error " + std::to_string(result_));
+  }
+
+  Sink sink_;
+  Bytes out_;
+  Stream stream_;
+  lzma_ret result_ = LZMA_OK;
+};
+
+class XzDecoder : public Decoder {
+ public:
+  XzDecoder(Input& from, std::uint64_t limit_bytes)
+      : Decoder("xz", from, limit_bytes, kBufferBytes) {
+    result_ = lzma_stream_decoder(stream_.get(), kDecoderMemoryBytes, 0);
+  }
+
+ private:
+  Result<std::size_t> decode(std::span<std::byte> room) override {
+    stream_->next_out = reinterpret_cast<std::uint8_t*>(room.data());
+    stream_->avail_out = room.size();
+    while (result_ == LZMA_OK && stream_->avail_out == room.size()) {
+      auto ready = from().peek(1);
+      if (!ready) return propagate(ready);
+      stream_->next_in = reinterpret_cast<const std::uint8_t*>(ready->data());
+      stream_->avail_in = ready->size();
+      result_ = lzma_code(stream_.get(), LZMA_RUN);
+      from().take(ready->size() - stream_->avail_in);
+      if (ready->empty() && result_ == LZMA_OK && stream_->avail_out == room.size())
+        return damaged("it is cut short");
+    }
+    if (result_ == LZMA_MEMLIMIT_ERROR)
+      return damaged("it asks for a dictionary of over 256 MiB");
+    if (result_ == LZMA_BUF_ERROR) return damaged("it is cut short");
+    if (result_ != LZMA_OK && result_ != LZMA_STREAM_END)
+      return damaged("liblzma error " + std::to_string(result_));
+    return room.size() - stream_->avail_out;
+  }
+
+  Stream stream_;
+  lzma_ret result_ = LZMA_OK;
 };
 
 }  // namespace
 
-Result<Bytes> xz_compress(int level, View data) {
-  Bytes out(lzma_stream_buffer_bound(data.size()));
-  std::size_t used = 0;
-  auto result = lzma_easy_buffer_encode(
-      static_cast<std::uint32_t>(level), LZMA_CHECK_CRC32, nullptr, pointer(data), data.size(),
-      reinterpret_cast<std::uint8_t*>(out.data()), &used, out.size());
-  if (result != LZMA_OK)
-    return fail("compress with", "xz", "liblzma error " + std::to_string(result));
-  out.resize(used);
-  return out;
+Result<std::unique_ptr<Encoder>> xz_encoder(int level, std::uint64_t, Sink sink) {
+  return std::make_unique<XzEncoder>(level, std::move(sink));
 }
 
-Result<Decompressed> xz_decompress(View input, std::uint64_t limit_bytes) {
-  Stream owner;
-  lzma_stream& stream = owner.stream;
-  if (lzma_stream_decoder(&stream, kDecoderMemoryBytes, 0) != LZMA_OK)
-    return fail_system("decompress with", "xz", ENOMEM);
-  Decompressed result;
-  stream.next_in = pointer(input);
-  stream.avail_in = input.size();
-  for (;;) {
-    std::size_t used = stream.total_out;
-    if (used == result.data.size()) {
-      if (used >= limit_bytes) return over_limit("xz", limit_bytes);
-      result.data.resize(
-          std::min<std::uint64_t>(std::max<std::uint64_t>(used * 2, 1 << 18), limit_bytes));
-    }
-    stream.next_out = reinterpret_cast<std::uint8_t*>(result.data.data() + used);
-    stream.avail_out = result.data.size() - used;
-    auto status = lzma_code(&stream, LZMA_RUN);
-    if (status == LZMA_STREAM_END) break;
-    if (status == LZMA_MEMLIMIT_ERROR)
-      return damaged("xz", "it asks for a dictionary of over 256 MiB");
-    if (status != LZMA_OK) return damaged("xz", "liblzma error " + std::to_string(status));
-    if (stream.avail_in == 0 && stream.avail_out > 0) return damaged("xz", "it is cut short");
-  }
-  result.data.resize(stream.total_out);
-  result.consumed = stream.total_in;
-  return result;
+Result<std::unique_ptr<Input>> xz_decoder(Input& from, std::uint64_t limit_bytes) {
+  return std::make_unique<XzDecoder>(from, limit_bytes);
 }
 
 }  // namespace capsem::codec

@@ -5,42 +5,73 @@
 #include "codec/implementations.h"
 
 namespace capsem::codec {
+namespace {
 
-Result<Bytes> zstd_compress(int level, View data) {
-  std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), &ZSTD_freeCCtx);
-  if (!context) return fail_system("compress with", "zstd", ENOMEM);
-  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, level);
-  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
-  Bytes out(ZSTD_compressBound(data.size()));
-  std::size_t size =
-      ZSTD_compress2(context.get(), out.data(), out.size(), data.data(), data.size());
-  if (ZSTD_isError(size)) return fail("compress with", "zstd", ZSTD_getErrorName(size));
-  out.resize(size);
-  return out;
+constexpr std::size_t kBufferBytes = 256 << 10;
+
+class ZstdEncoder : public Encoder {
+ public:
+  ZstdEncoder(int level, std::uint64_t size_bytes, Sink sink)
+      : sink_(std::move(sink)), context_(ZSTD_createCCtx(), &ZSTD_freeCCtx), out_(kBufferBytes) {
+    ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, level);
+    ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1);
+    ZSTD_CCtx_setPledgedSrcSize(context_.get(), size_bytes);
+  }
+
+  Result<> write(View data) override { return compress(data, ZSTD_e_continue); }
+  Result<> finish() override { return compress({}, ZSTD_e_end); }
+
+ private:
+  Result<> compress(View data, ZSTD_EndDirective how) {
+    ZSTD_inBuffer in{data.data(), data.size(), 0};
+    for (;;) {
+      ZSTD_outBuffer out{out_.data(), out_.size(), 0};
+      std::size_t left = ZSTD_compressStream2(context_.get(), &out, &in, how);
+      if (ZSTD_isError(left) != 0) return refused("zstd", ZSTD_getErrorName(left));
+      if (auto sunk = sink_(View(out_).first(out.pos)); !sunk) return sunk;
+      if (how == ZSTD_e_end ? left == 0 : in.pos == in.size) return {};
+    }
+  }
+
+  Sink sink_;
+  std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context_;
+  Bytes out_;
+};
+
+class ZstdDecoder : public Decoder {
+ public:
+  ZstdDecoder(Input& from, std::uint64_t limit_bytes)
+      : Decoder("zstd", from, limit_bytes, kBufferBytes),
+        context_(ZSTD_createDCtx(), &ZSTD_freeDCtx) {}
+
+ private:
+  Result<std::size_t> decode(std::span<std::byte> room) override {
+    ZSTD_outBuffer out{room.data(), room.size(), 0};
+    while (!ended_ && out.pos == 0) {
+      auto ready = from().peek(1);
+      if (!ready) return propagate(ready);
+      ZSTD_inBuffer in{ready->data(), ready->size(), 0};
+      std::size_t left = ZSTD_decompressStream(context_.get(), &out, &in);
+      if (ZSTD_isError(left) != 0) return damaged(ZSTD_getErrorName(left));
+      from().take(in.pos);
+      ended_ = left == 0;
+      if (ready->empty() && !ended_ && out.pos == 0) return damaged("it is cut short");
+    }
+    return out.pos;
+  }
+
+  std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Encoder>> zstd_encoder(int level, std::uint64_t size_bytes, Sink sink) {
+  return std::make_unique<ZstdEncoder>(level, size_bytes, std::move(sink));
 }
 
-Result<Decompressed> zstd_decompress(View input, std::uint64_t limit_bytes) {
-  std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
-  if (!context) return fail_system("decompress with", "zstd", ENOMEM);
-  Decompressed result;
-  ZSTD_inBuffer in{input.data(), input.size(), 0};
-  std::size_t used = 0;
-  for (;;) {
-    if (used == result.data.size()) {
-      if (used >= limit_bytes) return over_limit("zstd", limit_bytes);
-      result.data.resize(
-          std::min<std::uint64_t>(std::max<std::uint64_t>(used * 2, 1 << 18), limit_bytes));
-    }
-    ZSTD_outBuffer out{result.data.data(), result.data.size(), used};
-    std::size_t left = ZSTD_decompressStream(context.get(), &out, &in);
-    used = out.pos;
-    if (ZSTD_isError(left)) return damaged("zstd", ZSTD_getErrorName(left));
-    if (left == 0) break;
-    if (in.pos == in.size && out.pos < out.size) return damaged("zstd", "it is cut short");
-  }
-  result.data.resize(used);
-  result.consumed = in.pos;
-  return result;
+Result<std::unique_ptr<Input>> zstd_decoder(Input& from, std::uint64_t limit_bytes) {
+  return std::make_unique<ZstdDecoder>(from, limit_bytes);
 }
 
 }  // namespace capsem::codec

@@ -11,6 +11,7 @@ namespace capsem::cpio {
 
 inline constexpr std::string_view kMagic = "070701";          // no checksum
 inline constexpr std::string_view kMagicChecksum = "070702";  // a sum of the body's bytes
+inline constexpr std::string_view kOldMagic = "070707";       // the portable format, not newc
 inline constexpr std::string_view kTrailer = "TRAILER!!!";
 inline constexpr std::size_t kHeaderBytes = 110;
 inline constexpr std::size_t kMaxNameBytes = 4096;  // PATH_MAX with its NUL, Linux's own limit

@@ -1,42 +1,87 @@
-// Reads one newc archive from memory, with every field checked before it is used.
+// Reads newc archives as Linux does (init/initramfs.c): records one after the other, with zero
+// bytes allowed between them, each archive ended by a trailer or simply by the end.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "base/stream.h"
 #include "cpio/newc.h"
 
 namespace capsem::cpio {
 
+// What Linux passes over in silence, or takes in a way that its author may not have meant.
+enum Oddity : std::uint32_t {
+  kBadNumber = 1 << 0,         // a header field is no number: Linux takes the digits before
+  kNameLength = 1 << 1,        // an empty name or one over PATH_MAX: Linux skips the record
+  kNameNotEnded = 1 << 2,      // no NUL at its end: Linux reads on into the padding
+  kNameCutByNul = 1 << 3,      // a NUL before its end: Linux takes what is before it
+  kSymlinkTooLong = 1 << 4,    // a target over PATH_MAX: Linux skips the record
+  kBodyIgnored = 1 << 5,       // a directory, device, fifo or socket with a body: Linux skips it
+  kUnknownType = 1 << 6,       // a file type that does not exist: Linux makes nothing
+  kZerosBefore = 1 << 7,       // between two records of one archive
+};
+
 struct Record {
   Header header;
-  std::string_view path;            // as stored, without its NUL
-  std::span<const std::byte> body;  // a symlink's target for symlinks
+  std::string path;  // as stored, without its NUL; empty when the record is skipped for its name
+  std::uint64_t body_bytes = 0;
+  std::optional<std::uint32_t> checksum;  // of 070702: the sum of the body's bytes
+  std::uint32_t oddities = 0;             // of enum Oddity
+  std::uint32_t archive = 0;              // counts the trailers before it
 };
+
+enum class AtTrailer { kGoOn, kStop };
 
 class Reader {
  public:
-  // `archive` starts at the first record and may go on beyond the trailer; it has to outlive the
-  // reader and its records.
-  explicit Reader(std::span<const std::byte> archive) : archive_(archive) {}
+  // `archives` stands at the first record; it has to outlive the reader.
+  explicit Reader(Input& archives, AtTrailer at_trailer = AtTrailer::kGoOn)
+      : input_(archives), start_(archives.position()), at_trailer_(at_trailer) {}
 
-  // The next record; nothing at the trailer. kDamaged, with the offset, for what Linux would not
-  // accept: bad magic, a field that is no hexadecimal number, a name or body beyond the end, a
-  // name that is empty, too long or not terminated, a checksum that does not match; and for an
-  // archive that ends without a trailer.
-  Result<std::optional<Record>> next();
+  // The next record, whatever is left of the last one's body passed over; nothing where no further
+  // record begins: at the end, before a byte that is neither zero nor the start of a record, and
+  // behind a trailer when the reader is to stop there.
+  // kDamaged, with the offset, where Linux would stop: bad magic, a record that does not begin at a
+  // multiple of four, a header, name or body that reaches beyond the end.
+  // Valid until the next call.
+  Result<const Record*> next();
 
-  // How many bytes were read: after the trailer, where the archive ended.
-  std::size_t offset() const { return offset_; }
+  // The next piece of the last record's body; empty at its end. kDamaged when the body reaches
+  // beyond the end or, at its end, when it does not match its checksum. Valid until the next call.
+  Result<std::span<const std::byte>> body();
+
+  // The whole body; kInvalid when it is larger than `limit_bytes`.
+  Result<std::string> read_body(std::uint64_t limit_bytes);
+
+  // Where the last record's header begins, and how many trailers there were, counted from where
+  // the reader began.
+  std::uint64_t record_offset() const { return record_offset_; }
+  std::uint32_t trailers() const { return record_.archive; }
 
  private:
+  Result<bool> find_header();
+  Result<bool> read_header();
+  Result<> read_name(std::size_t name_bytes);
+  Result<> finish_record();
   std::unexpected<Error> damaged(std::string reason) const;
+  std::uint64_t offset() const { return input_.position() - start_; }
 
-  std::span<const std::byte> archive_;
-  std::size_t offset_ = 0;
+  Input& input_;
+  std::uint64_t start_;
+  AtTrailer at_trailer_;
+  Record record_;
+  std::uint64_t record_offset_ = 0;
+  std::uint64_t body_left_ = 0;
+  std::size_t body_padding_ = 0;
+  std::size_t shown_ = 0;  // of the body, by the last body()
+  std::uint32_t sum_ = 0;
+  bool at_archive_end_ = true;
 };
 
 }  // namespace capsem::cpio

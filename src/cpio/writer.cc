@@ -1,29 +1,34 @@
 #include "cpio/writer.h"
 
 #include <array>
+#include <utility>
 
+#include "base/fd.h"
 #include "base/text.h"
 
 namespace capsem::cpio {
 namespace {
 
-void append_hex(std::vector<std::byte>& out, std::uint64_t value) {
+void append_hex(std::string& out, std::uint64_t value) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
-  for (int shift = 28; shift >= 0; shift -= 4)
-    out.push_back(static_cast<std::byte>(kDigits[(value >> shift) & 15]));
+  for (int shift = 28; shift >= 0; shift -= 4) out += kDigits[(value >> shift) & 15];
 }
 
-void append(std::vector<std::byte>& out, std::span<const std::byte> bytes) {
-  out.insert(out.end(), bytes.begin(), bytes.end());
-}
-
-Header header_of(std::uint32_t type, const Attributes& attributes, std::uint32_t inode,
-                 std::uint32_t links) {
+Header header_of(const Metadata& metadata, std::uint32_t inode, std::uint32_t links) {
   return {.inode = inode,
-          .mode = type | (attributes.permissions & 07777),
+          .mode = metadata.mode,
+          .uid = metadata.uid,
+          .gid = metadata.gid,
+          .links = links,
+          .mtime = metadata.mtime,
+          .rdevice_major = metadata.rdevice_major,
+          .rdevice_minor = metadata.rdevice_minor};
+}
+
+Metadata metadata_of(std::uint32_t type, const Attributes& attributes) {
+  return {.mode = type | (attributes.permissions & 07777),
           .uid = attributes.uid,
           .gid = attributes.gid,
-          .links = links,
           .mtime = attributes.mtime};
 }
 
@@ -37,70 +42,96 @@ Result<> check_path(const std::string& path) {
   if (path.size() + 1 > kMaxNameBytes)
     reason = "it is longer than " + std::to_string(kMaxNameBytes - 1) + " bytes";
   for (auto part : split(path, '/'))
-    if (part.empty() || part == "." || part == "..") reason = "it has an empty, . or .. part";
+    if (part.empty() || part == ".." || (part == "." && path != "."))
+      reason = "it has an empty, . or .. part";
   if (path == kTrailer) reason = "the name marks the end of an archive";
   if (!reason.empty()) return fail("archive", printable(path), reason, "", ErrorKind::kInvalid);
   return {};
 }
 
-void Writer::append_record(std::string_view name, const Header& header,
-                           std::span<const std::byte> body) {
-  append(archive_, std::as_bytes(std::span(kMagic)));
+Result<> Writer::put_padding(std::size_t count) {
+  constexpr std::array<std::byte, 4> kZeros{};
+  return count == 0 ? Result<>{} : sink_(std::span(kZeros).first(count));
+}
+
+Result<> Writer::put_header(const std::string& path, const Header& header, std::uint64_t body_bytes,
+                            std::optional<std::uint32_t> checksum) {
+  std::string record(checksum ? kMagicChecksum : kMagic);
+  record.reserve(kHeaderBytes + path.size() + 4);
   for (std::uint64_t field :
        {std::uint64_t{header.inode}, std::uint64_t{header.mode}, std::uint64_t{header.uid},
         std::uint64_t{header.gid}, std::uint64_t{header.links}, std::uint64_t{header.mtime},
-        std::uint64_t{body.size()}, std::uint64_t{header.device_major},
-        std::uint64_t{header.device_minor}, std::uint64_t{header.rdevice_major},
-        std::uint64_t{header.rdevice_minor}, std::uint64_t{name.size() + 1}, std::uint64_t{0}})
-    append_hex(archive_, field);
-  append(archive_, std::as_bytes(std::span(name)));
-  archive_.push_back(std::byte{0});
-  archive_.resize(archive_.size() + padding_to_4(kHeaderBytes + name.size() + 1));
-  append(archive_, body);
-  archive_.resize(archive_.size() + padding_to_4(body.size()));
+        body_bytes, std::uint64_t{header.device_major}, std::uint64_t{header.device_minor},
+        std::uint64_t{header.rdevice_major}, std::uint64_t{header.rdevice_minor},
+        std::uint64_t{path.size() + 1}, std::uint64_t{checksum.value_or(0)}})
+    append_hex(record, field);
+  record += path;
+  record.resize(record.size() + 1 + padding_to_4(record.size() + 1), '\0');
+  return sink_(as_bytes(record));
 }
 
 Result<> Writer::add(const std::string& path, const Header& header,
                      std::span<const std::byte> body) {
   if (auto checked = check_path(path); !checked) return checked;
-  if (body.size() > kMaxBodyBytes)
-    return fail("archive", path, "it is larger than 4 GiB, which the newc format cannot say", "",
-                ErrorKind::kInvalid);
-  append_record(path, header, body);
-  return {};
+  if (auto put = put_header(path, header, body.size(), {}); !put) return put;
+  if (!body.empty())
+    if (auto sunk = sink_(body); !sunk) return sunk;
+  return put_padding(padding_to_4(body.size()));
+}
+
+Result<> Writer::add_special(const std::string& path, const Metadata& metadata) {
+  const bool directory = (metadata.mode & kTypeMask) == kDirectory;
+  return add(path, header_of(metadata, next_inode_++, directory ? 2 : 1), {});
 }
 
 Result<> Writer::add_directory(const std::string& path, const Attributes& attributes) {
-  return add(path, header_of(kDirectory, attributes, next_inode_++, 2), {});
-}
-
-Result<> Writer::add_file(const std::string& path, std::span<const std::byte> body,
-                          const Attributes& attributes) {
-  return add(path, header_of(kRegular, attributes, next_inode_++, 1), body);
+  return add_special(path, metadata_of(kDirectory, attributes));
 }
 
 Result<> Writer::add_symlink(const std::string& path, const std::string& target,
                              const Attributes& attributes) {
-  return add(path, header_of(kSymlink, attributes, next_inode_++, 1),
-             std::as_bytes(std::span(target.data(), target.size())));
+  return add(path, header_of(metadata_of(kSymlink, attributes), next_inode_++, 1),
+             as_bytes(target));
 }
 
-Result<> Writer::add_hard_links(std::span<const std::string> paths, std::span<const std::byte> body,
-                                const Attributes& attributes) {
-  auto header =
-      header_of(kRegular, attributes, next_inode_++, static_cast<std::uint32_t>(paths.size()));
+Result<> Writer::add_file(const std::string& path, std::span<const std::byte> body,
+                          const Attributes& attributes) {
+  auto begun = begin_file(std::span(&path, 1), metadata_of(kRegular, attributes), body.size());
+  return begun ? write_body(body) : begun;
+}
+
+Result<> Writer::begin_file(std::span<const std::string> paths, const Metadata& metadata,
+                            std::uint64_t body_bytes, std::optional<std::uint32_t> checksum) {
+  auto header = header_of(metadata, next_inode_++, static_cast<std::uint32_t>(paths.size()));
   for (const auto& path : paths) {
+    if (auto checked = check_path(path); !checked) return checked;
+    if (body_bytes > kMaxBodyBytes)
+      return fail("archive", printable(path),
+                  "it is larger than 4 GiB, which the newc format cannot say", "",
+                  ErrorKind::kInvalid);
     // GNU cpio expects the body with the last of the names; Linux takes it from any.
-    bool last = &path == &paths.back();
-    auto added = add(path, header, last ? body : std::span<const std::byte>{});
-    if (!added) return added;
+    const bool last = &path == &paths.back();
+    // The sum of no bytes is 0, whatever the body's own.
+    auto sum = checksum && !last ? std::optional<std::uint32_t>(0) : checksum;
+    if (auto put = put_header(path, header, last ? body_bytes : 0, sum); !put) return put;
   }
+  body_left_ = body_bytes;
+  body_padding_ = padding_to_4(static_cast<std::size_t>(body_bytes));
   return {};
 }
 
-std::vector<std::byte> Writer::finish() {
-  append_record(kTrailer, Header{.links = 1}, {});
-  return std::move(archive_);
+Result<> Writer::write_body(std::span<const std::byte> piece) {
+  if (piece.size() > body_left_)
+    return fail("archive", "a body", "it is longer than its record says");
+  if (!piece.empty())
+    if (auto sunk = sink_(piece); !sunk) return sunk;
+  body_left_ -= piece.size();
+  return body_left_ == 0 ? put_padding(std::exchange(body_padding_, 0)) : Result<>{};
+}
+
+Result<> Writer::finish() {
+  if (body_left_ != 0) return fail("archive", "a body", "it is shorter than its record says");
+  return put_header(std::string(kTrailer), Header{.links = 1}, 0, {});
 }
 
 }  // namespace capsem::cpio

@@ -6,75 +6,111 @@
 namespace capsem::initrd {
 namespace {
 
-std::size_t zero_bytes(std::span<const std::byte> data) {
-  auto end = std::ranges::find_if(data, [](std::byte byte) { return byte != std::byte{0}; });
-  return static_cast<std::size_t>(end - data.begin());
-}
-
-// The archives at the start of `data`, up to where no further one begins. Returns how far they go.
-Result<std::size_t> walk_archives(std::span<const std::byte> data, const Visitor& visitor,
-                                  std::size_t& records) {
-  std::size_t offset = 0;
-  do {
-    cpio::Reader reader(data.subspan(offset));
-    for (;;) {
-      auto record = reader.next();
-      if (!record) return propagate(record);
-      if (!*record) break;
-      ++records;
-      if (auto visited = visitor.record(**record); !visited) return propagate(visited);
-    }
-    offset += reader.offset();
-    std::size_t next = offset + zero_bytes(data.subspan(offset));
-    if (next == data.size() || codec::detect(data.subspan(next)) != codec::Codec::kNone) break;
-    offset = next;
-  } while (true);
-  return offset;
-}
-
-Result<Segment> walk_segment(std::span<const std::byte> rest, const Visitor& visitor,
-                             std::uint64_t limit_bytes) {
-  auto codec = codec::detect(rest);
-  if (!codec)
-    return fail("read", "it", "it starts with neither an archive nor a known compression", "",
-                ErrorKind::kDamaged);
-  Segment segment{.codec = *codec};
-  if (*codec == codec::Codec::kNone) {
-    auto size = walk_archives(rest, visitor, segment.records);
-    if (!size) return propagate(size);
-    segment.bytes = segment.archive_bytes = *size;
-    return segment;
-  }
-  auto unpacked = codec::decompress(*codec, rest, limit_bytes);
-  if (!unpacked) return propagate(unpacked);
-  segment.bytes = unpacked->consumed;
-  segment.archive_bytes = unpacked->data.size();
-  auto size = walk_archives(unpacked->data, visitor, segment.records);
-  if (!size) return propagate(size);
-  auto behind = std::span(unpacked->data).subspan(*size);
-  if (zero_bytes(behind) != behind.size())
-    return fail("read", "it", "there is something else behind its last archive", "",
-                ErrorKind::kDamaged);
-  return segment;
-}
+constexpr std::size_t kMagicBytes = 8;
 
 }  // namespace
 
-Result<> walk(std::span<const std::byte> image, const Visitor& visitor,
-              std::uint64_t segment_limit_bytes) {
-  std::size_t offset = zero_bytes(image);
-  if (offset == image.size())
-    return fail("read", "the image", "it holds no segment", "", ErrorKind::kDamaged);
-  while (offset < image.size()) {
-    auto segment = walk_segment(image.subspan(offset), visitor, segment_limit_bytes);
-    if (!segment)
-      return propagate(segment, "read", "the segment at byte " + std::to_string(offset));
-    segment->offset = offset;
-    if (auto visited = visitor.segment(*segment); !visited) return visited;
-    offset += segment->bytes;
-    offset += zero_bytes(image.subspan(offset));
+ImageReader::ImageReader(Input& image, std::uint64_t limit_bytes)
+    : image_(image), limit_bytes_(limit_bytes) {}
+
+template <class T>
+std::unexpected<Error> ImageReader::in_segment(Result<T>& failed) const {
+  return propagate(failed, "read", "the segment at byte " + std::to_string(segment_.offset));
+}
+
+// Whether anything follows.
+Result<bool> ImageReader::skip_padding() {
+  for (;;) {
+    auto ready = image_.peek(1);
+    if (!ready) return propagate(ready);
+    if (ready->empty()) return false;
+    auto start = std::ranges::find_if(*ready, [](std::byte byte) { return byte != std::byte{0}; });
+    const bool found = start != ready->end();
+    image_.take(static_cast<std::size_t>(start - ready->begin()));
+    if (found) return true;
   }
+}
+
+Result<bool> ImageReader::begin_segment() {
+  auto more = skip_padding();
+  if (!more) return more;
+  if (!*more && segment_number_ == 0)
+    return fail("read", "the image", "it holds no segment", "", ErrorKind::kDamaged);
+  if (!*more) return false;
+  segment_ = {.offset = image_.position()};
+  auto magic = image_.peek(kMagicBytes);
+  if (!magic) return propagate(magic);
+  auto codec = codec::detect(*magic);
+  if (!codec) {
+    auto other = codec::detect_unsupported(*magic);
+    auto reason = other ? "it is compressed by " + std::string(*other) + ", which capsem does not read"
+                        : "it starts with neither an archive nor a known compression";
+    return fail("read", "the segment at byte " + std::to_string(segment_.offset), reason, "",
+                ErrorKind::kDamaged);
+  }
+  segment_.codec = *codec;
+  unpacked_.reset();
+  auto at_trailer = cpio::AtTrailer::kStop;
+  if (*codec != codec::Codec::kNone) {
+    auto decoder = codec::decode(*codec, image_, limit_bytes_ - unpacked_bytes_);
+    if (!decoder) return in_segment(decoder);
+    unpacked_ = std::move(*decoder);
+    at_trailer = cpio::AtTrailer::kGoOn;
+  }
+  reader_ = std::make_unique<cpio::Reader>(unpacked_ ? *unpacked_ : image_, at_trailer);
+  return true;
+}
+
+Result<> ImageReader::end_segment() {
+  segment_.archive_bytes = image_.position() - segment_.offset;
+  if (unpacked_) {
+    // Linux: "junk at the end of compressed archive".
+    auto behind = unpacked_->peek(1);
+    if (!behind) return in_segment(behind);
+    if (!behind->empty()) {
+      Result<> junk = fail("read", "it", "there is something else behind its last archive", "",
+                           ErrorKind::kDamaged);
+      return in_segment(junk);
+    }
+    segment_.archive_bytes = unpacked_->position();
+  }
+  unpacked_bytes_ += segment_.archive_bytes;
+  segment_.bytes = image_.position() - segment_.offset;
+  archives_ += std::max(reader_->trailers(), 1U);
+  reader_.reset();
+  ++segment_number_;
+  if (ended_) ended_(segment_);
   return {};
+}
+
+Result<const cpio::Record*> ImageReader::next() {
+  for (;;) {
+    if (!reader_) {
+      auto begun = begin_segment();
+      if (!begun) return propagate(begun);
+      if (!*begun) return nullptr;
+    }
+    auto record = reader_->next();
+    if (!record) return in_segment(record);
+    if (*record != nullptr) {
+      ++segment_.records;
+      archive_ = archives_ + (*record)->archive;
+      return record;
+    }
+    if (auto ended = end_segment(); !ended) return propagate(ended);
+  }
+}
+
+Result<std::span<const std::byte>> ImageReader::body() {
+  auto piece = reader_->body();
+  if (!piece) return in_segment(piece);
+  return piece;
+}
+
+Result<std::string> ImageReader::read_body(std::uint64_t limit_bytes) {
+  auto body = reader_->read_body(limit_bytes);
+  if (!body) return in_segment(body);
+  return body;
 }
 
 }  // namespace capsem::initrd

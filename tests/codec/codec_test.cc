@@ -43,8 +43,7 @@ TEST_P(EveryCodec, GivesBackWhatItTook) {
     auto packed = compressed(data);
     auto unpacked = decompress(GetParam(), packed, kLimit);
     ASSERT_TRUE(unpacked) << unpacked.error().message();
-    EXPECT_EQ(unpacked->data, data);
-    EXPECT_EQ(unpacked->consumed, packed.size());
+    EXPECT_EQ(*unpacked, data);
   }
 }
 
@@ -73,7 +72,11 @@ TEST_P(Compressing, StopsAtTheStreamsEnd) {
   auto packed = compressed(sample(5000));
   std::size_t size = packed.size();
   packed.resize(size + 512);  // zero padding, as between segments
-  EXPECT_EQ(decompress(GetParam(), packed, kLimit)->consumed, size);
+  MemoryInput input(packed);
+  auto decoder = decode(GetParam(), input, kLimit);
+  ASSERT_TRUE(decoder);
+  while (!(*decoder)->peek(1).value().empty()) (*decoder)->take((*decoder)->peek(1)->size());
+  EXPECT_EQ(input.position(), size);
 }
 
 TEST_P(Compressing, NoticesTruncation) {

@@ -1,0 +1,42 @@
+// What the `initrd` subcommands share: images by name, and how they report.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/stream.h"
+#include "cli/command.h"
+
+namespace capsem::cli {
+
+// An image to read: a file, or standard input for "-".
+class ImageFile {
+ public:
+  static Result<ImageFile> open(const std::string& name);
+
+  Input& input() { return *input_; }
+  const std::string& name() const { return name_; }  // for messages
+
+ private:
+  std::string name_;
+  std::unique_ptr<Fd> fd_;  // its address is what the input holds
+  std::unique_ptr<Input> input_;
+};
+
+// Says the error and returns the exit status for it.
+int report(const Error& error);
+
+// One of each for a subcommand of `capsem initrd`.
+void add_initrd_pack(CLI::App& initrd, Action& action);  // pack and convert
+void add_initrd_list(CLI::App& initrd, Action& action);
+void add_initrd_extract(CLI::App& initrd, Action& action);  // extract and cat
+void add_initrd_diff(CLI::App& initrd, Action& action);
+void add_initrd_verify(CLI::App& initrd, Action& action);
+
+// Adds the option that limits what an image may unpack to.
+void add_limit_option(CLI::App& command, std::uint64_t& limit_bytes);
+
+}  // namespace capsem::cli
