@@ -12,30 +12,7 @@ using nlohmann::json;
 constexpr std::uint64_t kMaxRecordBytes = 1 << 20;
 constexpr std::size_t kMaxRecords = 64;
 
-// File times advance with the kernel's tick, at most 10 ms: a file changed within the tick in
-// which it was read may keep its times. So a hash is remembered only for a file that had been left
-// alone for longer than that, with room for a file server's coarser clock.
-constexpr std::int64_t kSettledNs = 100'000'000;
-
-std::int64_t nanoseconds(const timespec& time) {
-  return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
-}
-
-Result<FileIdentity> identity(const Fd& file, const std::string& name) {
-  struct stat status{};
-  if (::fstat(file.get(), &status) != 0) return fail_system("look at", name, errno);
-  return identity_of(status);
-}
-
 }  // namespace
-
-FileIdentity identity_of(const struct stat& status) {
-  return {.device = status.st_dev,
-          .inode = status.st_ino,
-          .size_bytes = static_cast<std::uint64_t>(status.st_size),
-          .modified_ns = nanoseconds(status.st_mtim),
-          .changed_ns = nanoseconds(status.st_ctim)};
-}
 
 VerifiedFiles VerifiedFiles::load(std::filesystem::path path) {
   VerifiedFiles files(std::move(path));
@@ -61,19 +38,18 @@ VerifiedFiles VerifiedFiles::load(std::filesystem::path path) {
 
 Result<Digest> VerifiedFiles::hash(const Fd& file, const std::string& key,
                                    const std::string& name) {
-  auto before = identity(file, name);
+  auto before = identity_of(file, name);
   if (!before) return propagate(before);
   auto known = records_.find(key);
   if (known != records_.end() && known->second.identity == *before) return known->second.sha256;
 
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
+  auto now_ns = file_clock_ns();
   ++files_read_;
   auto digest = sha256(file, name);
   if (!digest) return digest;
-  auto after = identity(file, name);
+  auto after = identity_of(file, name);
   if (!after) return propagate(after);
-  bool settled = *before == *after && before->changed_ns + kSettledNs < nanoseconds(now);
+  bool settled = *before == *after && is_settled(*before, now_ns);
   if (settled) {
     if (records_.size() >= kMaxRecords) records_.clear();
     records_[key] = {*before, *digest};

@@ -2,9 +2,6 @@
 // read again at every boot.
 #pragma once
 
-#include <sys/stat.h>
-
-#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -12,23 +9,10 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/file_identity.h"
 #include "base/sha256.h"
 
 namespace capsem::assets {
-
-// What changes when a file's content does. The change time is the kernel's own: no program can
-// set it back as it can the modification time.
-struct FileIdentity {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  std::uint64_t size_bytes = 0;
-  std::int64_t modified_ns = 0;  // since 1970
-  std::int64_t changed_ns = 0;
-
-  bool operator==(const FileIdentity&) const = default;
-};
-
-FileIdentity identity_of(const struct stat& status);
 
 class VerifiedFiles {
  public:

@@ -33,9 +33,10 @@ std::filesystem::path directory_of(const std::filesystem::path& path) {
   return parent.empty() ? "." : parent;
 }
 
-std::filesystem::path temporary_name(const std::filesystem::path& target) {
-  return directory_of(target) /
-         ("." + target.filename().string() + ".tmp-" + std::to_string(::getpid()));
+// Of the finished file for the moment before it takes its place. The name is always the same, so
+// that what a killed process left is found, and taken away, by the next one.
+std::filesystem::path finished_name(const std::filesystem::path& target) {
+  return directory_of(target) / ("." + target.filename().string() + ".new");
 }
 
 }  // namespace
@@ -86,7 +87,8 @@ Result<AtomicFile> AtomicFile::create(std::filesystem::path target, unsigned mod
   auto directory = directory_of(target);
   auto unnamed = open_file(directory, O_TMPFILE | O_RDWR, mode);
   if (unnamed) return AtomicFile(std::move(target), {}, std::move(*unnamed));
-  auto name = temporary_name(target);
+  auto name = directory_of(target) /
+              ("." + target.filename().string() + ".tmp-" + std::to_string(::getpid()));
   auto named = open_file(name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
   if (!named) return propagate(named, "write", target);
   return AtomicFile(std::move(target), std::move(name), std::move(*named));
@@ -100,20 +102,40 @@ Result<> AtomicFile::write(std::span<const std::byte> data) {
   return write_full(fd_, data, target_);
 }
 
-Result<> AtomicFile::commit() {
-  if (::fdatasync(fd_.get()) != 0) return fail_system("write", target_, errno);
+// The file has no name yet, and linkat(2) replaces nothing: it gets a name to be renamed from.
+// Another process at the same target may take that name away or into place in between; what it
+// takes is as whole as its own file, so both only try again.
+Result<> AtomicFile::link_into_place() {
+  constexpr int kAttempts = 1000;
+  auto name = finished_name(target_);
+  auto self = "/proc/self/fd/" + std::to_string(fd_.get());
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    ::unlink(name.c_str());
+    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+      if (errno == EEXIST) continue;
+      return fail_system("write", target_, errno);
+    }
+    if (::rename(name.c_str(), target_.c_str()) == 0) return {};
+    if (errno == ENOENT) continue;
+    int reason = errno;
+    ::unlink(name.c_str());
+    return fail_system("replace", target_, reason);
+  }
+  return fail("replace", target_, "other processes keep replacing it", "run it again");
+}
+
+Result<> AtomicFile::commit(Sync sync) {
+  if (sync != Sync::kNothing && ::fdatasync(fd_.get()) != 0)
+    return fail_system("write", target_, errno);
   SignalsBlocked blocked;
   if (temporary_.empty()) {
-    auto name = temporary_name(target_);
-    ::unlink(name.c_str());
-    auto self = "/proc/self/fd/" + std::to_string(fd_.get());
-    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
-      return fail_system("write", target_, errno);
-    temporary_ = std::move(name);
+    if (auto linked = link_into_place(); !linked) return linked;
+  } else {
+    if (::rename(temporary_.c_str(), target_.c_str()) != 0)
+      return fail_system("replace", target_, errno);
+    temporary_.clear();
   }
-  if (::rename(temporary_.c_str(), target_.c_str()) != 0)
-    return fail_system("replace", target_, errno);
-  temporary_.clear();
+  if (sync != Sync::kContentAndName) return {};
   auto directory = open_file(directory_of(target_), O_RDONLY | O_DIRECTORY);
   if (!directory) return propagate(directory);
   if (::fsync(directory->get()) != 0) return fail_system("sync", directory_of(target_), errno);

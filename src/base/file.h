@@ -18,6 +18,8 @@ Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t l
 // mkdir -p, with `mode` for what is made.
 Result<> make_directories(const std::filesystem::path& path, unsigned mode = 0755);
 
+enum class Sync { kNothing, kContent, kContentAndName };
+
 // A file that appears at its path whole or not at all. The content goes to an unnamed file of the
 // same directory (O_TMPFILE; a named one beside it where the file system has none), commit() syncs
 // it and renames it over the target. Without commit() nothing remains.
@@ -31,15 +33,17 @@ class AtomicFile {
   const Fd& fd() const { return fd_; }
   Result<> write(std::span<const std::byte> data);
 
-  // Syncs the content and the directory and puts the file in place. The descriptor stays open and
+  // Puts the file in place, synced as far as `sync` says: with kContent, after a power failure
+  // either file is there, whole; with kNothing that is not certain. The descriptor stays open and
   // refers to the committed file.
-  Result<> commit();
+  Result<> commit(Sync sync = Sync::kContentAndName);
 
   // The committed file's descriptor, for callers that go on with exactly this file.
   Fd take_fd() { return std::move(fd_); }
 
  private:
   AtomicFile(std::filesystem::path target, std::filesystem::path temporary, Fd fd);
+  Result<> link_into_place();
 
   std::filesystem::path target_;
   std::filesystem::path temporary_;  // the name in use, empty while the file has none
