@@ -49,6 +49,7 @@ class Input:
 def shell(script: str, cwd: Path, **variables: str | Path) -> None:
     """Runs the script; ends the bench with its output when it fails."""
     environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+    environment["PATH"] += ":/usr/sbin:/sbin"  # depmod and mkinitramfs
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=cwd,
@@ -152,7 +153,7 @@ def _debian_image(kernel: Path) -> Callable[[Path], None]:
             (config / name).mkdir(parents=True, exist_ok=True)
         (config / "initramfs.conf").write_text(_CONFIG)
         (config / "modules").write_text("")
-        own = ["--map-root-user"] if os.geteuid() != 0 else []
+        own = ["--map-root-user", "--map-auto"] if os.geteuid() != 0 else []
         shell(
             f"unshare {' '.join(own)} --mount bash -euc '{_MKINITRAMFS}'",
             kernel.parent,
