@@ -17,14 +17,14 @@ namespace capsem::cpio {
 
 // What Linux passes over in silence, or takes in a way that its author may not have meant.
 enum Oddity : std::uint32_t {
-  kBadNumber = 1 << 0,         // a header field is no number: Linux takes the digits before
-  kNameLength = 1 << 1,        // an empty name or one over PATH_MAX: Linux skips the record
-  kNameNotEnded = 1 << 2,      // no NUL at its end: Linux reads on into the padding
-  kNameCutByNul = 1 << 3,      // a NUL before its end: Linux takes what is before it
-  kSymlinkTooLong = 1 << 4,    // a target over PATH_MAX: Linux skips the record
-  kBodyIgnored = 1 << 5,       // a directory, device, fifo or socket with a body: Linux skips it
-  kUnknownType = 1 << 6,       // a file type that does not exist: Linux makes nothing
-  kZerosBefore = 1 << 7,       // between two records of one archive
+  kBadNumber = 1 << 0,       // a header field is no number: Linux takes the digits before
+  kNameLength = 1 << 1,      // an empty name or one over PATH_MAX: Linux skips the record
+  kNameNotEnded = 1 << 2,    // no NUL at its end: Linux reads on into the padding
+  kNameCutByNul = 1 << 3,    // a NUL before its end: Linux takes what is before it
+  kSymlinkTooLong = 1 << 4,  // a target over PATH_MAX: Linux skips the record
+  kBodyIgnored = 1 << 5,     // a directory, device, fifo or socket with a body: Linux skips it
+  kUnknownType = 1 << 6,     // a file type that does not exist: Linux makes nothing
+  kZerosBefore = 1 << 7,     // between two records of one archive
 };
 
 struct Record {
@@ -53,7 +53,8 @@ class Reader {
   Result<const Record*> next();
 
   // The next piece of the last record's body; empty at its end. kDamaged when the body reaches
-  // beyond the end or, at its end, when it does not match its checksum. Valid until the next call.
+  // beyond the end or, at the end of a regular file's, when it does not match its checksum. Valid
+  // until the next call.
   Result<std::span<const std::byte>> body();
 
   // The whole body; kInvalid when it is larger than `limit_bytes`.

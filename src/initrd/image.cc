@@ -43,8 +43,9 @@ Result<bool> ImageReader::begin_segment() {
   auto codec = codec::detect(*magic);
   if (!codec) {
     auto other = codec::detect_unsupported(*magic);
-    auto reason = other ? "it is compressed by " + std::string(*other) + ", which capsem does not read"
-                        : "it starts with neither an archive nor a known compression";
+    auto reason =
+        other ? "it is compressed by " + std::string(*other) + ", which capsem does not read"
+              : "it starts with neither an archive nor a known compression";
     return fail("read", "the segment at byte " + std::to_string(segment_.offset), reason, "",
                 ErrorKind::kDamaged);
   }
@@ -76,7 +77,8 @@ Result<> ImageReader::end_segment() {
   }
   unpacked_bytes_ += segment_.archive_bytes;
   segment_.bytes = image_.position() - segment_.offset;
-  archives_ += std::max(reader_->trailers(), 1U);
+  segment_.trailers = reader_->trailers();
+  archives_ += std::max(segment_.trailers, 1U);
   reader_.reset();
   ++segment_number_;
   if (ended_) ended_(segment_);

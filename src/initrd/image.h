@@ -21,6 +21,7 @@ struct Segment {
   std::uint64_t archive_bytes = 0;
   codec::Codec codec = codec::Codec::kNone;
   std::size_t records = 0;
+  std::uint32_t trailers = 0;  // the archives in it that were ended by one
 };
 
 // What an image may unpack to in all: it has to fit into memory when it boots.
