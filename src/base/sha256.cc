@@ -65,17 +65,16 @@ Digest sha256(std::span<const std::byte> data) {
   return hash.finish();
 }
 
-Result<Digest> sha256(const Fd& file, const std::string& name) {
+Result<Digest> sha256(const Fd& file, std::uint64_t offset, const std::string& name) {
   Sha256 hash;
   std::vector<std::byte> buffer(1 << 18);
-  off_t offset = 0;
   for (;;) {
-    ssize_t n = ::pread(file.get(), buffer.data(), buffer.size(), offset);
+    ssize_t n = ::pread(file.get(), buffer.data(), buffer.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail_system("read", name, errno);
     if (n == 0) return hash.finish();
     hash.update(std::span(buffer).first(static_cast<std::size_t>(n)));
-    offset += n;
+    offset += static_cast<std::uint64_t>(n);
   }
 }
 

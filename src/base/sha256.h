@@ -4,6 +4,7 @@
 #include <array>
 #include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -40,7 +41,11 @@ class Sha256 {
 
 Digest sha256(std::span<const std::byte> data);
 
-// Of a file's content, from its start; the descriptor's position is left alone.
-Result<Digest> sha256(const Fd& file, const std::string& name);
+// Of a file's content, from `offset` to its end; the descriptor's position is left alone.
+Result<Digest> sha256(const Fd& file, std::uint64_t offset, const std::string& name);
+
+inline Result<Digest> sha256(const Fd& file, const std::string& name) {
+  return sha256(file, 0, name);
+}
 
 }  // namespace capsem

@@ -13,9 +13,9 @@
 namespace capsem::cli {
 namespace {
 
-Result<std::uint32_t> source_date_epoch() {
+Result<std::optional<std::uint32_t>> source_date_epoch() {
   const char* text = ::getenv("SOURCE_DATE_EPOCH");
-  if (text == nullptr || *text == '\0') return 0;
+  if (text == nullptr || *text == '\0') return std::nullopt;
   std::uint32_t seconds = 0;
   std::string_view digits(text);
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), seconds);
@@ -47,21 +47,30 @@ Result<> build_guest_programs(const Layout& layout) {
   return {};
 }
 
-Result<initrd::PackResult> pack_image(const Layout& layout, const manifest::Manifest& manifest,
-                                      const assets::Assets& assets, const PackChoice& choice,
-                                      const std::filesystem::path& target) {
+Result<initrd::PackOptions> pack_options(const PackChoice& choice,
+                                         const std::filesystem::path& cache) {
   auto codec = codec::parse(choice.codec);
   if (!codec) return propagate(codec);
-  auto mtime = source_date_epoch();
-  if (!mtime) return propagate(mtime);
-  initrd::PackOptions options{.target = target,
-                              .modules_segment = &assets.modules,
-                              .cache = {},
-                              .codec = *codec,
-                              .level = choice.level,
-                              .mtime = *mtime};
-  if (choice.use_cache) options.cache = layout.cache / "segments";
-  return initrd::pack(manifest, layout.sources, options);
+  auto epoch = source_date_epoch();
+  if (!epoch) return propagate(epoch);
+  initrd::PackOptions options;
+  if (choice.use_cache) options.cache = cache;
+  options.cache_limit_bytes = choice.cache_limit_bytes;
+  options.codec = *codec;
+  options.level = choice.level;
+  options.mtime = epoch->value_or(0);
+  options.keep_mtime = choice.keep_times && !*epoch;
+  options.checksum = choice.checksum;
+  options.threads = choice.threads;
+  return options;
+}
+
+Result<initrd::PackResult> pack_image(const Layout& layout, const manifest::Manifest& manifest,
+                                      const assets::Assets& assets, const PackChoice& choice) {
+  auto options = pack_options(choice, layout.cache);
+  if (!options) return propagate(options);
+  options->target = layout.image;
+  return initrd::pack_guest(manifest, layout.sources, &assets.modules, *options);
 }
 
 }  // namespace capsem::cli

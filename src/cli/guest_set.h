@@ -19,13 +19,21 @@ Result<> build_guest_programs(const Layout& layout);
 struct PackChoice {
   std::string codec = "gzip";
   std::optional<int> level;
+  unsigned threads = 0;  // as many as there are cores
   bool use_cache = true;
+  std::uint64_t cache_limit_bytes = initrd::SegmentCache::kDefaultLimitBytes;
+  bool checksum = false;
+  bool keep_times = false;
 };
 
-// Packs the image to `target` with the modules of `assets`. SOURCE_DATE_EPOCH, when set, is the
-// time of every file.
+// The options that a choice stands for, with capsem's cache directory; no target yet. The time of
+// every record is SOURCE_DATE_EPOCH when that is set, and 0 or the files' own otherwise. kInvalid
+// for a codec that does not exist, and for a SOURCE_DATE_EPOCH that is no time.
+Result<initrd::PackOptions> pack_options(const PackChoice& choice,
+                                         const std::filesystem::path& cache);
+
+// Packs the image that 'capsem run' boots, with the modules of `assets`.
 Result<initrd::PackResult> pack_image(const Layout& layout, const manifest::Manifest& manifest,
-                                      const assets::Assets& assets, const PackChoice& choice,
-                                      const std::filesystem::path& target);
+                                      const assets::Assets& assets, const PackChoice& choice);
 
 }  // namespace capsem::cli

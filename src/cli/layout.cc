@@ -49,6 +49,8 @@ Layout installed_layout(const fs::path& root, const fs::path& cache) {
                 .cache = {}};
 }
 
+}  // namespace
+
 Result<fs::path> cache_directory() {
   const char* cache = ::getenv("XDG_CACHE_HOME");
   if (cache != nullptr && cache[0] == '/') return fs::path(cache) / "capsem";
@@ -57,8 +59,6 @@ Result<fs::path> cache_directory() {
   return fail("find", "the cache directory", "neither XDG_CACHE_HOME nor HOME is set",
               "set one of them to an absolute path");
 }
-
-}  // namespace
 
 Result<Layout> layout_around(const fs::path& executable, const fs::path& cache) {
   auto directory = executable.parent_path();

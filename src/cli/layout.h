@@ -27,6 +27,9 @@ struct Layout {
 
 Result<std::filesystem::path> running_executable();
 
+// $XDG_CACHE_HOME/capsem or ~/.cache/capsem; an error when neither variable is set.
+Result<std::filesystem::path> cache_directory();
+
 // From the place of the running executable. kNotFound when neither a checkout's build folder nor an
 // installation is around it.
 Result<Layout> find_layout();

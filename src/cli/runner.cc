@@ -65,7 +65,7 @@ Result<Prepared> prepare(const RunOptions& options, host::Timeline& timeline) {
   auto opened = Clock::now();
   timeline.add("open assets", built, opened);
 
-  auto packed = pack_image(*layout, *manifest, *assets, options.pack, layout->image);
+  auto packed = pack_image(*layout, *manifest, *assets, options.pack);
   if (!packed) return propagate(packed);
   auto packed_at = Clock::now();
   timeline.add("repack", opened, packed_at);

@@ -1,155 +1,326 @@
 #include "initrd/pack.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <time.h>
 
-#include <cerrno>
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
-#include "cpio/newc.h"
+#include "initrd/assemble.h"
+#include "initrd/make_segment.h"
 #include "initrd/plan.h"
-#include "initrd/segment_cache.h"
 
 namespace capsem::initrd {
 namespace {
 
+namespace fs = std::filesystem;
+
+// How much is read anew in the hope that nothing changed after all.
+constexpr std::uint64_t kTouchedBytes = 16 << 20;
+
 constexpr std::uint64_t kIndexLimitBytes = 64 << 20;
-
-// What a compressed segment depends on, and nothing else.
-Digest cache_key(const PlannedSegment& segment, const Index& index, std::uint32_t mtime) {
-  Sha256 hash;
-  auto add = [&](const std::string& text) { hash.update(as_bytes(text + '\n')); };
-  add("capsem segment 1");
-  add(std::string(codec::name(index.codec)) + " " + std::to_string(index.level));
-  add(std::to_string(mtime));
-  for (const auto& file : segment.files) {
-    for (const auto& path : file.paths) add("path " + path);
-    add((file.directory ? "directory " : "file ") + std::to_string(file.mode));
-    add(file.sha256.hex());
-  }
-  return hash.finish();
-}
-
-Result<std::vector<std::byte>> read_segment(const Fd& fd) {
-  constexpr const char* kName = "the module segment";
-  struct stat status{};
-  if (::fstat(fd.get(), &status) != 0) return fail_system("read", kName, errno);
-  std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
-  if (::lseek(fd.get(), 0, SEEK_SET) != 0) return fail_system("read", kName, errno);
-  auto n = read_full(fd, bytes, kName);
-  if (!n) return propagate(n);
-  if (*n != bytes.size()) return fail("read", kName, "it became shorter meanwhile");
-  return bytes;
-}
 
 class Packer {
  public:
-  Packer(const Plan& plan, const PackOptions& options)
-      : plan_(plan), options_(options), cache_(options.cache) {
-    result_.index.codec = options.codec;
-    result_.index.level = options.level.value_or(codec::default_level(options.codec));
-    result_.index.entries = plan.entries;
+  Packer(const PackOptions& options, PackRecord record, bool guest)
+      : options_(options),
+        guest_(guest),
+        record_(std::move(record)),
+        cache_(options.cache / "segments", options.cache_limit_bytes) {
+    auto& index = result_.index;
+    index.codec = options.codec;
+    index.level = options.level.value_or(codec::default_level(options.codec));
+    make_ = {.codec = index.codec,
+             .level = index.level,
+             .archive = {.mtime = options.mtime,
+                         .keep_mtime = options.keep_mtime,
+                         .checksum = options.checksum,
+                         .hash = !options.cache.empty()},
+             .cache = options.cache.empty() ? nullptr : &cache_,
+             .record = &record_,
+             .spool_directory = spool_directory(options)};
   }
 
-  Result<PackResult> run() {
-    if (auto added = add_segments(); !added) return propagate(added);
-    result_.index.image_bytes = image_.size();
-    result_.index.image_sha256 = sha256(image_);
-    if (auto made = make_directories(options_.target.parent_path()); !made) return propagate(made);
-    auto lock = lock_file(options_.target.string() + ".lock", LockMode::kExclusive);
-    if (!lock) return propagate(lock);
-    if (auto current = reuse_current(); current) return std::move(result_);
-    if (auto written = write(); !written) return propagate(written);
+  // Where the record of a target is kept; empty when there is none.
+  static fs::path record_path(const PackOptions& options) {
+    if (options.cache.empty() || options.stream != nullptr) return {};
+    auto name = sha256(as_bytes(fs::absolute(options.target).lexically_normal().native())).hex();
+    return options.cache / "packs" / name;
+  }
+
+  static fs::path spool_directory(const PackOptions& options) {
+    if (options.stream != nullptr) return fs::temp_directory_path();
+    auto parent = options.target.parent_path();
+    return parent.empty() ? "." : parent;
+  }
+
+  Result<PackResult> run(Plan plan) {
+    if (auto valid = codec::check_level(make_.codec, make_.level); !valid) return propagate(valid);
+    plan_ = std::move(plan);
+    result_.index.entries = plan_.entries;
+    if (auto hashed = hash_nodes(); !hashed) return propagate(hashed);
+    if (is_current()) {
+      if (learned_) save_record(record_);
+      return std::move(result_);
+    }
+    if (auto packed = pack(); !packed) return propagate(packed);
+    result_.written = true;
     return std::move(result_);
   }
 
  private:
-  Result<> add_segments() {
-    if (options_.modules_segment != nullptr) {
-      auto modules = read_segment(*options_.modules_segment);
-      if (!modules) return propagate(modules);
-      append("modules", *modules);
-      for (auto& entry : result_.index.entries) ++entry.segment;
-    }
+  // The hashes that are known, and where there is an earlier image, those of the few files that
+  // look different: they may have been touched and nothing else.
+  Result<> hash_nodes() {
+    std::uint64_t unknown_bytes = 0;
+    for_each_file([&](Node& node) {
+      if (!node.sha256) node.sha256 = record_.find_file(node.content);
+      if (!node.sha256) unknown_bytes += node.body_bytes;
+    });
+    if (make_.cache == nullptr || record_.inputs == Digest() || unknown_bytes > kTouchedBytes)
+      return {};
+    Result<> result;
+    for_each_file([&](Node& node) {
+      if (node.sha256 || !result) return;
+      auto digest = hash_content(node);
+      if (digest) {
+        node.sha256 = *digest;
+        learned_ = true;
+      } else {
+        result = propagate(digest);
+      }
+    });
+    return result;
+  }
+
+  template <class Function>
+  void for_each_file(Function function) {
+    for (auto& segment : plan_.segments)
+      for (auto& node : segment.nodes)
+        if (node.type() == cpio::kRegular) function(node);
+  }
+
+  // All that the image depends on; nothing while something of it is not known.
+  std::optional<Digest> inputs() const {
+    Sha256 hash;
     for (const auto& segment : plan_.segments) {
-      auto bytes = compressed(segment);
-      if (!bytes) return propagate(bytes);
-      append(segment.name, *bytes);
+      if (segment.copied != nullptr) {
+        auto identity = identity_of(*segment.copied, segment.name);
+        if (!identity) return std::nullopt;
+        hash.update(std::as_bytes(std::span(&*identity, 1)));
+        continue;
+      }
+      auto key = segment_key(segment, make_);
+      if (!key) return std::nullopt;
+      hash.update(key->bytes);
     }
-    return {};
+    return hash.finish();
   }
 
-  Result<std::vector<std::byte>> compressed(const PlannedSegment& segment) {
-    auto key = cache_key(segment, result_.index, options_.mtime);
-    if (auto cached = cache_.find(key)) return std::move(*cached);
-    auto plain = archive(segment, options_.mtime);
-    if (!plain) return propagate(plain);
-    auto bytes = codec::compress(result_.index.codec, result_.index.level, *plain);
-    if (!bytes) return propagate(bytes);
-    ++result_.compressed_segments;
-    auto stored = cache_.store(key, *bytes);
-    if (!stored && !std::exchange(warned_, true)) warn(stored.error().message());
-    return bytes;
-  }
-
-  void append(const std::string& name, std::span<const std::byte> bytes) {
-    // Linux looks for the next segment's magic at a multiple of four, and takes an lz4 stream to
-    // go on until a zero length (lib/decompress_unlz4.c).
-    std::size_t gap = cpio::padding_to_4(image_.size());
-    if (last_is_lz4_) gap += sizeof(std::uint32_t);
-    last_is_lz4_ = codec::detect(bytes) == codec::Codec::kLz4;
-    image_.resize(image_.size() + gap);
-    result_.index.segments.push_back(
-        {.name = name, .offset = image_.size(), .bytes = bytes.size(), .sha256 = sha256(bytes)});
-    image_.insert(image_.end(), bytes.begin(), bytes.end());
-  }
-
-  // Whether the image in place is this one already, checked by its bytes.
-  bool reuse_current() {
-    auto text = read_file(index_path(options_.target), kIndexLimitBytes);
-    if (!text || *text != encode_index(result_.index)) return false;
+  // Whether the image in place was made from the same, and is still as it was written.
+  bool is_current() {
+    if (make_.cache == nullptr || options_.stream != nullptr) return false;
+    auto now = inputs();
+    if (!now || *now != record_.inputs) return false;
     auto fd = open_file(options_.target, O_RDONLY);
     if (!fd) return false;
-    auto hash = sha256(*fd, options_.target);
-    if (!hash || *hash != result_.index.image_sha256) return false;
+    auto identity = identity_of(*fd, options_.target);
+    // Not the time of change, which a further link to the image moves.
+    if (!identity || identity->device != record_.image.device ||
+        identity->inode != record_.image.inode ||
+        identity->size_bytes != record_.image.size_bytes ||
+        identity->modified_ns != record_.image.modified_ns)
+      return false;
+    if (guest_ && !read_index()) return false;
     result_.image = std::move(*fd);
+    result_.index.image_bytes = identity->size_bytes;
     return true;
   }
 
-  Result<> write() {
-    auto file = AtomicFile::create(options_.target);
-    if (!file) return propagate(file);
-    if (auto written = file->write(image_); !written) return written;
-    if (auto committed = file->commit(); !committed) return committed;
-    result_.image = file->take_fd();
-    result_.written = true;
-    return write_file_atomically(index_path(options_.target), encode_index(result_.index));
+  bool read_index() {
+    auto text = read_file(index_path(options_.target), kIndexLimitBytes);
+    if (!text) return false;
+    auto index = decode_index(*text, index_path(options_.target));
+    if (!index || index->entries != plan_.entries || index->codec != make_.codec ||
+        index->level != make_.level || index->image_bytes != record_.image.size_bytes)
+      return false;
+    result_.index = std::move(*index);
+    return true;
   }
 
-  const Plan& plan_;
+  Result<> pack() {
+    auto target = ImageTarget::create(options_.target, options_.stream, guest_);
+    if (!target) return propagate(target);
+    for (const auto& segment : plan_.segments)
+      total_bytes_ += archive_bytes(segment.nodes);
+    if (auto made = make_all(*target); !made) return made;
+    result_.index.segments = target->segments();
+    result_.index.image_bytes = target->bytes();
+    result_.index.image_sha256 = target->sha256();
+    auto image = target->commit();
+    if (!image) return propagate(image);
+    result_.image = std::move(*image);
+    if (guest_ && options_.stream == nullptr) {
+      auto index = AtomicFile::create(index_path(options_.target));
+      if (!index) return propagate(index);
+      if (auto written = index->write(as_bytes(encode_index(result_.index))); !written)
+        return written;
+      // What a power failure leaves of it is compared with the image before it is used.
+      if (auto committed = index->commit(Sync::kNothing); !committed) return committed;
+    }
+    remember();
+    return {};
+  }
+
+  // Segments are made by all threads, each taking the next in order, and go into the image in
+  // order: a thread that has made one waits for its turn, so that no more are held than there are
+  // threads.
+  Result<> make_all(ImageTarget& target) {
+    auto count = std::min<std::size_t>(
+        options_.threads != 0 ? options_.threads : std::max(1U, std::thread::hardware_concurrency()),
+        plan_.segments.size());
+    {
+      std::vector<std::jthread> threads;
+      for (std::size_t i = 1; i < count; ++i)
+        threads.emplace_back([this, &target] { make_some(target); });
+      make_some(target);
+    }
+    if (failure_) return std::unexpected<Error>(std::move(*failure_));
+    return {};
+  }
+
+  void make_some(ImageTarget& target) {
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      const std::size_t number = next_;
+      if (failure_ || number == plan_.segments.size()) return;
+      ++next_;
+      lock.unlock();
+      auto made = make_segment(plan_.segments[number], make_, guest_);
+      lock.lock();
+      turn_changed_.wait(lock, [&] { return failure_ || turn_ == number; });
+      if (failure_) return;
+      auto added = made ? add(target, number, *made) : propagate(made);
+      if (!added) failure_ = std::move(added).error();
+      ++turn_;
+      turn_changed_.notify_all();
+      lock.unlock();
+      if (added && made->compressed) store(*made);
+    }
+  }
+
+  Result<> add(ImageTarget& target, std::size_t number, const MadeSegment& made) {
+    if (auto added = target.add(plan_.segments[number].name, made); !added) return added;
+    if (made.compressed) ++result_.compressed_segments;
+    if (made.key && made.cached) segments_[*made.key] = {*made.cached, made.sha256};
+    done_bytes_ += archive_bytes(plan_.segments[number].nodes);
+    if (options_.progress) options_.progress(done_bytes_, total_bytes_);
+    return {};
+  }
+
+  void store(const MadeSegment& made) {
+    if (make_.cache == nullptr) return;
+    auto stored = made.memory.empty()
+                      ? cache_.store(*made.key, made.sha256, made.file.file, made.file.bytes)
+                      : cache_.store(*made.key, made.sha256, made.memory);
+    std::scoped_lock lock(mutex_);
+    if (stored) {
+      segments_[*made.key] = {*stored, made.sha256};
+      stored_bytes_ += made.bytes();
+    } else if (!std::exchange(warned_, true)) {
+      warn(stored.error().message());
+    }
+  }
+
+  void remember() {
+    if (make_.cache == nullptr) return;
+    cache_.evict(stored_bytes_);
+    auto now = inputs();
+    auto image = identity_of(result_.image, options_.target);
+    if (options_.stream != nullptr || !now || !image) return;
+    // A write within the tick of the clock that the image was finished in would leave no trace.
+    constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 1'000'000};
+    while (image->modified_ns >= file_clock_ns()) ::nanosleep(&kPause, nullptr);
+    PackRecord record;
+    record.inputs = *now;
+    record.image = *image;
+    record.segments = std::move(segments_);
+    save_record(std::move(record));
+  }
+
+  void save_record(PackRecord record) {
+    record.forget_files();
+    for_each_file([&](const Node& node) { record.add_file(node, listed_ns_); });
+    auto saved = record.save(record_path(options_));
+    if (!saved && !std::exchange(warned_, true)) warn(saved.error().message());
+  }
+
   const PackOptions& options_;
+  bool guest_;
+  std::int64_t listed_ns_ = file_clock_ns();
+  PackRecord record_;  // of the run before
   SegmentCache cache_;
+  MakeOptions make_;
+  Plan plan_;
   PackResult result_;
-  std::vector<std::byte> image_;
-  bool last_is_lz4_ = false;
+
+  std::mutex mutex_;  // for what follows
+  std::condition_variable turn_changed_;
+  std::size_t next_ = 0;
+  std::size_t turn_ = 0;
+  std::optional<Error> failure_;
+  std::map<Digest, KnownFile> segments_;
+  std::uint64_t stored_bytes_ = 0;
+  std::uint64_t done_bytes_ = 0;
+  std::uint64_t total_bytes_ = 0;
   bool warned_ = false;
+  bool learned_ = false;  // something that the record does not know
 };
 
 }  // namespace
 
-Result<PackResult> pack(const manifest::Manifest& manifest, const manifest::SourceTree& tree,
-                        const PackOptions& options) {
-  auto plan = make_plan(manifest, tree);
-  if (!plan) return propagate(plan);
-  auto result = Packer(*plan, options).run();
-  if (!result) return propagate(result, "pack", options.target);
+namespace {
+
+Result<Fd> lock_target(const PackOptions& options) {
+  if (options.stream != nullptr) return Fd();
+  if (auto made = make_directories(options.target.parent_path()); !made) return propagate(made);
+  return lock_file(options.target.string() + ".lock", LockMode::kExclusive);
+}
+
+std::string name_of_target(const PackOptions& options) {
+  return options.stream != nullptr ? "a stream" : options.target.string();
+}
+
+}  // namespace
+
+Result<PackResult> pack_nodes(ImageNodes nodes, const PackOptions& options) {
+  auto record = PackRecord::load(Packer::record_path(options));
+  auto plan = plan_nodes(std::move(nodes), options.codec);
+  auto result = Packer(options, std::move(record), false).run(std::move(plan));
+  if (!result) return propagate(result, "pack", name_of_target(options));
   return result;
 }
 
-Result<OpenedImage> open_image(const std::filesystem::path& image) {
+Result<PackResult> pack_guest(const manifest::Manifest& manifest, const manifest::SourceTree& tree,
+                              const Fd* modules, const PackOptions& options) {
+  auto packed = [&]() -> Result<PackResult> {
+    auto lock = lock_target(options);
+    if (!lock) return propagate(lock);
+    auto record = PackRecord::load(Packer::record_path(options));
+    auto plan = plan_guest(manifest, tree, modules, record);
+    if (!plan) return propagate(plan);
+    return Packer(options, std::move(record), true).run(std::move(*plan));
+  }();
+  if (!packed) return propagate(packed, "pack", name_of_target(options));
+  return packed;
+}
+
+Result<OpenedImage> open_image(const fs::path& image) {
   auto text = read_file(index_path(image), kIndexLimitBytes);
   if (!text) return propagate(text);
   auto index = decode_index(*text, index_path(image));

@@ -1,43 +1,42 @@
 // Which segments an image has and what each holds, before anything is compressed.
 #pragma once
 
-#include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
-#include "base/sha256.h"
+#include "codec/codec.h"
 #include "initrd/index.h"
+#include "initrd/node.h"
+#include "initrd/pack_record.h"
+#include "initrd/sources.h"
 #include "manifest/sources.h"
 
 namespace capsem::initrd {
 
-// One file of a segment, under one name or, as hard links, several.
-struct PlannedFile {
-  std::vector<std::string> paths;  // absolute, in the guest
-  std::uint32_t mode = 0;
-  bool directory = false;
-  std::string content;
-  Digest sha256;
-};
-
 struct PlannedSegment {
   std::string name;
-  std::vector<PlannedFile> files;
-  std::vector<std::size_t> entries;  // indices into Plan::entries
+  std::vector<Node> nodes;
+  std::optional<codec::Codec> codec;  // the image's when absent
+  const Fd* copied = nullptr;         // a whole segment that is there already, in place of nodes
 };
 
 struct Plan {
   std::vector<PlannedSegment> segments;
-  std::vector<IndexedEntry> entries;
+  std::vector<IndexedEntry> entries;  // of guest.toml
 };
 
-// Reads the sources of all entries that go to the initrd and lays them out: first the segment
+// The entries that go to the initrd: first `modules` as it is, when there is one, then the segment
 // "base" with the directories and the entry table, then one segment for each entry; programs with
-// the same content and mode (one executable under several names) share one, as hard links.
-Result<Plan> make_plan(const manifest::Manifest& manifest, const manifest::SourceTree& tree);
+// the same content and mode (one executable under several names) share one, as hard links. Hashes
+// the files that `record` does not know.
+Result<Plan> plan_guest(const manifest::Manifest& manifest, const manifest::SourceTree& tree,
+                        const Fd* modules, const PackRecord& record);
 
-// The segment as a newc archive: owner root, every time `mtime`.
-Result<std::vector<std::byte>> archive(const PlannedSegment& segment, std::uint32_t mtime);
+// Nodes of any kind, in their order: those of `early` stored in a segment that goes first, large
+// files alone, small ones together. Where a segment ends depends on sizes and names near it only,
+// so that a file more or less moves few of the others.
+Plan plan_nodes(ImageNodes nodes, codec::Codec codec);
 
 }  // namespace capsem::initrd

@@ -1,0 +1,198 @@
+// capsem initrd pack and convert
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "cli/exit_status.h"
+#include "cli/guest_set.h"
+#include "cli/image_file.h"
+#include "initrd/image.h"
+#include "initrd/sources.h"
+#include "manifest/parse.h"
+
+namespace capsem::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kListLimitBytes = 256 << 20;
+
+struct PackArguments {
+  PackChoice choice;
+  std::string from_directory;
+  std::string from_list;
+  std::string from_cpio;
+  std::string output;
+  bool keep_owner = false;
+  std::uint64_t limit_bytes = initrd::kDefaultLimitBytes;
+};
+
+// Where the image goes: a file to be replaced, or something to write into.
+struct Output {
+  fs::path target;
+  std::optional<Fd> stream;
+};
+
+Result<Output> open_output(const std::string& name) {
+  if (name == "-") {
+    if (::isatty(STDOUT_FILENO) == 1)
+      return fail("write the image to", "standard output", "it is a terminal", "redirect it");
+    auto fd = open_file("/proc/self/fd/1", O_WRONLY);
+    if (!fd) return propagate(fd, "write to", "standard output");
+    return Output{name, std::move(*fd)};
+  }
+  struct stat status{};
+  if (::stat(name.c_str(), &status) != 0) return Output{name, std::nullopt};
+  if (S_ISDIR(status.st_mode)) return fail_system("write the image to", name, EISDIR);
+  if (!S_ISREG(status.st_mode)) {  // a device or a pipe is not for replacing
+    auto fd = open_file(name, O_WRONLY);
+    if (!fd) return propagate(fd);
+    return Output{name, std::move(*fd)};
+  }
+  // A symbolic link stays, and what it points to is replaced.
+  std::error_code error;
+  auto target = fs::canonical(name, error);
+  return Output{error ? fs::path(name) : target, std::nullopt};
+}
+
+Result<initrd::ImageNodes> read_sources(const PackArguments& arguments) {
+  if (!arguments.from_directory.empty()) {
+    auto nodes = initrd::list_directory(
+        arguments.from_directory,
+        arguments.keep_owner ? initrd::Owner::kKeep : initrd::Owner::kRoot);
+    if (!nodes) return propagate(nodes);
+    return initrd::ImageNodes{.early = {}, .nodes = std::move(*nodes)};
+  }
+  if (!arguments.from_list.empty()) {
+    const bool standard = arguments.from_list == "-";
+    auto text = read_file(standard ? "/proc/self/fd/0" : arguments.from_list, kListLimitBytes);
+    if (!text) return propagate(text);
+    auto nodes = initrd::parse_list(*text, standard ? "standard input" : arguments.from_list);
+    if (!nodes) return propagate(nodes);
+    return initrd::ImageNodes{.early = {}, .nodes = std::move(*nodes)};
+  }
+  auto image = ImageFile::open(arguments.from_cpio);
+  if (!image) return propagate(image);
+  auto nodes =
+      initrd::read_image(image->input(), arguments.limit_bytes, fs::temp_directory_path());
+  if (!nodes) return propagate(nodes, "read", image->name());
+  return nodes;
+}
+
+int tell(const std::string& name, const Result<initrd::PackResult>& packed) {
+  if (!packed) return report(packed.error());
+  if (name == "-") return kSuccess;
+  say(name + ": " + human_size(packed->index.image_bytes) +
+      (packed->written ? " in " + std::to_string(packed->index.segments.size()) + " segments, " +
+                             std::to_string(packed->compressed_segments) + " compressed anew"
+                       : ", up to date"));
+  return kSuccess;
+}
+
+int pack_guest(const PackArguments& arguments) {
+  auto layout = find_layout();
+  if (!layout) return report(layout.error());
+  if (auto built = build_guest_programs(*layout); !built) return report(built.error());
+  auto manifest = manifest::load(layout->guest_toml);
+  if (!manifest) return report(manifest.error());
+  auto assets = assets::open_assets(layout->assets, layout->cache);
+  if (!assets) return report(assets.error());
+  const auto name = arguments.output.empty() ? layout->image.string() : arguments.output;
+  auto output = open_output(name);
+  if (!output) return report(output.error());
+  Progress progress("packing");
+  auto options = pack_options(arguments.choice, layout->cache);
+  if (!options) return report(options.error());
+  options->target = output->target;
+  if (output->stream) options->stream = &*output->stream;
+  options->progress = [&](auto done, auto total) { progress.update(done, total); };
+  return tell(name, initrd::pack_guest(*manifest, layout->sources, &assets->modules, *options));
+}
+
+int pack_other(const PackArguments& arguments) {
+  if (arguments.output.empty())
+    return report(Error("pack", "the image", "there is no place for it", "name one with -o FILE"));
+  auto cache = arguments.choice.use_cache ? cache_directory() : Result<fs::path>();
+  if (!cache) {
+    warn(cache.error().message() + "; nothing is kept for the next time");
+    cache = fs::path();
+  }
+  auto options = pack_options(arguments.choice, *cache);
+  if (!options) return report(options.error());
+  auto output = open_output(arguments.output);
+  if (!output) return report(output.error());
+  auto nodes = read_sources(arguments);
+  if (!nodes) return report(nodes.error());
+  Progress progress("packing");
+  options->target = output->target;
+  if (output->stream) options->stream = &*output->stream;
+  // An image's times are part of what it holds.
+  if (!arguments.from_cpio.empty() && ::getenv("SOURCE_DATE_EPOCH") == nullptr)
+    options->keep_mtime = true;
+  options->progress = [&](auto done, auto total) { progress.update(done, total); };
+  return tell(arguments.output, initrd::pack_nodes(std::move(*nodes), *options));
+}
+
+int pack(const PackArguments& arguments) {
+  const bool guest = arguments.from_directory.empty() && arguments.from_list.empty() &&
+                     arguments.from_cpio.empty();
+  return guest ? pack_guest(arguments) : pack_other(arguments);
+}
+
+void add_codec_options(CLI::App& command, PackArguments& arguments) {
+  command.add_option("--codec", arguments.choice.codec, "none, gzip, zstd, lz4 or xz")
+      ->capture_default_str();
+  command.add_option("--level", arguments.choice.level,
+                     "The codec's level (gzip 1 to 12, default 6; zstd 1 to 19, 9; lz4 1 to 12, 9; "
+                     "xz 0 to 9, 6)");
+  command.add_option("--threads", arguments.choice.threads,
+                     "How many threads compress (default: one for each core)");
+}
+
+}  // namespace
+
+void add_initrd_pack(CLI::App& initrd, Action& action) {
+  auto arguments = std::make_shared<PackArguments>();
+  auto* command = initrd.add_subcommand(
+      "pack", "Pack an image: the guest's, with what is stale built first, or any other");
+  auto* from = command->add_option_group("from");
+  from->add_option("--from-dir", arguments->from_directory, "Pack what is below this directory");
+  from->add_option("--from-list", arguments->from_list,
+                   "Pack what this list says (the kernel's gen_init_cpio format)");
+  from->add_option("--from-cpio", arguments->from_cpio, "Pack what this image holds, again");
+  from->require_option(0, 1);
+  command->add_option("-o,--output", arguments->output,
+                      "The image, or - (default for the guest: the one that 'capsem run' boots)");
+  add_codec_options(*command, *arguments);
+  command->add_flag("--no-cache{false}", arguments->choice.use_cache,
+                    "Compress every segment anew, and keep none");
+  command->add_option("--cache-limit", arguments->choice.cache_limit_bytes,
+                      "How large the cache of segments may become (as in 512M)")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
+  command->add_flag("--checksum", arguments->choice.checksum,
+                    "Records with a checksum (070702), which Linux compares");
+  command->add_flag("--keep-times", arguments->choice.keep_times,
+                    "The files' own times (default: SOURCE_DATE_EPOCH, or 0)");
+  command->add_flag("--keep-owner", arguments->keep_owner,
+                    "With --from-dir, the files' own owners (default: root)");
+  add_limit_option(*command, arguments->limit_bytes);
+  command->callback([&action, arguments] { action = [arguments] { return pack(*arguments); }; });
+
+  auto converted = std::make_shared<PackArguments>();
+  converted->choice.use_cache = false;
+  auto* convert = initrd.add_subcommand("convert", "Pack an image again, with another codec");
+  convert->add_option("FILE", converted->from_cpio, "Any image, or -")->required();
+  convert->add_option("-o,--output", converted->output, "The new image, or -")->required();
+  add_codec_options(*convert, *converted);
+  add_limit_option(*convert, converted->limit_bytes);
+  convert->callback([&action, converted] { action = [converted] { return pack(*converted); }; });
+}
+
+}  // namespace capsem::cli

@@ -1,0 +1,93 @@
+#include "initrd/assemble.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/copy.h"
+#include "cpio/newc.h"
+
+namespace capsem::initrd {
+namespace {
+
+constexpr std::size_t kMagicBytes = 8;
+constexpr std::size_t kPieceBytes = 256 << 10;
+
+// Linux takes an lz4 stream to go on until a zero length (lib/decompress_unlz4.c).
+constexpr std::size_t kLz4EndBytes = 4;
+
+Result<bool> is_lz4(const MadeSegment& segment) {
+  std::vector<std::byte> magic(kMagicBytes);
+  if (!segment.memory.empty()) return codec::detect(segment.memory) == codec::Codec::kLz4;
+  auto n = ::pread(segment.fd().get(), magic.data(), magic.size(),
+                   static_cast<off_t>(segment.file.offset));
+  if (n < 0) return fail_system("read", "a segment", errno);
+  return codec::detect(std::span(magic).first(static_cast<std::size_t>(n))) == codec::Codec::kLz4;
+}
+
+}  // namespace
+
+ImageTarget::ImageTarget(std::string name, std::optional<AtomicFile> file, const Fd* stream,
+                         bool hash)
+    : name_(std::move(name)),
+      file_(std::move(file)),
+      stream_(stream),
+      hash_(hash ? std::make_unique<Sha256>() : nullptr) {}
+
+Result<ImageTarget> ImageTarget::create(const std::filesystem::path& target, const Fd* stream,
+                                        bool hash) {
+  if (stream != nullptr) return ImageTarget("standard output", std::nullopt, stream, hash);
+  auto file = AtomicFile::create(target);
+  if (!file) return propagate(file);
+  return ImageTarget(target, std::move(*file), nullptr, hash);
+}
+
+Result<> ImageTarget::write(std::span<const std::byte> bytes) {
+  if (hash_) hash_->update(bytes);
+  bytes_ += bytes.size();
+  return write_full(fd(), bytes, name_);
+}
+
+Result<> ImageTarget::hash_file(const MadeSegment& segment) {
+  std::vector<std::byte> buffer(kPieceBytes);
+  auto offset = static_cast<off_t>(segment.file.offset);
+  for (std::uint64_t left = segment.file.bytes; left > 0;) {
+    auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer.size()));
+    ssize_t n = ::pread(segment.fd().get(), buffer.data(), wanted, offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return fail_system("read", "a segment", n < 0 ? errno : EIO);
+    hash_->update(std::span(buffer).first(static_cast<std::size_t>(n)));
+    offset += n;
+    left -= static_cast<std::uint64_t>(n);
+  }
+  return {};
+}
+
+Result<> ImageTarget::add(const std::string& name, const MadeSegment& segment) {
+  // Linux looks for an archive's magic at a multiple of four.
+  std::vector<std::byte> gap(cpio::padding_to_4(static_cast<std::size_t>(bytes_)) +
+                             (last_is_lz4_ ? kLz4EndBytes : 0));
+  if (auto written = write(gap); !written) return written;
+  auto lz4 = is_lz4(segment);
+  if (!lz4) return propagate(lz4);
+  last_is_lz4_ = *lz4;
+  segments_.push_back(
+      {.name = name, .offset = bytes_, .bytes = segment.bytes(), .sha256 = segment.sha256});
+  if (!segment.memory.empty()) return write(segment.memory);
+  if (hash_)
+    if (auto hashed = hash_file(segment); !hashed) return hashed;
+  bytes_ += segment.file.bytes;
+  return copy_range(segment.fd(), segment.file.offset, fd(), segment.file.bytes, name_);
+}
+
+Digest ImageTarget::sha256() {
+  return hash_ ? hash_->finish() : Digest();
+}
+
+Result<Fd> ImageTarget::commit() {
+  if (!file_) return Fd();
+  if (auto committed = file_->commit(Sync::kContent); !committed) return propagate(committed);
+  return file_->take_fd();
+}
+
+}  // namespace capsem::initrd

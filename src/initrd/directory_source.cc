@@ -1,0 +1,124 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <memory>
+
+#include "base/text.h"
+#include "initrd/sources.h"
+
+namespace capsem::initrd {
+namespace {
+
+using Directory = std::unique_ptr<DIR, decltype([](DIR* directory) { ::closedir(directory); })>;
+
+Result<std::vector<std::string>> names_in(const std::filesystem::path& path) {
+  Directory directory(::opendir(path.c_str()));
+  if (!directory) return fail_system("list", path, errno);
+  std::vector<std::string> names;
+  for (;;) {
+    errno = 0;
+    const dirent* item = ::readdir(directory.get());
+    if (item == nullptr) break;
+    std::string name = item->d_name;
+    if (name != "." && name != "..") names.push_back(std::move(name));
+  }
+  if (errno != 0) return fail_system("list", path, errno);
+  std::ranges::sort(names);
+  return names;
+}
+
+class Lister {
+ public:
+  explicit Lister(Owner owner) : owner_(owner) {}
+
+  Result<> list(const std::filesystem::path& directory, const std::string& prefix) {
+    auto names = names_in(directory);
+    if (!names) return propagate(names);
+    for (const auto& name : *names) {
+      auto source = directory / name;
+      struct stat status{};
+      if (::lstat(source.c_str(), &status) != 0) return fail_system("look at", source, errno);
+      if (auto added = add(source, prefix + name, status); !added) return added;
+      if (!S_ISDIR(status.st_mode)) continue;
+      if (auto listed = list(source, prefix + name + "/"); !listed) return listed;
+    }
+    return {};
+  }
+
+  std::vector<Node> finish() {
+    // A hard link's names before the last are gone from where they were: see add().
+    std::erase_if(nodes_, [](const Node& node) { return node.paths.empty(); });
+    return std::move(nodes_);
+  }
+
+ private:
+  Result<> add(const std::filesystem::path& source, const std::string& path,
+               const struct stat& status) {
+    if (auto checked = cpio::check_path(path); !checked) return checked;
+    Node node;
+    node.paths = earlier_names(status);
+    node.paths.push_back(path);
+    node.metadata = {.mode = status.st_mode, .mtime = static_cast<std::uint32_t>(status.st_mtime)};
+    if (owner_ == Owner::kKeep) {
+      node.metadata.uid = status.st_uid;
+      node.metadata.gid = status.st_gid;
+    }
+    if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
+      node.metadata.rdevice_major = major(status.st_rdev);
+      node.metadata.rdevice_minor = minor(status.st_rdev);
+    }
+    if (auto filled = fill(node, source, status); !filled) return filled;
+    nodes_.push_back(std::move(node));
+    return {};
+  }
+
+  static Result<> fill(Node& node, const std::filesystem::path& source, const struct stat& status) {
+    if (S_ISREG(status.st_mode)) {
+      node.content.file = source;
+      node.content.identity = identity_of(status);
+      node.body_bytes = node.content.identity->size_bytes;
+      if (node.body_bytes > cpio::kMaxBodyBytes)
+        return fail("archive", source, "it is larger than 4 GiB, which the newc format cannot say",
+                    "", ErrorKind::kInvalid);
+    }
+    if (S_ISLNK(status.st_mode)) {
+      std::error_code error;
+      node.content.bytes = std::filesystem::read_symlink(source, error);
+      if (error) return fail("read the link", source, error.message());
+      node.body_bytes = node.content.bytes.size();
+    }
+    return {};
+  }
+
+  // The other names of a hard link, taken from where they were found: the body goes with the last,
+  // by when the directories of all of them are there.
+  std::vector<std::string> earlier_names(const struct stat& status) {
+    if (!S_ISREG(status.st_mode) || status.st_nlink < 2) return {};
+    auto [known, is_new] = links_.emplace(std::pair(status.st_dev, status.st_ino), nodes_.size());
+    if (is_new) return {};
+    auto names = std::move(nodes_[known->second].paths);
+    nodes_[known->second].paths.clear();
+    known->second = nodes_.size();
+    return names;
+  }
+
+  Owner owner_;
+  std::vector<Node> nodes_;
+  std::map<std::pair<dev_t, ino_t>, std::size_t> links_;  // where the node of the last name is
+};
+
+}  // namespace
+
+Result<std::vector<Node>> list_directory(const std::filesystem::path& directory, Owner owner) {
+  Lister lister(owner);
+  if (auto listed = lister.list(directory, ""); !listed) return propagate(listed);
+  return lister.finish();
+}
+
+}  // namespace capsem::initrd

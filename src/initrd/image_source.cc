@@ -1,0 +1,149 @@
+#include <fcntl.h>
+
+#include <map>
+#include <tuple>
+
+#include "base/text.h"
+#include "initrd/image.h"
+#include "initrd/sources.h"
+
+namespace capsem::initrd {
+namespace {
+
+// Where the kernel looks before it unpacks: Documentation/arch/x86/microcode.rst and
+// Documentation/admin-guide/acpi/initrd_table_override.rst.
+constexpr std::string_view kEarlyPaths[] = {"kernel/x86/microcode/", "kernel/firmware/acpi/"};
+
+// "./a//b/" and "/a/b" are a/b; "/" and "./" are ".".
+std::string cleaned(const std::string& path) {
+  std::string clean;
+  for (auto part : split(path, '/')) {
+    if (part.empty() || part == ".") continue;
+    if (!clean.empty()) clean += '/';
+    clean += part;
+  }
+  return clean.empty() ? "." : clean;
+}
+
+class Spooler {
+ public:
+  Spooler(ImageReader& reader, std::shared_ptr<Fd> spool)
+      : reader_(reader), spool_(std::move(spool)) {}
+
+  Result<ImageNodes> run() {
+    for (;;) {
+      auto record = reader_.next();
+      if (!record) return propagate(record);
+      if (*record == nullptr) break;
+      if (reader_.segment_number() != segment_) end_segment();
+      codec_ = reader_.segment_codec();
+      if (((*record)->oddities & kSkipped) != 0) continue;
+      if (auto added = add(**record); !added) return propagate(added);
+    }
+    end_segment();
+    std::erase_if(nodes_, [](const Node& node) { return node.paths.empty(); });
+    std::erase_if(early_, [](const Node& node) { return node.paths.empty(); });
+    return ImageNodes{std::move(early_), std::move(nodes_)};
+  }
+
+ private:
+  // Records that Linux makes nothing of.
+  static constexpr std::uint32_t kSkipped =
+      cpio::kNameLength | cpio::kSymlinkTooLong | cpio::kUnknownType;
+
+  using LinkKey = std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>;
+
+  Result<> add(const cpio::Record& record) {
+    const auto& header = record.header;
+    Node node;
+    node.paths.push_back(cleaned(record.path));
+    if (auto checked = cpio::check_path(node.paths.front()); !checked) return checked;
+    node.metadata = {.mode = header.mode & (cpio::kTypeMask | 07777),
+                     .uid = header.uid,
+                     .gid = header.gid,
+                     .mtime = header.mtime,
+                     .rdevice_major = header.rdevice_major,
+                     .rdevice_minor = header.rdevice_minor};
+    if (auto filled = fill(node); !filled) return filled;
+    if (header.type() == cpio::kRegular && header.links >= 2)
+      join(node, {reader_.archive_number(), header.inode, header.device_major,
+                  header.device_minor});
+    for (auto early : kEarlyPaths) is_early_ |= node.paths.back().starts_with(early);
+    nodes_.push_back(std::move(node));
+    return {};
+  }
+
+  Result<> fill(Node& node) {
+    if (node.type() == cpio::kSymlink) {
+      auto target = reader_.read_body(cpio::kMaxNameBytes);
+      if (!target) return propagate(target);
+      node.content.bytes = std::move(*target);
+      node.body_bytes = node.content.bytes.size();
+      return {};
+    }
+    if (node.type() != cpio::kRegular) return {};
+    node.content.spool = spool_;
+    node.content.offset = spooled_bytes_;
+    for (;;) {
+      auto piece = reader_.body();
+      if (!piece) return propagate(piece);
+      if (piece->empty()) return {};
+      if (auto written = write_full(*spool_, *piece, "the spool file"); !written) return written;
+      node.body_bytes += piece->size();
+      spooled_bytes_ += piece->size();
+    }
+  }
+
+  // A further name of a file: the body may come with any of them, and the file is put where its
+  // last name is, by when the directories of all of them are there.
+  void join(Node& node, LinkKey key) {
+    auto [known, is_new] = links_.emplace(key, nodes_.size());
+    if (is_new) return;
+    auto& before = nodes_[known->second];
+    std::swap(node.paths, before.paths);
+    node.paths.insert(node.paths.end(), before.paths.begin(), before.paths.end());
+    before.paths.clear();
+    if (node.body_bytes == 0) {
+      node.content = before.content;
+      node.body_bytes = before.body_bytes;
+    }
+    known->second = nodes_.size();
+  }
+
+  // Only what comes first, and uncompressed, is looked at early.
+  void end_segment() {
+    if (is_early_ && codec_ == codec::Codec::kNone && !main_began_) {
+      early_.insert(early_.end(), std::move_iterator(nodes_.begin()),
+                    std::move_iterator(nodes_.end()));
+      nodes_.clear();
+    } else {
+      main_began_ = true;
+    }
+    links_.clear();
+    is_early_ = false;
+    segment_ = reader_.segment_number();
+  }
+
+  ImageReader& reader_;
+  std::shared_ptr<Fd> spool_;
+  std::uint64_t spooled_bytes_ = 0;
+  std::vector<Node> early_;
+  std::vector<Node> nodes_;
+  std::map<LinkKey, std::size_t> links_;
+  std::size_t segment_ = 0;
+  codec::Codec codec_ = codec::Codec::kNone;  // of the segment that nodes_ ends with
+  bool is_early_ = false;
+  bool main_began_ = false;
+};
+
+}  // namespace
+
+Result<ImageNodes> read_image(Input& image, std::uint64_t limit_bytes,
+                              const std::filesystem::path& spool_directory) {
+  auto spool = open_file(spool_directory, O_TMPFILE | O_RDWR, 0600);
+  if (!spool) return propagate(spool, "make a spool file in", spool_directory);
+  ImageReader reader(image, limit_bytes);
+  return Spooler(reader, std::make_shared<Fd>(std::move(*spool))).run();
+}
+
+}  // namespace capsem::initrd
