@@ -90,18 +90,23 @@ Tree::Place Tree::resolve(std::string_view path) const {
   }
 }
 
-const File* Tree::find(std::string_view path) const {
+std::optional<Tree::FileId> Tree::lookup(std::string_view path) const {
   std::string current(path);
   for (unsigned followed = 0; followed <= kMaxFollowed; ++followed) {
     auto place = resolve(current);
     auto id = place.failure ? std::nullopt : at(place.path);
-    if (!id) return nullptr;
+    if (!id) return std::nullopt;
     const File& file = files_[*id];
-    if (file.type() != cpio::kSymlink) return &file;
+    if (file.type() != cpio::kSymlink) return id;
     current = file.target.starts_with('/') ? file.target
                                            : std::string(parent_of(place.path)) + "/" + file.target;
   }
-  return nullptr;
+  return std::nullopt;
+}
+
+const File* Tree::find(std::string_view path) const {
+  auto id = lookup(path);
+  return id ? &files_[*id] : nullptr;
 }
 
 void Tree::link(const std::string& path, FileId id) {

@@ -81,8 +81,9 @@ class Tree {
   // Every name in the tree, without leading slashes; "" is the root.
   const std::map<std::string, FileId, std::less<>>& names() const { return names_; }
 
-  // What `path` leads to when every symbolic link is followed, or null.
-  const File* find(std::string_view path) const;
+  // What `path` leads to when every symbolic link is followed, or nothing.
+  std::optional<FileId> lookup(std::string_view path) const;
+  const File* find(std::string_view path) const;  // the same, or null
 
   // How many files there ever were; the tree takes some 300 bytes and the path for each.
   std::size_t size() const { return files_.size(); }
