@@ -1,70 +1,336 @@
 #include "initrd/verify.h"
 
+#include <elf.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "cpio/writer.h"
-#include "tests/initrd/guest_fixture.h"
+#include "base/fd.h"
+#include "tests/initrd/raw_archive.h"
 
 namespace capsem::initrd {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using namespace std::string_literals;
 
-class Verify : public GuestFixture {
+Findings found(std::string_view image, std::uint64_t limit_bytes = kDefaultLimitBytes) {
+  MemoryInput input(as_bytes(image));
+  auto findings = verify(input, nullptr, limit_bytes);
+  EXPECT_TRUE(findings) << findings.error().message();
+  return findings ? *findings : Findings{};
+}
+
+RawRecord program(const std::string& path, std::string body = "#!/bin/sh\n") {
+  return {.path = path, .mode = cpio::kRegular | 0755, .body = std::move(body)};
+}
+
+// An image for which there is nothing to warn of.
+RawArchive sound() {
+  return RawArchive().add(program("init"));
+}
+
+std::string gzip(const RawArchive& archive) {
+  auto packed = codec::compress(codec::Codec::kGzip, 6, as_bytes(archive.bytes())).value();
+  return std::string(as_text(packed));
+}
+
+TEST(VerifyAny, HasNothingToSayOfASoundImage) {
+  auto image = sound().trailer();
+  EXPECT_THAT(found(image.bytes()).problems, IsEmpty());
+  EXPECT_THAT(found(image.bytes()).warnings, IsEmpty());
+  EXPECT_THAT(found(gzip(image)).warnings, IsEmpty());
+}
+
+TEST(VerifyAny, DamageIsAProblem) {
+  auto whole = sound().trailer().bytes();
+  EXPECT_THAT(found("nonsense").problems, ElementsAre(HasSubstr("segment at byte 0")));
+  EXPECT_THAT(found("").problems, ElementsAre(HasSubstr("no segment")));
+  EXPECT_THAT(found(whole.substr(0, 116)).problems, ElementsAre(HasSubstr("beyond the end")));
+  EXPECT_THAT(found("070707" + std::string(200, '0')).problems,
+              ElementsAre(HasSubstr("old portable format")));
+  auto packed = gzip(sound().trailer());
+  packed[packed.size() - 6] ^= 1;
+  EXPECT_THAT(found(packed).problems, ElementsAre(HasSubstr("checksum")));
+}
+
+TEST(VerifyAny, AnImageOverTheLimitIsAProblem) {
+  auto packed = gzip(sound().add({.path = "a", .body = std::string(1 << 20, 'x')}).trailer());
+  EXPECT_THAT(found(packed, 1 << 16).problems, ElementsAre(HasSubstr("limit")));
+}
+
+TEST(VerifyAny, AWrongChecksumIsAProblem) {
+  EXPECT_THAT(
+      found(sound().add({.path = "a", .body = "b", .checksum = 'b'}).trailer().bytes()).problems,
+      IsEmpty());
+  EXPECT_THAT(
+      found(sound().add({.path = "a", .body = "b", .checksum = 'c'}).trailer().bytes()).problems,
+      ElementsAre(HasSubstr("checksum")));
+}
+
+TEST(VerifyAny, WhatCannotBeReadIsAnErrorAndNoProblem) {
+  class Broken : public Input {
+   public:
+    Result<std::span<const std::byte>> peek(std::size_t) override {
+      return fail_system("read", "the disk", EIO);
+    }
+
+   private:
+    void drop(std::size_t) override {}
+  };
+  Broken broken;
+  EXPECT_FALSE(verify(broken, nullptr));
+}
+
+TEST(VerifyAny, WarnsOfRecordsThatLinuxDrops) {
+  auto image = sound()
+                   .add({.path = "a/b"})
+                   .directory("d")
+                   .add({.path = "d/x"})
+                   .add({.path = "d"})
+                   .add({.path = "later", .inode = 7, .links = 2})
+                   .trailer();
+  EXPECT_THAT(found(image.bytes()).warnings,
+              ElementsAre(AllOf(HasSubstr("a/b: its directory a does not"), HasSubstr("drops")),
+                          HasSubstr("d: the directory d, which is not empty"),
+                          AllOf(HasSubstr("later: "), HasSubstr("makes an empty file"))));
+}
+
+TEST(VerifyAny, WarnsOfEveryOddRecord) {
+  auto image = sound()
+                   .add({.path = std::string("cut\0short", 9)})
+                   .add({.path = ""})
+                   .add({.path = "body", .mode = cpio::kDirectory | 0755, .body = "x"})
+                   .add({.path = "type", .mode = 0110644})
+                   .symlink("long", std::string(5000, 'x'))
+                   .append(std::string(8, '\0'))
+                   .add({.path = "zeros"})
+                   .add({.path = "../up"})
+                   .trailer();
+  auto bytes = image.bytes();
+  bytes[6] = 'z';  // the first digit of the first inode
+  EXPECT_THAT(
+      found(bytes).warnings,
+      ElementsAre(HasSubstr("init: a field of its header"), HasSubstr("cut: its name holds"),
+                  HasSubstr("a record without a name: its name is empty"),
+                  HasSubstr("body: it has a body"), HasSubstr("type: its type"),
+                  HasSubstr("long: its target is longer"), HasSubstr("zeros: zero bytes"),
+                  HasSubstr("../up: its name holds ..")));
+}
+
+TEST(VerifyAny, WarnsOfAnInitThatDoesNotStart) {
+  EXPECT_THAT(found(RawArchive().add({.path = "x"}).trailer().bytes()).warnings,
+              ElementsAre(HasSubstr("there is no /init")));
+  EXPECT_THAT(found(RawArchive().add({.path = "init"}).trailer().bytes()).warnings,
+              ElementsAre(HasSubstr("cannot be executed")));
+  EXPECT_THAT(found(RawArchive().symlink("init", "x").add(program("x")).trailer().bytes()).warnings,
+              IsEmpty());
+}
+
+TEST(VerifyAny, WarnsOfTimesOnce) {
+  auto image = sound().add({.path = "a", .mtime = 1}).add({.path = "b", .mtime = 1}).trailer();
+  EXPECT_THAT(found(image.bytes()).warnings, ElementsAre(HasSubstr("PRESERVE_MTIME")));
+}
+
+TEST(VerifyAny, WarnsOfAMissingTrailer) {
+  EXPECT_THAT(found(sound().bytes()).warnings,
+              ElementsAre(HasSubstr("the segment at byte 0: its last archive has no trailer")));
+  EXPECT_THAT(found(gzip(sound().trailer().add({.path = "x"}))).warnings,
+              ElementsAre(HasSubstr("no trailer")));
+}
+
+TEST(VerifyAny, WarnsOfMicrocodeThatLinuxDoesNotFind) {
+  const std::string name = "kernel/x86/microcode/GenuineIntel.bin";
+  auto early = [](const std::string& path) {
+    return RawArchive()
+        .directory("kernel")
+        .directory("kernel/x86")
+        .directory("kernel/x86/microcode")
+        .add({.path = path, .body = "x"})
+        .trailer();
+  };
+  auto rest = gzip(sound().trailer());
+  EXPECT_THAT(found(early(name).bytes() + rest).warnings, IsEmpty());
+  EXPECT_THAT(found(gzip(early(name)) + rest).warnings, ElementsAre(HasSubstr("compressed")));
+  auto aligned = rest + std::string(cpio::padding_to_4(rest.size()), '\0');
+  EXPECT_THAT(found(aligned + early(name).bytes()).warnings, ElementsAre(HasSubstr("compressed")));
+  EXPECT_THAT(found(early("./" + name).bytes() + rest).warnings,
+              ElementsAre(HasSubstr("under just that name")));
+}
+
+TEST(VerifyAny, CountsTheRestOfManyWarningsOfAKind) {
+  auto image = sound();
+  for (int i = 0; i < 100; ++i) image.add({.path = "missing/" + std::to_string(i)});
+  auto warnings = found(image.trailer().bytes()).warnings;
+  EXPECT_THAT(warnings, SizeIs(21));
+  EXPECT_THAT(warnings.back(), HasSubstr("80 more records"));
+}
+
+TEST(VerifyAny, AcceptsACompressedSegmentAtAnyByte) {
+  EXPECT_THAT(found(sound().trailer().bytes() + "\0"s + gzip(RawArchive().trailer())).problems,
+              IsEmpty());
+}
+
+// The guest's own image: two programs and a directory of data, with an index to it.
+class VerifyGuest : public ::testing::Test {
  protected:
-  std::vector<std::string> problems(std::string_view image, const std::optional<Index>& index) {
-    auto found = verify(as_bytes(image), manifest_, index);
-    EXPECT_TRUE(found);
-    return *found;
+  VerifyGuest() {
+    manifest_.entries = {
+        {.name = "init", .build = "init", .path = "/init", .mode = 0755, .in_initrd = true},
+        {.name = "one", .build = "one", .path = "/capsem/bin/one", .mode = 0555, .in_initrd = true},
+        {.name = "data", .file = "data", .path = "/capsem/data", .mode = 0444, .in_initrd = true},
+        {.name = "fallback", .build = "f", .path = "/capsem/bin/f", .mode = 0555},
+    };
+    one_ = {.path = "capsem/bin/one", .mode = cpio::kRegular | 0555, .body = "#!/bin/sh\n"};
   }
+
+  // One segment for each half, and an index that fits.
+  void build() {
+    std::string first = RawArchive()
+                            .directory("capsem")
+                            .directory("capsem/bin")
+                            .directory("capsem/data", 0555)
+                            .add(program("init"))
+                            .trailer()
+                            .bytes();
+    RawArchive rest;
+    if (has_one_) rest.add(one_);
+    rest.add({.path = "capsem/data/x", .mode = cpio::kRegular | 0444, .body = "data"}).trailer();
+    image_ = first + rest.bytes();
+    index_ = {
+        .image_bytes = image_.size(),
+        .image_sha256 = sha256(as_bytes(image_)),
+        .segments = {{.name = "base", .bytes = first.size(), .sha256 = digest(first)},
+                     {.name = "one",
+                      .offset = first.size(),
+                      .bytes = rest.bytes().size(),
+                      .sha256 = digest(rest.bytes())}},
+        .entries = {
+            {.name = "data",
+             .segment = 1,
+             .files = {
+                 {.path = "/capsem/data/x", .mode = 0444, .bytes = 4, .sha256 = digest("data")}}}}};
+  }
+
+  static Digest digest(std::string_view content) { return sha256(as_bytes(content)); }
+
+  std::vector<std::string> problems() {
+    MemoryInput input(as_bytes(image_));
+    GuestRules rules{manifest_, index_};
+    auto findings = verify(input, &rules);
+    EXPECT_TRUE(findings);
+    return findings->problems;
+  }
+
+  manifest::Manifest manifest_;
+  RawRecord one_;
+  bool has_one_ = true;
+  std::string image_;
+  Index index_;
 };
 
-TEST_F(Verify, FindsNothingWrongWithWhatWasPacked) {
-  auto result = pack();
-  ASSERT_TRUE(result);
-  EXPECT_THAT(problems(image(), result->index), IsEmpty());
+TEST_F(VerifyGuest, FindsNothingWrongWithWhatTheIndexAndThePolicySay) {
+  build();
+  EXPECT_THAT(problems(), IsEmpty());
 }
 
-TEST_F(Verify, NamesAModeAnOwnerAndAMissingEntryThatBreakThePolicy) {
-  cpio::Writer writer;
-  ASSERT_TRUE(writer.add_file("init", as_bytes("#!x"), {.permissions = 0755}));
-  ASSERT_TRUE(writer.add_file("capsem/bin/one", as_bytes("#!x"), {.permissions = 0755}));
-  ASSERT_TRUE(writer.add_file("capsem/bin/two", as_bytes("#!x"), {.permissions = 0555, .uid = 5}));
-  auto image = writer.finish();
-  auto found = problems(as_text(image), std::nullopt);
-  EXPECT_THAT(found, Contains(HasSubstr("/capsem/bin/one: its mode is 0755")));
-  EXPECT_THAT(found, Contains(HasSubstr("/capsem/bin/two: it belongs to 5:0")));
-  EXPECT_THAT(found, Contains(HasSubstr("data is missing")));
+TEST_F(VerifyGuest, NamesAMode) {
+  one_.mode = cpio::kRegular | 0755;
+  build();
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("/capsem/bin/one: its mode is 0755")));
 }
 
-TEST_F(Verify, NamesAProgramThatIsNotStatic) {
-  write("programs/one", read_file("/bin/true", 1 << 24).value());
-  auto result = pack();
-  ASSERT_TRUE(result);
-  EXPECT_THAT(problems(image(), result->index), Contains(HasSubstr("one: it is not static")));
+TEST_F(VerifyGuest, NamesAnOwner) {
+  one_.uid = 5;
+  build();
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("/capsem/bin/one: it belongs to 5:0")));
 }
 
-TEST_F(Verify, NamesTheDamagedSegment) {
-  auto result = pack();
-  ASSERT_TRUE(result);
-  auto content = image();
-  auto at = result->index.segments.at(1).offset + 30;
-  content[at] ^= 1;
-  auto found = problems(content, result->index);
-  EXPECT_THAT(found, Contains(HasSubstr("hash in its index")));
-  EXPECT_THAT(found, Contains(HasSubstr("segment at byte " +
-                                        std::to_string(result->index.segments.at(1).offset))));
+TEST_F(VerifyGuest, NamesASymlinkInAFilesPlace) {
+  one_.mode = cpio::kSymlink | 0777;
+  build();
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("/capsem/bin/one: it is a symlink")));
 }
 
-TEST_F(Verify, NoticesAFileThatIsNotTheIndexedOne) {
-  auto result = pack();
-  ASSERT_TRUE(result);
-  auto index = result->index;
-  index.entries.at(0).files.at(0).sha256 = {};
-  EXPECT_THAT(problems(image(), index), Contains(HasSubstr("/init is not the one in the index")));
+TEST_F(VerifyGuest, NamesAMissingEntry) {
+  has_one_ = false;
+  build();
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("one is missing")));
+}
+
+std::string elf(std::uint16_t machine, std::uint32_t segment_type) {
+  Elf64_Ehdr header{};
+  std::copy_n(ELFMAG, SELFMAG, header.e_ident);
+  header.e_ident[EI_CLASS] = ELFCLASS64;
+  header.e_machine = machine;
+  header.e_phoff = sizeof header;
+  header.e_phentsize = sizeof(Elf64_Phdr);
+  header.e_phnum = 1;
+  Elf64_Phdr segment{.p_type = segment_type};
+  std::string file(reinterpret_cast<const char*>(&header), sizeof header);
+  return file + std::string(reinterpret_cast<const char*>(&segment), sizeof segment);
+}
+
+TEST_F(VerifyGuest, NamesAProgramThatTheGuestCannotRun) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {elf(EM_X86_64, PT_LOAD), ""},
+      {elf(EM_X86_64, PT_INTERP), "it is not static"},
+      {elf(EM_AARCH64, PT_LOAD), "not built for x86_64"},
+      {elf(EM_X86_64, PT_LOAD).substr(0, 70), "program headers"},
+      {elf(EM_X86_64, PT_LOAD).substr(0, 10), "cut short"},
+      {"text", "neither an ELF file nor a script"},
+  };
+  for (const auto& [body, problem] : cases) {
+    one_.body = body;
+    build();
+    if (problem.empty())
+      EXPECT_THAT(problems(), IsEmpty());
+    else
+      EXPECT_THAT(problems(), ElementsAre(AllOf(HasSubstr("bin/one"), HasSubstr(problem))));
+  }
+}
+
+TEST_F(VerifyGuest, NamesTheSegmentThatIsNotTheIndexedOne) {
+  build();
+  image_[image_.find("data/x") + 5] = 'y';
+  EXPECT_THAT(problems(),
+              AllOf(Contains(HasSubstr("the image does not match the hash")),
+                    Contains(HasSubstr("the segment one at byte")),
+                    Not(Contains(HasSubstr("the segment base"))),
+                    Contains(HasSubstr("/capsem/data/x is in the index and not in the image"))));
+}
+
+TEST_F(VerifyGuest, ComparesHashesBehindDamageToo) {
+  build();
+  image_[0] = 'x';
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("neither an archive nor"),
+                                      HasSubstr("the image does not match the hash"),
+                                      HasSubstr("the segment base at byte 0")));
+}
+
+TEST_F(VerifyGuest, NoticesAFileThatIsNotTheIndexedOne) {
+  build();
+  index_.entries.at(0).files.at(0).sha256 = {};
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("/capsem/data/x is not the one in the index")));
+}
+
+TEST_F(VerifyGuest, NoticesWhatIsCutOffOrAppended) {
+  build();
+  image_ += RawArchive().add({.path = "extra"}).trailer().bytes();
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("the image does not match the hash")));
+}
+
+TEST_F(VerifyGuest, NoticesASegmentThatTheIndexMakesUp) {
+  build();
+  auto& segment = index_.segments.at(1);
+  segment.offset += 4;
+  segment.bytes -= 4;
+  segment.sha256 = digest(std::string_view(image_).substr(segment.offset));
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("in the index and not in the image")));
 }
 
 }  // namespace
