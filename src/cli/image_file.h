@@ -19,6 +19,7 @@ class ImageFile {
 
   Input& input() { return *input_; }
   const std::string& name() const { return name_; }  // for messages
+  const Fd& fd() const { return *fd_; }
 
  private:
   std::string name_;

@@ -15,7 +15,7 @@ namespace capsem::initrd {
 
 // What is told on the way, by the thread that called extract().
 struct ExtractEvents {
-  std::function<void(const Error&)> failed;             // a record could not be made
+  std::function<void(const Error&)> failed;              // a record could not be made
   std::function<void(const std::string& text)> skipped;  // a record that Linux skips, and why
   std::function<void(std::uint64_t position)> progress;  // how far reading has come in the image
 };

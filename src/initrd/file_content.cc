@@ -16,10 +16,10 @@ std::unexpected<Error> no_file(std::string_view path, std::optional<std::uint32_
   if (!type)
     return fail("read", shown, "the image has no such file", "see 'capsem initrd list'",
                 ErrorKind::kNotFound);
-  return fail("read", shown,
-              *type == cpio::kDirectory ? "it is a directory"
-                                        : "it is a device, a fifo or a socket",
-              "", ErrorKind::kInvalid);
+  return fail(
+      "read", shown,
+      *type == cpio::kDirectory ? "it is a directory" : "it is a device, a fifo or a socket", "",
+      ErrorKind::kInvalid);
 }
 
 }  // namespace

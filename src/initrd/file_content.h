@@ -12,9 +12,9 @@ namespace capsem::initrd {
 
 // Reads `image` to its end and returns which of its records, counted from 0, has the body that the
 // file at `path` is left with: the last of its records, or for hard links the last of any name that
-// came with a body. Symbolic links are followed, and the path may begin with a slash. Of a file that
-// Linux would not make, for want of a directory, it is the last record of that name. kNotFound when
-// there is neither; kInvalid when `path` leads to something that is no file; else as
+// came with a body. Symbolic links are followed, and the path may begin with a slash. Of a file
+// that Linux would not make, for want of a directory, it is the last record of that name. kNotFound
+// when there is neither; kInvalid when `path` leads to something that is no file; else as
 // ImageReader::next().
 Result<std::uint64_t> find_content(ImageReader& image, std::string_view path);
 

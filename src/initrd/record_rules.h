@@ -9,7 +9,8 @@
 
 namespace capsem::initrd {
 
-// "./a//b/" and "/a/b" are "a/b"; "/" and "./" are ".". ".." stays: where it leads depends on links.
+// "./a//b/" and "/a/b" are "a/b"; "/" and "./" are ".". ".." stays: where it leads depends on
+// links.
 std::string plain_path(std::string_view path);
 
 // Why Linux makes nothing of the record, for messages; nothing for a record that it takes.

@@ -21,7 +21,8 @@ Outcome<Fd> open_in(const Fd& root, const std::string& path, unsigned flags) {
   for (;;) {
     long fd = ::syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof(how));
     if (fd >= 0) return Fd(static_cast<int>(fd));
-    // EAGAIN: something was renamed meanwhile, and the kernel could not tell whether ".." leads out.
+    // EAGAIN: something was renamed meanwhile, and the kernel could not tell whether ".." leads
+    // out.
     if (errno != EINTR && errno != EAGAIN) return std::unexpected(errno);
   }
 }

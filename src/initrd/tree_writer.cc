@@ -92,16 +92,16 @@ TreeWriter::TreeWriter(Fd directory, const WriteOptions& options,
       uid_(::geteuid()),
       gid_(::getegid()) {}
 
-TreeWriter::~TreeWriter() { abandon(); }
+TreeWriter::~TreeWriter() {
+  abandon();
+}
 
 Result<> TreeWriter::judge(int error, const std::string& path) {
   abandon();
   auto reason = reason_for(error);
-  auto failure = reason.empty()
-                     ? Error::system("extract", printable(path), error)
-                     : Error("extract", printable(path), std::string(reason));
-  if (std::ranges::find(kFatal, error) != kFatal.end())
-    return std::unexpected(std::move(failure));
+  auto failure = reason.empty() ? Error::system("extract", printable(path), error)
+                                : Error("extract", printable(path), std::string(reason));
+  if (std::ranges::find(kFatal, error) != kFatal.end()) return std::unexpected(std::move(failure));
   ++summary_.failed;
   failed_(failure);
   return {};
@@ -183,8 +183,7 @@ Outcome<> TreeWriter::make_directory(const Place& place) {
     int result = ::mkdirat(parent, name, mode);
     if (result != 0 && errno == EEXIST) {
       struct stat status{};
-      if (::fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-        return std::unexpected(errno);
+      if (::fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return std::unexpected(errno);
       result = 0;
       if (!S_ISDIR(status.st_mode)) {
         if (auto removed = remove(place); !removed) return removed;

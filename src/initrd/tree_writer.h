@@ -2,9 +2,10 @@
 // a later record replaces an earlier one, several names of an archive are hard links of one file,
 // and whichever of them has a body gives it to all.
 //
-// Where Linux starts from an empty root, the directory here may hold something. A file in the way is
-// replaced, never written to, so that its other names keep their content; only what was made here is
-// written through, as Linux does. Missing directories are made, where Linux drops the record.
+// Where Linux starts from an empty root, the directory here may hold something. A file in the way
+// is replaced, never written to, so that its other names keep their content; only what was made
+// here is written through, as Linux does. Missing directories are made, where Linux drops the
+// record.
 #pragma once
 
 #include <sys/types.h>
@@ -43,8 +44,8 @@ struct WriteOptions {
 
 // What was left out.
 struct WriteSummary {
-  std::uint64_t failed = 0;         // records that could not be made
-  std::uint64_t devices = 0;        // without WriteOptions::devices
+  std::uint64_t failed = 0;          // records that could not be made
+  std::uint64_t devices = 0;         // without WriteOptions::devices
   std::uint64_t set_id_dropped = 0;  // files whose set-id bit would mean another owner
 };
 
