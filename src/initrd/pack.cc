@@ -231,7 +231,7 @@ class Packer {
     std::scoped_lock lock(mutex_);
     if (stored) {
       segments_[*made.key] = {*stored, made.sha256};
-      stored_bytes_ += made.bytes();
+      stored_bytes_ += stored->size_bytes;
     } else if (!std::exchange(warned_, true)) {
       warn(stored.error().message());
     }
@@ -256,6 +256,7 @@ class Packer {
   void save_record(PackRecord record) {
     record.forget_files();
     for_each_file([&](const Node& node) { record.add_file(node, listed_ns_); });
+    for (const auto& node : plan_.joined) record.add_file(node, listed_ns_);
     auto saved = record.save(record_path(options_));
     if (!saved && !std::exchange(warned_, true)) warn(saved.error().message());
   }

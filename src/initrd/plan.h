@@ -25,6 +25,7 @@ struct PlannedSegment {
 struct Plan {
   std::vector<PlannedSegment> segments;
   std::vector<IndexedEntry> entries;  // of guest.toml
+  std::vector<Node> joined;           // files that are in a segment already, under another name
 };
 
 // The entries that go to the initrd: first `modules` as it is, when there is one, then the segment

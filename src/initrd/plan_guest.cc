@@ -68,10 +68,8 @@ class Planner {
                              .bytes = node->body_bytes,
                              .sha256 = *node->sha256});
     auto& nodes = plan_.segments[entry.segment].nodes;
-    if (joined)
-      nodes.front().paths.push_back(archived(source.path));
-    else
-      nodes.push_back(std::move(*node));
+    if (joined) nodes.front().paths.push_back(archived(source.path));
+    (joined ? plan_.joined : nodes).push_back(std::move(*node));
     return {};
   }
 

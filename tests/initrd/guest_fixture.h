@@ -56,9 +56,8 @@ into = ["initrd"]
     auto loaded = manifest::load(directory_ / "guest.toml");
     ASSERT_TRUE(loaded) << loaded.error().message();
     manifest_ = std::move(*loaded);
-    options_ = {.target = directory_ / "out/initrd.img",
-                .modules_segment = nullptr,
-                .cache = directory_ / "cache"};
+    options_.target = directory_ / "out/initrd.img";
+    options_.cache = directory_ / "cache";
   }
 
   void write(const std::string& name, std::string_view content) {
@@ -68,14 +67,15 @@ into = ["initrd"]
   }
 
   Result<PackResult> pack() {
-    return initrd::pack(manifest_, {.root = directory_.path(), .programs = directory_ / "programs"},
-                        options_);
+    return pack_guest(manifest_, {.root = directory_.path(), .programs = directory_ / "programs"},
+                      modules_ ? &*modules_ : nullptr, options_);
   }
 
   std::string image() { return read_file(options_.target, 1 << 24).value(); }
 
   testing::TemporaryDirectory directory_;
   manifest::Manifest manifest_;
+  std::optional<Fd> modules_;
   PackOptions options_;
 };
 

@@ -9,24 +9,26 @@ namespace capsem::initrd {
 namespace {
 
 std::vector<std::byte> archive(const std::string& path) {
-  cpio::Writer writer;
+  std::vector<std::byte> bytes;
+  cpio::Writer writer(append_to(bytes));
   EXPECT_TRUE(writer.add_file(path, as_bytes("content of " + path), {.permissions = 0444}));
-  return writer.finish();
+  EXPECT_TRUE(writer.finish());
+  return bytes;
 }
 
 std::string walked(std::span<const std::byte> image, std::uint64_t limit = 1 << 20) {
   std::string text;
-  auto result = walk(image,
-                     {.record = [&](const cpio::Record& record) -> Result<> {
-                        text += std::string(record.path) + " ";
-                        return {};
-                      },
-                      .segment = [&](const Segment& segment) -> Result<> {
-                        text += "(" + std::string(codec::name(segment.codec)) + ") ";
-                        return {};
-                      }},
-                     limit);
-  return result ? text : "error: " + result.error().message();
+  MemoryInput input(image);
+  ImageReader reader(input, limit);
+  reader.on_segment([&](const Segment& segment) {
+    text += "(" + std::string(codec::name(segment.codec)) + ") ";
+  });
+  for (;;) {
+    auto record = reader.next();
+    if (!record) return "error: " + record.error().message();
+    if (*record == nullptr) return text;
+    text += (*record)->path + " ";
+  }
 }
 
 void append(std::vector<std::byte>& out, std::span<const std::byte> more) {
@@ -48,7 +50,7 @@ TEST(Walk, ReadsSeveralArchivesInOneStream) {
   auto two = archive("a");
   append(two, archive("b"));
   EXPECT_EQ(walked(codec::compress(codec::Codec::kGzip, 6, two).value()), "a b (gzip) ");
-  EXPECT_EQ(walked(two), "a b (none) ");
+  EXPECT_EQ(walked(two), "a (none) b (none) ");
 }
 
 TEST(Walk, RefusesWhatIsNoImage) {

@@ -31,15 +31,16 @@ class Pack : public GuestFixture {
   std::vector<std::string> records() {
     std::vector<std::string> lines;
     auto content = image();
-    auto walked = walk(as_bytes(content),
-                       {.record = [&](const cpio::Record& record) -> Result<> {
-                          char mode[16];
-                          std::snprintf(mode, sizeof mode, "%o ", record.header.permissions());
-                          lines.push_back(mode + std::string(record.path));
-                          return {};
-                        },
-                        .segment = [](const Segment&) -> Result<> { return {}; }});
-    EXPECT_TRUE(walked) << walked.error().message();
+    MemoryInput input(as_bytes(content));
+    ImageReader reader(input);
+    for (;;) {
+      auto record = reader.next();
+      EXPECT_TRUE(record) << record.error().message();
+      if (!record || *record == nullptr) break;
+      char mode[16];
+      std::snprintf(mode, sizeof mode, "%o ", (*record)->header.permissions());
+      lines.push_back(mode + (*record)->path);
+    }
     return lines;
   }
 };
@@ -87,7 +88,7 @@ TEST_F(Pack, WritesNothingWhenNothingChanged) {
 TEST_F(Pack, RepairsADamagedImageAndADamagedCache) {
   auto good = packed().index.image_sha256;
   write("out/initrd.img", "damaged");
-  for (const auto& file : std::filesystem::directory_iterator(options_.cache))
+  for (const auto& file : std::filesystem::directory_iterator(options_.cache / "segments"))
     ASSERT_TRUE(write_file_atomically(file.path(), std::string(100, 'x')));
   auto repaired = packed();
   EXPECT_TRUE(repaired.written);
@@ -140,7 +141,7 @@ TEST_F(Pack, PutsTheModulesSegmentFirstAsItIs) {
   write("modules.img", modules);
   auto segment = open_file(directory_ / "modules.img", O_RDONLY);
   ASSERT_TRUE(segment);
-  options_.modules_segment = &*segment;
+  modules_ = std::move(*segment);
   auto result = packed();
   EXPECT_EQ(image().substr(0, modules.size()), modules);
   EXPECT_EQ(result.index.segments.at(0).name, "modules");
@@ -152,26 +153,26 @@ TEST_F(Pack, EverySegmentReadsTheSameToGnuCpioAndBsdtar) {
   packed();
   // One stream for the tools that stop at the first trailer: each segment on its own.
   auto content = image();
+  MemoryInput input(as_bytes(content));
+  ImageReader reader(input);
   std::vector<std::string> ours;
   std::vector<std::string> theirs;
   std::vector<std::string> bsdtars;
-  auto walked = walk(
-      as_bytes(content),
-      {.record = [&](const cpio::Record& record) -> Result<> {
-         ours.emplace_back(record.path);
-         return {};
-       },
-       .segment = [&](const Segment& segment) -> Result<> {
-         write("segment.gz", std::string_view(content).substr(segment.offset, segment.bytes));
-         for (auto [tool, list] : {std::pair{"zcat segment.gz | cpio -t --quiet", &theirs},
-                                   std::pair{"bsdtar -tf segment.gz | sed 's,/$,,'", &bsdtars}}) {
-           auto text = run_for_output({.argv = {"sh", "-c", tool}, .directory = directory_.path()});
-           if (!text) return propagate(text);
-           for (auto line : split(trim(*text), '\n')) list->emplace_back(line);
-         }
-         return {};
-       }});
-  ASSERT_TRUE(walked) << walked.error().message();
+  reader.on_segment([&](const Segment& segment) {
+    write("segment.gz", std::string_view(content).substr(segment.offset, segment.bytes));
+    for (auto [tool, list] : {std::pair{"zcat segment.gz | cpio -t --quiet", &theirs},
+                              std::pair{"bsdtar -tf segment.gz | sed 's,/$,,'", &bsdtars}}) {
+      auto text = run_for_output({.argv = {"sh", "-c", tool}, .directory = directory_.path()});
+      ASSERT_TRUE(text) << text.error().message();
+      for (auto line : split(trim(*text), '\n')) list->emplace_back(line);
+    }
+  });
+  for (;;) {
+    auto record = reader.next();
+    ASSERT_TRUE(record) << record.error().message();
+    if (*record == nullptr) break;
+    ours.push_back((*record)->path);
+  }
   EXPECT_EQ(theirs, ours);
   EXPECT_EQ(bsdtars, ours);
 }
