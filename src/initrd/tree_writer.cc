@@ -31,11 +31,15 @@ std::string directory_key(const std::string& path) {
   return plain == "." ? "" : plain;
 }
 
+FileId id_of(const struct stat& status) {
+  return {.device = status.st_dev, .inode = status.st_ino, .type = status.st_mode & S_IFMT};
+}
+
 Outcome<FileId> id_of(const Place& place) {
   struct stat status{};
   if (::fstatat(place.parent->get(), place.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
     return std::unexpected(errno);
-  return FileId{status.st_dev, status.st_ino};
+  return id_of(status);
 }
 
 // A file that was made here, to be written once more, whatever its mode says by now.
@@ -43,8 +47,7 @@ Outcome<Fd> open_made(const Place& place, const FileId& id) {
   Fd found(::openat(place.parent->get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat status{};
   if (!found || ::fstat(found.get(), &status) != 0) return std::unexpected(errno);
-  if (FileId{status.st_dev, status.st_ino} != id || !S_ISREG(status.st_mode))
-    return std::unexpected(ESTALE);
+  if (id_of(status) != id) return std::unexpected(ESTALE);
   const auto self = "/proc/self/fd/" + std::to_string(found.get());
   int fd = ::open(self.c_str(), O_WRONLY | O_CLOEXEC);
   if (fd < 0 && errno == EACCES && ::chmod(self.c_str(), S_IRUSR | S_IWUSR) == 0)
@@ -246,7 +249,7 @@ Outcome<Fd> TreeWriter::create(const Place& place) {
   int fd = ::openat(place.parent->get(), place.name.c_str(), kFlags, mode);
   if (fd < 0 && errno == EEXIST) {
     auto there = id_of(place);
-    if (there && linked_.contains(*there)) {
+    if (there && there->type == S_IFREG && linked_.contains(*there)) {
       auto made = open_made(place, *there);
       if (made && ::ftruncate(made->get(), 0) != 0) return std::unexpected(errno);
       return made;

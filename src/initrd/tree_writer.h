@@ -49,10 +49,11 @@ struct WriteSummary {
   std::uint64_t set_id_dropped = 0;  // files whose set-id bit would mean another owner
 };
 
-// A file, whatever its name.
+// A file, whatever its name. With its type, as numbers of what was removed are used again.
 struct FileId {
   dev_t device = 0;
   ino_t inode = 0;
+  mode_t type = 0;
 
   bool operator==(const FileId&) const = default;
 };
