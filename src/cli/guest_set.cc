@@ -7,8 +7,10 @@
 
 #include "assets/interrupts.h"
 #include "assets/watched_program.h"
+#include "base/log.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "cli/codec_choice.h"
 
 namespace capsem::cli {
 namespace {
@@ -49,6 +51,9 @@ Result<> build_guest_programs(const Layout& layout) {
 
 Result<initrd::PackOptions> pack_options(const PackChoice& choice,
                                          const std::filesystem::path& cache) {
+  if (choice.codec == kAutoCodec)
+    return fail("choose", "a codec", "only the guest's own image can be booted to find out",
+                "name one with --codec", ErrorKind::kInvalid);
   auto codec = codec::parse(choice.codec);
   if (!codec) return propagate(codec);
   auto epoch = source_date_epoch();
@@ -65,9 +70,24 @@ Result<initrd::PackOptions> pack_options(const PackChoice& choice,
   return options;
 }
 
+Result<PackChoice> resolve_codec(const Layout& layout, const manifest::Manifest& manifest,
+                                 const assets::Assets& assets, PackChoice choice) {
+  if (choice.codec != kAutoCodec) return choice;
+  if (choice.level)
+    return fail("use", "--level", "the codec is to be chosen", "name one with --codec",
+                ErrorKind::kInvalid);
+  auto chosen = choose_codec(layout, manifest, assets);
+  if (!chosen) return propagate(chosen);
+  say("codec " + chosen->codec + " (" + chosen->reason + ")");
+  choice.codec = chosen->codec;
+  return choice;
+}
+
 Result<initrd::PackResult> pack_image(const Layout& layout, const manifest::Manifest& manifest,
                                       const assets::Assets& assets, const PackChoice& choice) {
-  auto options = pack_options(choice, layout.cache);
+  auto resolved = resolve_codec(layout, manifest, assets, choice);
+  if (!resolved) return propagate(resolved);
+  auto options = pack_options(*resolved, layout.cache);
   if (!options) return propagate(options);
   options->target = layout.image;
   return initrd::pack_guest(manifest, layout.sources, &assets.modules, *options);

@@ -17,7 +17,7 @@ namespace capsem::cli {
 Result<> build_guest_programs(const Layout& layout);
 
 struct PackChoice {
-  std::string codec = "gzip";
+  std::string codec = "gzip";  // or "auto", for the guest's image only
   std::optional<int> level;
   unsigned threads = 0;  // as many as there are cores
   bool use_cache = true;
@@ -31,6 +31,10 @@ struct PackChoice {
 // for a codec that does not exist, and for a SOURCE_DATE_EPOCH that is no time.
 Result<initrd::PackOptions> pack_options(const PackChoice& choice,
                                          const std::filesystem::path& cache);
+
+// The choice with "auto" replaced by the codec that was found best, after saying why.
+Result<PackChoice> resolve_codec(const Layout& layout, const manifest::Manifest& manifest,
+                                 const assets::Assets& assets, PackChoice choice);
 
 // Packs the image that 'capsem run' boots, with the modules of `assets`.
 Result<initrd::PackResult> pack_image(const Layout& layout, const manifest::Manifest& manifest,

@@ -107,7 +107,9 @@ int pack_guest(const PackArguments& arguments) {
   auto output = open_output(name);
   if (!output) return report(output.error());
   Progress progress("packing");
-  auto options = pack_options(arguments.choice, layout->cache);
+  auto choice = resolve_codec(*layout, *manifest, *assets, arguments.choice);
+  if (!choice) return report(choice.error());
+  auto options = pack_options(*choice, layout->cache);
   if (!options) return report(options.error());
   options->target = output->target;
   if (output->stream) options->stream = &*output->stream;
@@ -146,7 +148,9 @@ int pack(const PackArguments& arguments) {
 }
 
 void add_codec_options(CLI::App& command, PackArguments& arguments) {
-  command.add_option("--codec", arguments.choice.codec, "none, gzip, zstd, lz4 or xz")
+  command.add_option("--codec", arguments.choice.codec,
+                     "none, gzip, zstd, lz4 or xz; auto finds out which packs and boots the guest "
+                     "soonest")
       ->capture_default_str();
   command.add_option("--level", arguments.choice.level,
                      "The codec's level (gzip 1 to 12, default 6; zstd 1 to 19, 9; lz4 1 to 12, 9; "
