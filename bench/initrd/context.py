@@ -63,9 +63,8 @@ class Context:
         return self.pack(item, image, *words).after(prepare)
 
     def _pipeline(self, item: Input, compressor: str, image: Path) -> Command:
-        """`compressor` may write $IMAGE itself."""
-        end = compressor if "$IMAGE" in compressor else f'{compressor} >"$IMAGE"'
-        script = f"IMAGE={image}; find . | cpio --quiet -o -H newc | {end}"
+        archive = "find . | cpio --quiet -o -H newc"
+        script = f"exec >{image} && cat {item.stored} && {archive} | {compressor}"
         return pipeline(script, item.tree).after(lambda: make_empty(image.parent))
 
     def compare_packing(

@@ -41,6 +41,7 @@ class Input:
     rounds: int  # of what takes long
     gzip: Path  # one archive in one stream, made by others
     zstd: Path
+    stored: Path = Path("/dev/null")  # an uncompressed part before the rest
 
     def images(self) -> dict[str, Path]:
         return {"gzip": self.gzip, "zstd": self.zstd}
@@ -128,8 +129,13 @@ def guest_set(root: Path, capsem: Path) -> Input:
         root,
         CAPSEM=capsem,
     )
-    programs = capsem.parents[1] / "lib/capsem/programs"
-    return Input("guest", (), tree, _file_of_a_megabyte(programs), 9, *_other_tools_images(tree))
+    gzip, zstd = _other_tools_images(tree)
+    # The pipelines get the modules as we do: an archive that is there, and stays uncompressed.
+    remove(tree / "lib/modules")
+    installed = capsem.parents[1] / "lib/capsem"
+    edited = _file_of_a_megabyte(installed / "programs")
+    modules = next(installed.glob("assets/*/modules.img"))
+    return Input("guest", (), tree, edited, 9, gzip, zstd, modules)
 
 
 def _kernel_package(directory: Path) -> None:

@@ -19,7 +19,6 @@ _PIPELINES = {
         "pigz -6",
         "gzip -6",
         "pigz -9",
-        "gzip -9",
     ],
     "zstd": [f"zstd -q -T0 -{level}" for level in (1, 3, 6, 9, 12, 15, 19)],
 }
@@ -27,12 +26,13 @@ _TREE_PIPELINES = {
     "gzip": ["igzip", "igzip -3", "pigz -6", "pigz -9"],
     "zstd": ["zstd -q -T0 -3", "zstd -q -T0 -6", "zstd -q -T0 -9"],
 }
-# What mkinitramfs and dracut run, by the codec and the level.
+# What mkinitramfs and dracut run, by the codec.
 _MKINITRAMFS = {
-    "gzip": 'cat >"$IMAGE.cpio" && pigz -c "$IMAGE.cpio" >"$IMAGE" && rm "$IMAGE.cpio"',
-    "zstd": 'cat >"$IMAGE.cpio" && zstd -q -9 -T0 -c "$IMAGE.cpio" >"$IMAGE" && rm "$IMAGE.cpio"',
+    codec: f'cat >"$PWD.cpio" && {compressor} -c "$PWD.cpio" && rm "$PWD.cpio"'
+    for codec, compressor in (("gzip", "pigz"), ("zstd", "zstd -q -9 -T0"))
 }
 _DRACUT = {"gzip": "pigz -9 -n -T -R", "zstd": "zstd -15 -q -T0"}
+_NEARLY = 1.03
 _ZSTD_LEVELS = {"guest": (3, 12, 19), "debian": (3, 12), "tree": (3,)}
 
 
@@ -47,16 +47,22 @@ def _edit(path: Path) -> None:
         file.write(os.urandom(16))
 
 
-def _fastest_no_larger(
+def _beside(
     context: Context, item: Input, codec: str, size_mb: float
-) -> tuple[str, Packed]:
-    """The fastest pipeline whose result is no larger; when all are, the one with the smallest."""
+) -> tuple[tuple[str, Packed], tuple[str, Packed] | None]:
+    """The fastest pipeline whose result is no larger (when all are, the one with the smallest), and
+    one that is faster with a result only a little larger."""
+    near = None
     measured: list[tuple[str, Packed]] = []
     for compressor in _pipelines(item, codec):
-        measured.append((compressor, context.packed_by(item, compressor)))
-        if measured[-1][1].size_mb <= size_mb:
-            return measured[-1]
-    return min(measured, key=lambda one: one[1].size_mb)
+        one = (compressor, context.packed_by(item, compressor))
+        if one[1].size_mb <= size_mb:
+            return one, near
+        if near is None and one[1].size_mb <= _NEARLY * size_mb:
+            near = one
+        measured.append(one)
+    smallest = min(measured, key=lambda one: one[1].size_mb)
+    return smallest, near if near != smallest else None
 
 
 def repack(context: Context) -> None:
@@ -85,17 +91,19 @@ def _repack_one(context: Context, item: Input, codec: str) -> None:
         ],
         2 * item.rounds + 3,
     )
-    name, peer = _fastest_no_larger(context, item, codec, bytes_ / MB)
+    (name, peer), near = _beside(context, item, codec, bytes_ / MB)
     reached = peer.wall_ms / limit.wall_ms
     table = context.table
+
+    def against(compressor: str, packed: Packed, bar: float | None) -> None:
+        of_our_size = f"({packed.size_mb / bytes_ * MB:.3f} of our size)"
+        label = f"{item.name} {codec}: {compressor} {of_our_size}"
+        table.times_better(label, ours.wall_ms, packed.wall_ms, "ms", bar)
+
     table.at_most(f"{item.name} {codec}: limit", ours.wall_ms, limit.wall_ms, "ms", 1.5)
-    table.times_better(
-        f"{item.name} {codec}: {name} ({peer.size_mb / bytes_ * MB:.3f} of our size)",
-        ours.wall_ms,
-        peer.wall_ms,
-        "ms",
-        25 if reached >= 25 else None,
-    )
+    against(name, peer, 25 if reached >= 25 else None)
+    if near is not None:
+        against(*near, None)
     if reached < 25:
         table.note(f"{item.name} {codec}: no bar, the limit itself is {reached:.1f} times faster")
 
@@ -183,7 +191,8 @@ def size(context: Context) -> None:
             image = context.out / "sized/image"
             run(context.cold_pack(item, image, "--no-cache", "--codec", codec))
             ours = image.stat().st_size / MB
-            one = int(subprocess.check_output([context.limit, "size", archive, codec])) / MB
+            stream = int(subprocess.check_output([context.limit, "size", archive, codec]))
+            one = (stream + item.stored.stat().st_size) / MB
             bar = 1.02 if codec == "gzip" else None
             context.table.at_most(f"{item.name} {codec}", ours, one, "MB", bar)
         remove(archive)
