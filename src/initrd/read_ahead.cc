@@ -79,8 +79,11 @@ bool ReadAhead::read_body(const std::stop_token& stop) {
 // False at the end.
 bool ReadAhead::read_record(const std::stop_token& stop) {
   auto next = image_.next();
-  if (!next) current().error = std::move(next).error();
-  if (!next || *next == nullptr) return false;
+  if (!next) {
+    current().error = std::move(next).error();
+    return false;
+  }
+  if (*next == nullptr) return false;
   const auto& record = **next;
   auto path = selection_.path_for(record, image_.archive_number());
   if (!path) return true;

@@ -279,13 +279,13 @@ TEST_F(Extract, FillsDirectoriesAndFilesThatItsUserMayNotWriteTo) {
   std::filesystem::permissions(root_, std::filesystem::perms::all);
   const auto image =
       RawArchive()
-          .directory("d", 0500)
+          .directory("d", 0400)
           .directory("d/e", 0)
           .add({.path = "d/e/f", .mode = cpio::kRegular | 0400, .inode = 7, .links = 2})
           .add({.path = "d/g", .mode = cpio::kRegular, .body = "x", .inode = 7, .links = 2})
           .bytes();
   EXPECT_EQ(extract_as_nobody(root_, image), "");
-  EXPECT_EQ(permissions("d"), 0500u);
+  EXPECT_EQ(permissions("d"), 0400u);
   EXPECT_EQ(permissions("d/e"), 0u);
   EXPECT_EQ(content("d/e/f"), "x");
 }
