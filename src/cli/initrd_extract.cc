@@ -136,13 +136,16 @@ void add_extract(CLI::App& initrd, Action& action) {
   auto arguments = std::make_shared<ExtractArguments>();
   auto* command = initrd.add_subcommand("extract", "Unpack an image below a directory");
   command->add_option("file", arguments->file, "The image; - is standard input")->required();
-  command->add_option("pattern", arguments->patterns,
-                      "Only what matches one of these shell patterns, with all below it; a "
-                      "wildcard matches slashes too");
+  auto* patterns =
+      command->add_option("pattern", arguments->patterns,
+                          "Only what matches one of these shell patterns, with all below it; a "
+                          "wildcard matches slashes too");
   command->add_option("-C,--directory", arguments->directory, "Where to; made when missing")
       ->capture_default_str();
-  command->add_option("--to-stdout", arguments->to_stdout,
-                      "Write this file's content to standard output, and nothing else");
+  command
+      ->add_option("--to-stdout", arguments->to_stdout,
+                   "Write this file's content to standard output, and nothing else")
+      ->excludes(patterns);
   command->add_flag("--devices", arguments->devices, "Make device nodes too (root only)");
   command->add_flag("--same-owner,!--no-same-owner", arguments->same_owner,
                     "Keep the owners of the image; the default for root, as for tar");
