@@ -24,7 +24,7 @@ struct ExtractEvents {
 // read by a thread of its own meanwhile. A record that cannot be made is told of and counted, and
 // the others are made. An error is that of the image, as ImageReader's, or one of the system that
 // concerns all files, as a full disk: what was complete by then stays, the file under way is
-// removed. At most some 4 MiB are held, and what is remembered of directories and hard links.
+// removed. At most some 8 MiB are held, and what is remembered of directories and hard links.
 Result<WriteSummary> extract(ImageReader& image, Fd directory, const Selection& selection,
                              const WriteOptions& options, const ExtractEvents& events);
 

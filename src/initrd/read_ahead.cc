@@ -35,7 +35,10 @@ bool ReadAhead::hand_over(const std::stop_token& stop) {
     ++ready_;
     changed_.notify_all();
     ++written_;
-    if (!changed_.wait(lock, stop, [this] { return ready_ < kBatches; })) return false;
+    // Where all are full, half have to be free again: on a busy machine every wakening waits for
+    // a processor.
+    const std::size_t wanted = ready_ < kBatches ? kBatches - 1 : kBatches / 2;
+    if (!changed_.wait(lock, stop, [&] { return ready_ <= wanted; })) return false;
   }
   auto& batch = current();
   batch.steps.clear();

@@ -52,7 +52,7 @@ class ReadAhead {
   const Batch& next();
 
  private:
-  static constexpr std::size_t kBatches = 4;
+  static constexpr std::size_t kBatches = 8;
 
   void run(const std::stop_token& stop);
   bool read_record(const std::stop_token& stop);

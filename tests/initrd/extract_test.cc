@@ -312,7 +312,7 @@ TEST_F(Extract, MakesTheTreeThatGnuCpioArchived) {
   std::filesystem::create_directories(tree / "a" / "b");
   std::ofstream(tree / "a" / "f") << "content";
   std::ofstream(tree / "a" / "large") << std::string(3 << 20, 'l');
-  std::ofstream(tree / "a" / "empty");
+  std::ofstream(tree / "a" / "empty") << "";
   std::filesystem::create_hard_link(tree / "a" / "f", tree / "link");
   std::filesystem::create_symlink("../none", tree / "a" / "s");
   ASSERT_EQ(::mkfifo((tree / "fifo").c_str(), 0640), 0);
