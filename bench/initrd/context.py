@@ -1,5 +1,6 @@
 """What every row works with: the programs, the inputs, and the commands that pack them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +24,12 @@ def make_empty(directory: Path) -> None:
     directory.mkdir(parents=True)
 
 
+INPUTS = ("guest", "debian", "tree")
+
+
 class Context:
-    def __init__(self, root: Path, build: Path, table: Table) -> None:
+    def __init__(self, root: Path, build: Path, names: list[str], table: Table) -> None:
+        self._names = names
         self.root = root
         self.table = table
         self.limit = build.resolve() / "bench/initrd_limit"
@@ -36,11 +41,12 @@ class Context:
 
     @cached_property
     def inputs(self) -> list[Input]:
-        return [
-            inputs.guest_set(self.root, self.capsem),
-            inputs.debian(self.root),
-            inputs.gigabyte(self.root),
-        ]
+        makers: dict[str, Callable[[], Input]] = {
+            "guest": lambda: inputs.guest_set(self.root, self.capsem),
+            "debian": lambda: inputs.debian(self.root),
+            "tree": lambda: inputs.gigabyte(self.root),
+        }
+        return [make() for name, make in makers.items() if name in self._names]
 
     @cached_property
     def large_image(self) -> Path:
