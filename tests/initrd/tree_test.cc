@@ -169,6 +169,26 @@ TEST(Tree, AHardLinkAcrossATrailerIsAnEmptyFile) {
   EXPECT_TRUE(unpacked.has("b", ""));
 }
 
+TEST(Tree, ATrailerInsideACompressedStreamEndsHardLinksToo) {
+  auto archives = RawArchive()
+                      .add({.path = "a", .body = "content", .inode = 7, .links = 2})
+                      .trailer()
+                      .add({.path = "b", .inode = 7, .links = 2})
+                      .trailer();
+  auto packed = codec::compress(codec::Codec::kGzip, 6, as_bytes(archives.bytes())).value();
+  Unpacked unpacked(RawArchive().append(as_text(packed)));
+  EXPECT_TRUE(unpacked.has("a", "content"));
+  EXPECT_TRUE(unpacked.has("b", ""));
+}
+
+TEST(Tree, ASymlinksTargetEndsAtItsFirstNul) {
+  Unpacked unpacked(RawArchive()
+                        .add({.path = "x", .body = "content"})
+                        .symlink("link", std::string("x\0y", 3))
+                        .trailer());
+  EXPECT_TRUE(unpacked.has("link", "content"));
+}
+
 TEST(Tree, WithoutATrailerHardLinksReachIntoTheNextSegment) {
   auto second = RawArchive().add({.path = "b", .inode = 7, .links = 2}).trailer();
   auto packed = codec::compress(codec::Codec::kGzip, 6, as_bytes(second.bytes())).value();
