@@ -76,16 +76,18 @@ Tree::Place Tree::resolve(std::string_view path) const {
     auto id = at(next);
     if (!id) return {.path = next, .failure = Surprise::kNoDirectory};
     const File& file = files_[*id];
-    std::string following(left);
+    std::string following;
     if (file.type() == cpio::kSymlink) {
       if (++followed > kMaxFollowed) return {.path = next, .failure = Surprise::kLinkLoop};
-      following = file.target + "/" + following;
+      following = file.target;
+      following += '/';
       if (file.target.starts_with('/')) current.clear();
     } else if (file.type() == cpio::kDirectory) {
       current = std::move(next);
     } else {
       return {.path = next, .failure = Surprise::kNotADirectory};
     }
+    following += left;
     rest = std::move(following);
   }
 }

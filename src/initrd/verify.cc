@@ -15,6 +15,7 @@ namespace {
 
 std::vector<HashingInput::Range> ranges(const Index& index) {
   std::vector<HashingInput::Range> all;
+  all.reserve(index.segments.size());
   for (const auto& segment : index.segments)
     all.push_back({.offset = segment.offset, .bytes = segment.bytes});
   return all;
