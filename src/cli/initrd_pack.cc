@@ -165,7 +165,7 @@ void add_initrd_pack(CLI::App& initrd, Action& action) {
   auto arguments = std::make_shared<PackArguments>();
   auto* command = initrd.add_subcommand(
       "pack", "Pack an image: the guest's, with what is stale built first, or any other");
-  auto* from = command->add_option_group("from");
+  auto* from = command->add_option_group("Sources");
   from->add_option("--from-dir", arguments->from_directory, "Pack what is below this directory");
   from->add_option("--from-list", arguments->from_list,
                    "Pack what this list says (the kernel's gen_init_cpio format)");

@@ -9,19 +9,21 @@ namespace {
 
 using codec::Codec;
 
-// A file from this size on is a segment of its own: a change of it compresses nothing else.
-constexpr std::uint64_t kLargeBytes = 256 << 10;
+// How an image is cut. A segment begins with an empty window, so a codec that looks far back wants
+// long ones, and a change costs the compression of one: docs/initrd.md has what each side costs.
+struct Cut {
+  std::uint64_t large_bytes;  // a file from this size on is a segment of its own
+  std::uint64_t group_bytes;  // of smaller files, about this much goes together
+};
 
-// How much goes together into a segment of small files. A segment begins with an empty window, so
-// what the codec can look back sets how short it may be; docs/initrd.md has what it costs.
-std::uint64_t group_bytes(Codec codec) {
+Cut cut_for(Codec codec) {
   switch (codec) {
     case Codec::kZstd:
-      return 4 << 20;
+      return {.large_bytes = 768 << 10, .group_bytes = 8 << 20};
     case Codec::kXz:
-      return 8 << 20;
+      return {.large_bytes = 768 << 10, .group_bytes = 16 << 20};
     default:
-      return 1 << 20;
+      return {.large_bytes = 256 << 10, .group_bytes = 1 << 20};
   }
 }
 
@@ -34,10 +36,10 @@ bool is_cut(const std::string& path) {
 
 class Grouper {
  public:
-  Grouper(std::uint64_t bytes, bool in_order) : bytes_(bytes), in_order_(in_order) {}
+  Grouper(Cut cut, bool in_order) : cut_(cut), in_order_(in_order) {}
 
   void add(Node node) {
-    if (node.body_bytes >= kLargeBytes) {
+    if (node.body_bytes >= cut_.large_bytes) {
       if (in_order_) end_group();
       large_.push_back({.name = node.paths.front()});
       large_.back().nodes.push_back(std::move(node));
@@ -45,9 +47,10 @@ class Grouper {
       return;
     }
     group_bytes_ += archive_bytes(std::span(&node, 1));
-    const bool cut = is_cut(node.paths.back());
+    const bool may_end = is_cut(node.paths.back());
     group_.nodes.push_back(std::move(node));
-    if ((cut && group_bytes_ >= bytes_ / 2) || group_bytes_ >= 2 * bytes_) end_group();
+    if ((may_end && group_bytes_ >= cut_.group_bytes / 2) || group_bytes_ >= 2 * cut_.group_bytes)
+      end_group();
   }
 
   std::vector<PlannedSegment> finish() {
@@ -68,7 +71,7 @@ class Grouper {
     large_.clear();
   }
 
-  std::uint64_t bytes_;
+  Cut cut_;
   bool in_order_;
   std::vector<PlannedSegment> segments_;
   PlannedSegment group_;
@@ -92,7 +95,7 @@ Plan plan_nodes(ImageNodes nodes, Codec codec) {
   if (!nodes.early.empty())
     plan.segments.push_back(
         {.name = "early", .nodes = std::move(nodes.early), .codec = Codec::kNone});
-  Grouper grouper(group_bytes(codec), has_duplicates(nodes.nodes));
+  Grouper grouper(cut_for(codec), has_duplicates(nodes.nodes));
   for (auto& node : nodes.nodes) grouper.add(std::move(node));
   std::ranges::move(grouper.finish(), std::back_inserter(plan.segments));
   return plan;

@@ -1,0 +1,244 @@
+"""capsem initrd pack and convert on trees, lists and images made by others, read by others."""
+
+import os
+import re
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import Capsem, Checkout, the_error
+
+CODECS = ["none", "gzip", "zstd", "lz4", "xz"]
+
+
+@pytest.fixture
+def packer(capsem: Capsem, tmp_path: Path) -> Capsem:
+    return Capsem(capsem.executable, {"XDG_CACHE_HOME": str(tmp_path / "cache")})
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "tree"
+    (root / "bin").mkdir(parents=True)
+    (root / "etc").mkdir()
+    (root / "bin/tool").write_bytes(os.urandom(400_000))
+    (root / "bin/tool").chmod(0o4755)
+    os.link(root / "bin/tool", root / "etc/tool-again")
+    (root / "etc/name with space\n").write_text("content")
+    (root / "sbin").symlink_to("bin")
+    os.mkfifo(root / "etc/pipe", 0o600)
+    return root
+
+
+
+
+def described(root: Path) -> dict[str, tuple[object, ...]]:
+    result: dict[str, tuple[object, ...]] = {}
+    for path in sorted(root.rglob("*")):
+        info = path.lstat()
+        body: object = None
+        if stat.S_ISREG(info.st_mode):
+            body = path.read_bytes()
+        if stat.S_ISLNK(info.st_mode):
+            body = os.readlink(path)
+        links = 0 if stat.S_ISDIR(info.st_mode) else info.st_nlink
+        mode = 0 if stat.S_ISLNK(info.st_mode) else info.st_mode
+        result[str(path.relative_to(root))] = (mode, links, body)
+    return result
+
+
+def pack(packer: Capsem, *words: str, **environment: str) -> bytes:
+    caller = Capsem(packer.executable, {**packer.environment, **environment})
+    result = caller.call("initrd", "pack", *words, "-o", "-")
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_gnu_cpio_unpacks_what_was_packed(packer: Capsem, tree: Path, tmp_path: Path) -> None:
+    # One archive after the other is more than GNU cpio reads: each segment of a stored image.
+    image = pack(packer, "--from-dir", str(tree), "--codec", "none")
+    target = tmp_path / "unpacked"
+    target.mkdir()
+    trailer = b"TRAILER!!!\0"
+    while image.strip(b"\0"):
+        end = image.index(trailer) + len(trailer)
+        end += -end % 4
+        done = subprocess.run(
+            ["cpio", "-idm", "--quiet"], cwd=target, input=image[:end] + b"\0" * 512, capture_output=True
+        )
+        assert done.returncode == 0, done.stderr
+        image = image[end:]
+    assert described(target) == described(tree)
+
+
+def test_our_extract_gives_the_tree_back(packer: Capsem, tree: Path, tmp_path: Path) -> None:
+    for codec in CODECS:
+        image = tmp_path / f"{codec}.img"
+        image.write_bytes(pack(packer, "--from-dir", str(tree), "--codec", codec))
+        target = tmp_path / codec
+        result = packer.call("initrd", "extract", str(image), "-C", str(target))
+        assert result.returncode == 0, result.stderr
+        assert described(target) == described(tree), codec
+
+
+def test_the_bytes_depend_on_nothing_around(packer: Capsem, tree: Path, tmp_path: Path) -> None:
+    first = pack(packer, "--from-dir", str(tree))
+    for path in tree.rglob("*"):
+        os.utime(path, (12345, 67890), follow_symlinks=False)
+    os.utime(tree, (1, 2))
+    again = subprocess.run(
+        ["sh", "-c", f"umask 0777; cd {tree}; exec {packer.executable} initrd pack --from-dir . --no-cache -o -"],
+        capture_output=True,
+        env={**packer.env(), "LC_ALL": "C", "TZ": "Asia/Tokyo"},
+    )
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == first
+    for threads in ["1", "2", "9"]:
+        assert pack(packer, "--from-dir", str(tree), "--threads", threads, "--no-cache") == first
+
+
+def test_source_date_epoch_is_the_time_of_every_record(packer: Capsem, tree: Path, tmp_path: Path) -> None:
+    image = tmp_path / "x.img"
+    image.write_bytes(pack(packer, "--from-dir", str(tree), SOURCE_DATE_EPOCH="86400"))
+    listed = packer.call("initrd", "list", str(image))
+    assert listed.returncode == 0
+    assert listed.stdout.count(b"1970-01-02") == len(list(tree.rglob("*")))
+    wrong = Capsem(packer.executable, {**packer.environment, "SOURCE_DATE_EPOCH": "soon"})
+    result = wrong.call("initrd", "pack", "--from-dir", str(tree), "-o", str(image))
+    assert result.returncode == 2
+    assert "SOURCE_DATE_EPOCH" in the_error(result)
+
+
+def test_a_list_makes_devices_without_root(packer: Capsem, tmp_path: Path) -> None:
+    listing = "dir /dev 0755 0 0\nnod /dev/console 0600 0 0 c 5 1\nfile /init /bin/true 0755 7 8 /linuxrc\n"
+    result = packer.call("initrd", "pack", "--from-list", "-", "-o", "-", stdin=listing.encode())
+    assert result.returncode == 0, result.stderr
+    listed = packer.call("initrd", "list", "-", stdin=result.stdout)
+    lines = listed.stdout.decode().splitlines()
+    assert any(re.match(r"crw------- .* 5, +1 .* dev/console$", line) for line in lines), lines
+    assert any(line.endswith(" linuxrc") and " 7 " in line for line in lines), lines
+
+
+@pytest.mark.parametrize("form", ["newc", "crc"])
+def test_an_image_of_gnu_cpio_is_packed_again(packer: Capsem, tree: Path, tmp_path: Path, form: str) -> None:
+    made = subprocess.run(
+        f"find . | cpio -o --quiet -H {form} | gzip -1", shell=True, cwd=tree, capture_output=True
+    ).stdout
+    image = tmp_path / "theirs.img"
+    image.write_bytes(made)
+    ours = tmp_path / "ours.img"
+    result = packer.call("initrd", "pack", "--from-cpio", str(image), "--codec", "zstd", "-o", str(ours))
+    assert result.returncode == 0, result.stderr
+    assert packer.call("initrd", "diff", "--times", str(image), str(ours)).stdout == b""
+
+
+def test_convert_keeps_what_linux_leaves_and_the_early_archive_first(
+    packer: Capsem, tree: Path, tmp_path: Path
+) -> None:
+    early = tmp_path / "early/kernel/x86/microcode"
+    early.mkdir(parents=True)
+    (early / "GenuineIntel.bin").write_bytes(b"microcode")
+    archive = "find . | LC_ALL=C sort | cpio -o --quiet -H newc"
+    first = subprocess.run(archive, shell=True, cwd=tmp_path / "early", capture_output=True).stdout
+    second = subprocess.run(archive + " | zstd -q", shell=True, cwd=tree, capture_output=True).stdout
+    image = first + second
+    for codec in CODECS:
+        converted = packer.call("initrd", "convert", "-", "--codec", codec, "-o", "-", stdin=image)
+        assert converted.returncode == 0, converted.stderr
+        assert converted.stdout.startswith(b"070701")
+        assert converted.stdout.index(b"microcode/GenuineIntel.bin") < 1000
+        (tmp_path / "before").write_bytes(image)
+        difference = packer.call("initrd", "diff", str(tmp_path / "before"), "-", stdin=converted.stdout)
+        assert (difference.returncode, difference.stdout) == (0, b""), codec
+
+
+def test_convert_may_replace_its_own_input(packer: Capsem, tree: Path, tmp_path: Path) -> None:
+    image = tmp_path / "x.img"
+    image.write_bytes(pack(packer, "--from-dir", str(tree)))
+    before = image.read_bytes()
+    result = packer.call("initrd", "convert", str(image), "--codec", "xz", "-o", str(image))
+    assert result.returncode == 0, result.stderr
+    assert packer.call("initrd", "diff", str(image), "-", stdin=before).returncode == 0
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(packer: Capsem, tree: Path, tmp_path: Path) -> None:
+    real, link = tmp_path / "real.img", tmp_path / "link.img"
+    real.write_text("old")
+    link.symlink_to("real.img")
+    assert packer.call("initrd", "pack", "--from-dir", str(tree), "-o", str(link)).returncode == 0
+    assert link.is_symlink()
+    assert real.read_bytes() == pack(packer, "--from-dir", str(tree))
+
+
+def test_a_device_is_written_to_and_not_replaced(packer: Capsem, tree: Path) -> None:
+    assert packer.call("initrd", "pack", "--from-dir", str(tree), "-o", "/dev/null").returncode == 0
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_bad_input_leaves_the_old_image(packer: Capsem, tree: Path, tmp_path: Path) -> None:
+    image = tmp_path / "x.img"
+    image.write_text("old")
+    (tmp_path / "list").write_text("dir /a 755 0 0\nfile /f /no/such/file 644 0 0\n")
+    (tmp_path / "cut.img").write_bytes(pack(packer, "--from-dir", str(tree))[:-5000])
+    huge = tmp_path / "huge"
+    huge.mkdir()
+    with (huge / "file").open("wb") as file:
+        file.truncate(1 << 32)
+    for words, says in [
+        (["--from-dir", str(tmp_path / "nowhere")], "nowhere"),
+        (["--from-dir", str(huge)], "4 GiB"),
+        (["--from-list", str(tmp_path / "list")], "list:2"),
+        (["--from-cpio", str(tmp_path / "cut.img")], "cut short"),
+        (["--from-dir", str(tree), "--codec", "rar"], "none, gzip, zstd, lz4, xz"),
+        (["--from-dir", str(tree), "--codec", "auto"], "only the guest's own image"),
+        (["--from-dir", str(tree), "--level", "13"], "1 to 12"),
+    ]:
+        result = packer.call("initrd", "pack", *words, "-o", str(image))
+        assert result.returncode == 2, words
+        assert says in the_error(result), words
+        assert image.read_text() == "old", words
+    for words in [["--from-dir", str(tree)], ["--from-dir", "a", "--from-cpio", "b", "-o", "c"]]:
+        assert packer.call("initrd", "pack", *words).returncode == 2, words
+
+
+def test_without_a_home_nothing_is_kept_and_it_packs(packer: Capsem, tree: Path, tmp_path: Path) -> None:
+    command = packer.command("initrd", "pack", "--from-dir", str(tree), "-o", str(tmp_path / "x.img"))
+    result = subprocess.run(["env", "-i", *command], capture_output=True)
+    assert result.returncode == 0, result.stderr
+    assert b"nothing is kept" in result.stderr
+
+
+def test_progress_is_for_a_terminal_only(packer: Capsem, tmp_path: Path) -> None:
+    tree = tmp_path / "much"
+    tree.mkdir()
+    for number in range(24):
+        (tree / str(number)).write_bytes(os.urandom(1 << 19) * 2)
+    words = ["initrd", "pack", "--from-dir", str(tree), "--codec", "xz", "--no-cache", "-o", "-"]
+    plain = packer.call(*words)
+    assert plain.returncode == 0 and plain.stderr == b""
+    out = tmp_path / "out"
+    begin = time.monotonic()
+    shown = subprocess.run(
+        ["script", "-qec", " ".join(packer.command(*words)) + f" > {out}", "/dev/null"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=packer.env(),
+    )
+    assert out.read_bytes() == plain.stdout
+    assert time.monotonic() - begin > 1.2, "too quick to show anything: give it more to do"
+    assert b"packing: " in shown.stdout
+    assert shown.stdout.endswith(b"\x1b[K"), shown.stdout[-80:]
+
+
+def test_the_codec_that_boots_soonest_is_chosen_once(checkout: Checkout) -> None:
+    first = checkout.call("initrd", "pack", "--codec", "auto", timeout=600)
+    assert first.returncode == 0, first.stderr
+    assert b"measuring" in first.stderr
+    assert all(codec.encode() in first.stderr for codec in CODECS)
+    second = checkout.call("initrd", "pack", "--codec", "auto")
+    assert b"measuring" not in second.stderr
+    assert b"codec " in second.stderr and b"pack + boot: " in second.stderr
+    assert checkout.run("--codec", "auto", "echo up").stdout == b"up\n"
