@@ -53,7 +53,8 @@ Result<Fd> open_verified(const fs::path& directory, const AssetFile& wanted,
   return file;
 }
 
-Result<Assets> open_set(const fs::path& directory, Index index, VerifiedFiles& verified) {
+Result<Assets> open_set(const fs::path& directory, Index index, Wanted wanted_parts,
+                        VerifiedFiles& verified) {
   Assets assets{.index = std::move(index)};
   assets.kernel_is_vmlinux = assets.index.find(kKernelName) != nullptr;
   struct Part {
@@ -65,6 +66,7 @@ Result<Assets> open_set(const fs::path& directory, Index index, VerifiedFiles& v
       {kModulesName, &Assets::modules},
       {kRootfsName, &Assets::rootfs}};
   for (const auto& part : parts) {
+    if (wanted_parts == Wanted::kModules && part.fd != &Assets::modules) continue;
     const auto* wanted = assets.index.find(part.name);
     if (wanted == nullptr)
       return fail("use", directory / kIndexName, std::string("it does not name ") + part.name,
@@ -84,7 +86,8 @@ Result<Index> read_index(const fs::path& directory) {
   return decode_index(*text, directory / kIndexName);
 }
 
-Result<Assets> open_assets(const fs::path& directory, const fs::path& cache_directory) {
+Result<Assets> open_assets(const fs::path& directory, const fs::path& cache_directory,
+                           Wanted wanted) {
   auto verified = VerifiedFiles::load(cache_directory / "verified-assets.json");
   // A build may publish between reading the index and opening the files: then the index is
   // another one afterwards, and it is this one that counts. A set that stays as it is fails at
@@ -94,7 +97,7 @@ Result<Assets> open_assets(const fs::path& directory, const fs::path& cache_dire
     if (!text) return propagate(text);
     auto index = decode_index(*text, directory / kIndexName);
     if (!index) return propagate(index);
-    auto assets = open_set(directory, std::move(*index), verified);
+    auto assets = open_set(directory, std::move(*index), wanted, verified);
     verified.save();
     if (assets || assets.error().kind() != ErrorKind::kDamaged) return assets;
     auto again = read_index_text(directory);

@@ -30,7 +30,7 @@ using Clock = std::chrono::steady_clock;
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
 // Boots vary by more than codecs do, so each codec gets several, in turn.
-constexpr int kRounds = 5;
+constexpr int kRounds = 3;
 constexpr std::uint64_t kMemoryBytes = 1ULL << 30;
 constexpr const char* kFileName = "codec.json";
 constexpr std::uint64_t kFileLimitBytes = 64 << 10;

@@ -135,9 +135,9 @@ int extract(const ExtractArguments& arguments) {
 void add_extract(CLI::App& initrd, Action& action) {
   auto arguments = std::make_shared<ExtractArguments>();
   auto* command = initrd.add_subcommand("extract", "Unpack an image below a directory");
-  command->add_option("file", arguments->file, "The image; - is standard input")->required();
+  command->add_option("FILE", arguments->file, "The image; - is standard input")->required();
   auto* patterns =
-      command->add_option("pattern", arguments->patterns,
+      command->add_option("PATTERN", arguments->patterns,
                           "Only what matches one of these shell patterns, with all below it; a "
                           "wildcard matches slashes too");
   command->add_option("-C,--directory", arguments->directory, "Where to; made when missing")
@@ -156,8 +156,8 @@ void add_extract(CLI::App& initrd, Action& action) {
 void add_cat(CLI::App& initrd, Action& action) {
   auto arguments = std::make_shared<ExtractArguments>();
   auto* command = initrd.add_subcommand("cat", "Write a file of an image to standard output");
-  command->add_option("file", arguments->file, "The image; - is standard input")->required();
-  command->add_option("path", arguments->to_stdout, "The file's path in the image")->required();
+  command->add_option("FILE", arguments->file, "The image; - is standard input")->required();
+  command->add_option("PATH", arguments->to_stdout, "The file's path in the image")->required();
   add_limit_option(*command, arguments->limit_bytes);
   command->callback([&action, arguments] {
     action = [arguments] {

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "cli/codec_choice.h"
 #include "cli/exit_status.h"
 #include "cli/guest_set.h"
 #include "cli/image_file.h"
@@ -101,7 +102,10 @@ int pack_guest(const PackArguments& arguments) {
   if (auto built = build_guest_programs(*layout); !built) return report(built.error());
   auto manifest = manifest::load(layout->guest_toml);
   if (!manifest) return report(manifest.error());
-  auto assets = assets::open_assets(layout->assets, layout->cache);
+  // To choose a codec the image is booted, with all that takes.
+  auto wanted = arguments.choice.codec == kAutoCodec ? assets::Wanted::kAll
+                                                      : assets::Wanted::kModules;
+  auto assets = assets::open_assets(layout->assets, layout->cache, wanted);
   if (!assets) return report(assets.error());
   const auto name = arguments.output.empty() ? layout->image.string() : arguments.output;
   auto output = open_output(name);

@@ -1,7 +1,9 @@
 #include "initrd/assemble.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/copy.h"
@@ -12,6 +14,7 @@ namespace {
 
 constexpr std::size_t kMagicBytes = 8;
 constexpr std::size_t kPieceBytes = 256 << 10;
+constexpr std::uint64_t kWritebackBytes = 2 << 20;
 
 // Linux takes an lz4 stream to go on until a zero length (lib/decompress_unlz4.c).
 constexpr std::size_t kLz4EndBytes = 4;
@@ -73,11 +76,26 @@ Result<> ImageTarget::add(const std::string& name, const MadeSegment& segment) {
   last_is_lz4_ = *lz4;
   segments_.push_back(
       {.name = name, .offset = bytes_, .bytes = segment.bytes(), .sha256 = segment.sha256});
-  if (!segment.memory.empty()) return write(segment.memory);
-  if (hash_)
-    if (auto hashed = hash_file(segment); !hashed) return hashed;
-  bytes_ += segment.file.bytes;
-  return copy_range(segment.fd(), segment.file.offset, fd(), segment.file.bytes, name_);
+  if (!segment.memory.empty()) {
+    if (auto written = write(segment.memory); !written) return written;
+  } else {
+    if (hash_)
+      if (auto hashed = hash_file(segment); !hashed) return hashed;
+    bytes_ += segment.file.bytes;
+    auto copied = copy_range(segment.fd(), segment.file.offset, fd(), segment.file.bytes, name_);
+    if (!copied) return copied;
+  }
+  begin_writeback();
+  return {};
+}
+
+// The disk works while the next segment is compressed, and the sync at the end has less to wait
+// for. Whether it does is the kernel's affair; the sync is what counts.
+void ImageTarget::begin_writeback() {
+  if (!file_ || bytes_ - writeback_bytes_ < kWritebackBytes) return;
+  ::sync_file_range(fd().get(), static_cast<off_t>(writeback_bytes_),
+                    static_cast<off_t>(bytes_ - writeback_bytes_), SYNC_FILE_RANGE_WRITE);
+  writeback_bytes_ = bytes_;
 }
 
 Digest ImageTarget::sha256() {

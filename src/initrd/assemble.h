@@ -40,6 +40,7 @@ class ImageTarget {
   const Fd& fd() const { return file_ ? file_->fd() : *stream_; }
   Result<> write(std::span<const std::byte> bytes);
   Result<> hash_file(const MadeSegment& segment);
+  void begin_writeback();
 
   std::string name_;
   std::optional<AtomicFile> file_;
@@ -47,6 +48,7 @@ class ImageTarget {
   std::unique_ptr<Sha256> hash_;
   std::vector<IndexedSegment> segments_;
   std::uint64_t bytes_ = 0;
+  std::uint64_t writeback_bytes_ = 0;  // how much of it the kernel was told to write
   bool last_is_lz4_ = false;
 };
 

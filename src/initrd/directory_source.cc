@@ -17,9 +17,7 @@ namespace {
 
 using Directory = std::unique_ptr<DIR, decltype([](DIR* directory) { ::closedir(directory); })>;
 
-Result<std::vector<std::string>> names_in(const std::filesystem::path& path) {
-  Directory directory(::opendir(path.c_str()));
-  if (!directory) return fail_system("list", path, errno);
+Result<std::vector<std::string>> names_in(const Directory& directory, const std::string& path) {
   std::vector<std::string> names;
   for (;;) {
     errno = 0;
@@ -37,16 +35,19 @@ class Lister {
  public:
   explicit Lister(Owner owner) : owner_(owner) {}
 
-  Result<> list(const std::filesystem::path& directory, const std::string& prefix) {
-    auto names = names_in(directory);
+  // `path` ends with a slash, and so does `prefix` unless it is empty.
+  Result<> list(const std::string& path, const std::string& prefix) {
+    Directory directory(::opendir(path.c_str()));
+    if (!directory) return fail_system("list", path, errno);
+    auto names = names_in(directory, path);
     if (!names) return propagate(names);
     for (const auto& name : *names) {
-      auto source = directory / name;
       struct stat status{};
-      if (::lstat(source.c_str(), &status) != 0) return fail_system("look at", source, errno);
-      if (auto added = add(source, prefix + name, status); !added) return added;
+      if (::fstatat(::dirfd(directory.get()), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return fail_system("look at", path + name, errno);
+      if (auto added = add(path + name, prefix + name, status); !added) return added;
       if (!S_ISDIR(status.st_mode)) continue;
-      if (auto listed = list(source, prefix + name + "/"); !listed) return listed;
+      if (auto listed = list(path + name + "/", prefix + name + "/"); !listed) return listed;
     }
     return {};
   }
@@ -58,7 +59,7 @@ class Lister {
   }
 
  private:
-  Result<> add(const std::filesystem::path& source, const std::string& path,
+  Result<> add(const std::string& source, const std::string& path,
                const struct stat& status) {
     if (auto checked = cpio::check_path(path); !checked) return checked;
     Node node;
@@ -78,7 +79,7 @@ class Lister {
     return {};
   }
 
-  static Result<> fill(Node& node, const std::filesystem::path& source, const struct stat& status) {
+  static Result<> fill(Node& node, const std::string& source, const struct stat& status) {
     if (S_ISREG(status.st_mode)) {
       node.content.file = source;
       node.content.identity = identity_of(status);
@@ -117,7 +118,7 @@ class Lister {
 
 Result<std::vector<Node>> list_directory(const std::filesystem::path& directory, Owner owner) {
   Lister lister(owner);
-  if (auto listed = lister.list(directory, ""); !listed) return propagate(listed);
+  if (auto listed = lister.list(directory.string() + "/", ""); !listed) return propagate(listed);
   return lister.finish();
 }
 

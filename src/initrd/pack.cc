@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -22,6 +24,9 @@ namespace fs = std::filesystem;
 
 // How much is read anew in the hope that nothing changed after all.
 constexpr std::uint64_t kTouchedBytes = 16 << 20;
+
+// How much is kept of segments whose turn has not come.
+constexpr std::uint64_t kWaitingBytes = 32 << 20;
 
 constexpr std::uint64_t kIndexLimitBytes = 64 << 20;
 
@@ -178,8 +183,7 @@ class Packer {
   }
 
   // Segments are made by all threads, each taking the next in order, and go into the image in
-  // order: a thread that has made one waits for its turn, so that no more are held than there are
-  // threads.
+  // order. One that is made before its turn waits in memory, as long as that is not too much.
   Result<> make_all(ImageTarget& target) {
     auto count = std::min<std::size_t>(
         options_.threads != 0 ? options_.threads : std::max(1U, std::thread::hardware_concurrency()),
@@ -195,32 +199,55 @@ class Packer {
   }
 
   void make_some(ImageTarget& target) {
+    std::unique_lock lock(mutex_);
     for (;;) {
-      std::unique_lock lock(mutex_);
+      // Whichever segment's turn it is, one of the threads is at it.
+      changed_.wait(lock, [&] { return failure_ || waiting_bytes_ <= kWaitingBytes; });
       const std::size_t number = next_;
       if (failure_ || number == plan_.segments.size()) return;
       ++next_;
       lock.unlock();
       auto made = make_segment(plan_.segments[number], make_, guest_);
       lock.lock();
-      turn_changed_.wait(lock, [&] { return failure_ || turn_ == number; });
-      if (failure_) return;
-      auto added = made ? add(target, number, *made) : propagate(made);
-      if (!added) failure_ = std::move(added).error();
-      ++turn_;
-      turn_changed_.notify_all();
-      lock.unlock();
-      if (added && made->compressed) store(*made);
+      if (!made) return give_up(made);
+      auto segment = std::make_shared<const MadeSegment>(std::move(*made));
+      waiting_bytes_ += segment->memory.size();
+      waiting_.emplace(number, segment);
+      if (!writing_) write_waiting(target, lock);
+      if (segment->compressed) {
+        lock.unlock();
+        store(*segment);
+        lock.lock();
+      }
     }
   }
 
-  Result<> add(ImageTarget& target, std::size_t number, const MadeSegment& made) {
-    if (auto added = target.add(plan_.segments[number].name, made); !added) return added;
-    if (made.compressed) ++result_.compressed_segments;
-    if (made.key && made.cached) segments_[*made.key] = {*made.cached, made.sha256};
-    done_bytes_ += archive_bytes(plan_.segments[number].nodes);
-    if (options_.progress) options_.progress(done_bytes_, total_bytes_);
-    return {};
+  // One thread at a time writes what can be written, while the others go on.
+  void write_waiting(ImageTarget& target, std::unique_lock<std::mutex>& lock) {
+    writing_ = true;
+    while (!failure_ && !waiting_.empty() && waiting_.begin()->first == turn_) {
+      auto segment = std::move(waiting_.begin()->second);
+      waiting_.erase(waiting_.begin());
+      const auto& planned = plan_.segments[turn_++];
+      lock.unlock();
+      auto added = target.add(planned.name, *segment);
+      lock.lock();
+      if (!added) give_up(added);
+      waiting_bytes_ -= segment->memory.size();
+      if (segment->compressed) ++result_.compressed_segments;
+      if (segment->key && segment->cached)
+        segments_[*segment->key] = {*segment->cached, segment->sha256};
+      done_bytes_ += archive_bytes(planned.nodes);
+      if (options_.progress) options_.progress(done_bytes_, total_bytes_);
+      changed_.notify_all();
+    }
+    writing_ = false;
+  }
+
+  template <class T>
+  void give_up(Result<T>& failed) {
+    if (!failure_) failure_ = std::move(failed).error();
+    changed_.notify_all();
   }
 
   void store(const MadeSegment& made) {
@@ -271,9 +298,12 @@ class Packer {
   PackResult result_;
 
   std::mutex mutex_;  // for what follows
-  std::condition_variable turn_changed_;
-  std::size_t next_ = 0;
-  std::size_t turn_ = 0;
+  std::condition_variable changed_;
+  std::size_t next_ = 0;  // to be made
+  std::size_t turn_ = 0;  // to be written
+  std::map<std::size_t, std::shared_ptr<const MadeSegment>> waiting_;
+  std::uint64_t waiting_bytes_ = 0;
+  bool writing_ = false;
   std::optional<Error> failure_;
   std::map<Digest, KnownFile> segments_;
   std::uint64_t stored_bytes_ = 0;

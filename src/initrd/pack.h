@@ -43,8 +43,9 @@ struct PackResult {
 
 // The same inputs and options give the same bytes, whatever the cache and the number of threads.
 // The image appears by rename, synced; when nothing changed since it was packed, nothing is
-// written. On any error the old image stays as it was. Holds at most about 20 MiB a thread besides
-// what the codec needs, however large the image and its files are, and some 500 bytes for each file.
+// written. On any error the old image stays as it was. Holds at most about 20 MiB a thread, besides
+// what the codec needs, and 32 MiB, however large the image and its files are, and some 500 bytes
+// for each file.
 Result<PackResult> pack_nodes(ImageNodes nodes, const PackOptions& options);
 
 // The same of the guest's entries, with `modules`, which may be absent, as the first segment; and

@@ -65,7 +65,8 @@ Result<Fd> build_initrd(const GuestFiles& files) {
   if (!init || !paths) {
     return init ? propagate(paths) : propagate(init);
   }
-  cpio::Writer writer;
+  Fd image(::memfd_create("initrd", MFD_CLOEXEC));
+  cpio::Writer writer(write_to(image, "the initrd"));
   Result<> added = writer.add_file("init", as_bytes(*init), {.permissions = 0755});
   added = added ? writer.add_directory("modules", {.permissions = 0755}) : std::move(added);
   char prefix = 'a';
@@ -84,12 +85,9 @@ Result<Fd> build_initrd(const GuestFiles& files) {
     added =
         added ? writer.add_file(target, as_bytes(*body), {.permissions = 0644}) : std::move(added);
   }
+  added = added ? writer.finish() : std::move(added);
   if (!added) {
     return propagate(added);
-  }
-  Fd image(::memfd_create("initrd", MFD_CLOEXEC));
-  if (Result<> written = write_full(image, writer.finish(), "the initrd"); !written) {
-    return propagate(written);
   }
   return image;
 }
