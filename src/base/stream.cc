@@ -54,15 +54,20 @@ Result<std::span<const std::byte>> BufferedInput::peek(std::size_t wanted) {
   return std::span<const std::byte>(buffer_.get() + begin_, end_ - begin_);
 }
 
-FileInput::FileInput(const Fd& fd, std::string name)
-    : BufferedInput(kFileBufferBytes), fd_(fd), name_(std::move(name)) {
+FileInput::FileInput(const Fd& fd, std::string name, OnRead on_read)
+    : BufferedInput(kFileBufferBytes),
+      fd_(fd),
+      name_(std::move(name)),
+      on_read_(std::move(on_read)) {
   struct stat status{};
   seekable_ = ::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode);
+  if (seekable_) size_ = static_cast<std::uint64_t>(status.st_size);
 }
 
 Result<std::size_t> FileInput::produce(std::span<std::byte> room) {
   for (;;) {
     ssize_t n = ::read(fd_.get(), room.data(), room.size());
+    if (n >= 0 && on_read_) on_read_(position() + static_cast<std::uint64_t>(n), size_);
     if (n >= 0) return static_cast<std::size_t>(n);
     if (errno != EINTR) return fail_system("read", name_, errno);
   }

@@ -86,7 +86,10 @@ class BufferedInput : public Input {
 // it; `name` is for messages.
 class FileInput : public BufferedInput {
  public:
-  FileInput(const Fd& fd, std::string name);
+  // Called after each read with how far the file was read, and its size, or 0 when it has none.
+  using OnRead = std::function<void(std::uint64_t position, std::uint64_t size)>;
+
+  FileInput(const Fd& fd, std::string name, OnRead on_read = {});
 
  private:
   Result<std::size_t> produce(std::span<std::byte> room) override;
@@ -94,7 +97,9 @@ class FileInput : public BufferedInput {
 
   const Fd& fd_;
   std::string name_;
+  OnRead on_read_;
   bool seekable_;
+  std::uint64_t size_ = 0;
 };
 
 // Takes all of a span or returns why it could not.

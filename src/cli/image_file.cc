@@ -21,14 +21,22 @@ Result<Fd> standard_input() {
 
 }  // namespace
 
-Result<ImageFile> ImageFile::open(const std::string& name) {
+Result<ImageFile> ImageFile::open(const std::string& name, const std::string& what) {
   ImageFile file;
   auto fd = name == "-" ? standard_input() : open_file(name, O_RDONLY);
   if (!fd) return propagate(fd);
   file.name_ = name == "-" ? "standard input" : name;
   file.fd_ = std::make_unique<Fd>(std::move(*fd));
-  file.input_ = std::make_unique<FileInput>(*file.fd_, file.name_);
+  if (!what.empty()) file.progress_ = std::make_unique<Progress>(what + " " + file.name_);
+  file.input_ = std::make_unique<FileInput>(*file.fd_, file.name_, file.on_read());
   return file;
+}
+
+FileInput::OnRead ImageFile::on_read() const {
+  if (!progress_) return {};
+  return [progress = progress_.get()](std::uint64_t position, std::uint64_t size) {
+    progress->update(position, size);
+  };
 }
 
 int report(const Error& error) {

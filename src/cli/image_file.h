@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/progress.h"
 #include "base/stream.h"
 #include "cli/command.h"
 
@@ -15,15 +16,19 @@ namespace capsem::cli {
 // An image to read: a file, or standard input for "-".
 class ImageFile {
  public:
-  static Result<ImageFile> open(const std::string& name);
+  // `what` is done with it, for a line of progress ("extracting"); without it there is none.
+  static Result<ImageFile> open(const std::string& name, const std::string& what = {});
 
   Input& input() { return *input_; }
   const std::string& name() const { return name_; }  // for messages
   const Fd& fd() const { return *fd_; }
+  // For another input over fd().
+  FileInput::OnRead on_read() const;
 
  private:
   std::string name_;
   std::unique_ptr<Fd> fd_;  // its address is what the input holds
+  std::unique_ptr<Progress> progress_;
   std::unique_ptr<Input> input_;
 };
 

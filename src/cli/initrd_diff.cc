@@ -34,9 +34,9 @@ std::string_view sign(initrd::Difference::Kind kind) {
 int diff(const DiffArguments& arguments) {
   if (arguments.before == "-" && arguments.after == "-")
     return report(Error("compare", "standard input", "only one of the two images can be there"));
-  auto before = ImageFile::open(arguments.before);
+  auto before = ImageFile::open(arguments.before, "reading");
   if (!before) return report(before.error());
-  auto after = ImageFile::open(arguments.after);
+  auto after = ImageFile::open(arguments.after, "reading");
   if (!after) return report(after.error());
   auto differences =
       initrd::diff({.image = before->input(), .name = before->name()},

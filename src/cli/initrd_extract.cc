@@ -71,18 +71,18 @@ int cat(const std::string& file, const std::string& path, std::uint64_t limit_by
   return kSuccess;
 }
 
-Result<initrd::WriteSummary> extract_below(const Fd& image, const ExtractArguments& arguments,
+Result<initrd::WriteSummary> extract_below(const ImageFile& image,
+                                           const ExtractArguments& arguments,
                                            initrd::Selection& selection, Fd directory,
                                            const initrd::ExtractEvents& events) {
   const initrd::WriteOptions options{.devices = arguments.devices,
                                      .keep_owner = arguments.same_owner};
-  const std::string name = arguments.file == "-" ? "standard input" : arguments.file;
   if (arguments.patterns.empty()) {
-    FileInput input(image, name);
+    FileInput input(image.fd(), image.name(), image.on_read());
     initrd::ImageReader reader(input, arguments.limit_bytes);
     return initrd::extract(reader, std::move(directory), selection, options, events);
   }
-  auto repeatable = initrd::RepeatableInput::open(image, name);
+  auto repeatable = initrd::RepeatableInput::open(image.fd(), image.name());
   if (!repeatable) return propagate(repeatable);
   auto first = repeatable->from_start();
   if (!first) return propagate(first);
@@ -110,7 +110,7 @@ int extract(const ExtractArguments& arguments) {
     return cat(arguments.file, arguments.to_stdout, arguments.limit_bytes);
   if (arguments.devices && ::geteuid() != 0)
     return report(Error("make", "device nodes", "only root may", "leave --devices out"));
-  auto image = ImageFile::open(arguments.file);
+  auto image = ImageFile::open(arguments.file, "extracting");
   if (!image) return report(image.error());
   if (auto made = make_directories(arguments.directory); !made) return report(made.error());
   auto directory = open_file(arguments.directory, O_PATH | O_DIRECTORY);
@@ -122,7 +122,7 @@ int extract(const ExtractArguments& arguments) {
       .failed = [&](const Error& error) { failures.add(error.message()); },
       .skipped = [&](const std::string& text) { skipped.add(text); }};
   initrd::Selection selection;
-  auto summary = extract_below(image->fd(), arguments, selection, std::move(*directory), events);
+  auto summary = extract_below(*image, arguments, selection, std::move(*directory), events);
   failures.end("records could not be extracted");
   skipped.end("records were skipped");
   if (!summary) return report(std::move(summary).error().wrapped("extract", image->name()));

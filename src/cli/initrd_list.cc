@@ -1,4 +1,6 @@
 // capsem initrd list
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
@@ -130,7 +132,8 @@ Result<> put_records(initrd::ImageReader& reader, Form& form, BufferedOutput& ou
 }
 
 int list(const ListArguments& arguments) {
-  auto image = ImageFile::open(arguments.file);
+  // On a terminal the list itself is what shows how far it is.
+  auto image = ImageFile::open(arguments.file, ::isatty(STDOUT_FILENO) == 1 ? "" : "listing");
   if (!image) return report(image.error());
   initrd::ImageReader reader(image->input(), arguments.limit_bytes);
   BufferedOutput out;

@@ -64,9 +64,9 @@ Result<Output> open_output(const std::string& name) {
 
 Result<initrd::ImageNodes> read_sources(const PackArguments& arguments) {
   if (!arguments.from_directory.empty()) {
-    auto nodes = initrd::list_directory(
-        arguments.from_directory,
-        arguments.keep_owner ? initrd::Owner::kKeep : initrd::Owner::kRoot);
+    auto nodes =
+        initrd::list_directory(arguments.from_directory,
+                               arguments.keep_owner ? initrd::Owner::kKeep : initrd::Owner::kRoot);
     if (!nodes) return propagate(nodes);
     return initrd::ImageNodes{.early = {}, .nodes = std::move(*nodes)};
   }
@@ -78,10 +78,9 @@ Result<initrd::ImageNodes> read_sources(const PackArguments& arguments) {
     if (!nodes) return propagate(nodes);
     return initrd::ImageNodes{.early = {}, .nodes = std::move(*nodes)};
   }
-  auto image = ImageFile::open(arguments.from_cpio);
+  auto image = ImageFile::open(arguments.from_cpio, "reading");
   if (!image) return propagate(image);
-  auto nodes =
-      initrd::read_image(image->input(), arguments.limit_bytes, fs::temp_directory_path());
+  auto nodes = initrd::read_image(image->input(), arguments.limit_bytes, fs::temp_directory_path());
   if (!nodes) return propagate(nodes, "read", image->name());
   return nodes;
 }
@@ -103,8 +102,8 @@ int pack_guest(const PackArguments& arguments) {
   auto manifest = manifest::load(layout->guest_toml);
   if (!manifest) return report(manifest.error());
   // To choose a codec the image is booted, with all that takes.
-  auto wanted = arguments.choice.codec == kAutoCodec ? assets::Wanted::kAll
-                                                      : assets::Wanted::kModules;
+  auto wanted =
+      arguments.choice.codec == kAutoCodec ? assets::Wanted::kAll : assets::Wanted::kModules;
   auto assets = assets::open_assets(layout->assets, layout->cache, wanted);
   if (!assets) return report(assets.error());
   const auto name = arguments.output.empty() ? layout->image.string() : arguments.output;
@@ -152,9 +151,10 @@ int pack(const PackArguments& arguments) {
 }
 
 void add_codec_options(CLI::App& command, PackArguments& arguments) {
-  command.add_option("--codec", arguments.choice.codec,
-                     "none, gzip, zstd, lz4 or xz; auto finds out which packs and boots the guest "
-                     "soonest")
+  command
+      .add_option("--codec", arguments.choice.codec,
+                  "none, gzip, zstd, lz4 or xz; auto finds out which packs and boots the guest "
+                  "soonest")
       ->capture_default_str();
   command.add_option("--level", arguments.choice.level,
                      "The codec's level (gzip 1 to 12, default 6; zstd 1 to 19, 9; lz4 1 to 12, 9; "
@@ -180,8 +180,9 @@ void add_initrd_pack(CLI::App& initrd, Action& action) {
   add_codec_options(*command, *arguments);
   command->add_flag("--no-cache{false}", arguments->choice.use_cache,
                     "Compress every segment anew, and keep none");
-  command->add_option("--cache-limit", arguments->choice.cache_limit_bytes,
-                      "How large the cache of segments may become (as in 512M)")
+  command
+      ->add_option("--cache-limit", arguments->choice.cache_limit_bytes,
+                   "How large the cache of segments may become (as in 512M)")
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
   command->add_flag("--checksum", arguments->choice.checksum,

@@ -59,7 +59,7 @@ Result<Subject> subject_of(const VerifyArguments& arguments) {
 int verify(const VerifyArguments& arguments) {
   auto subject = subject_of(arguments);
   if (!subject) return report(subject.error());
-  auto image = ImageFile::open(subject->file);
+  auto image = ImageFile::open(subject->file, "verifying");
   if (!image) return report(image.error());
   std::optional<initrd::GuestRules> rules;
   if (subject->index) rules.emplace(subject->manifest, *subject->index);

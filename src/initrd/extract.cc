@@ -43,7 +43,6 @@ Result<WriteSummary> extract(ImageReader& image, Fd directory, const Selection& 
   for (;;) {
     const Batch& batch = ahead.next();
     if (auto taken = take_batch(batch, writer, events); !taken) return propagate(taken);
-    if (events.progress) events.progress(batch.position);
     if (!batch.last) continue;
     writer.abandon();
     auto finished = writer.finish();

@@ -17,7 +17,6 @@ namespace capsem::initrd {
 struct ExtractEvents {
   std::function<void(const Error&)> failed;              // a record could not be made
   std::function<void(const std::string& text)> skipped;  // a record that Linux skips, and why
-  std::function<void(std::uint64_t position)> progress;  // how far reading has come in the image
 };
 
 // Makes the selected records of `image` below `directory`, with their modes and times; `image` is

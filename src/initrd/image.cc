@@ -78,7 +78,7 @@ Result<> ImageReader::end_segment() {
   unpacked_bytes_ += segment_.archive_bytes;
   segment_.bytes = image_.position() - segment_.offset;
   segment_.trailers = reader_->trailers();
-  archives_ += std::max(segment_.trailers, 1U);
+  archives_ += segment_.trailers;
   reader_.reset();
   ++segment_number_;
   if (ended_) ended_(segment_);

@@ -45,7 +45,8 @@ class ImageReader {
   // Called when a segment was read to its end.
   void on_segment(std::function<void(const Segment&)> callback) { ended_ = std::move(callback); }
 
-  // The archive that the last record is in, counted over all segments: hard links hold within one.
+  // The archive that the last record is in, which only a trailer ends, counted over all segments:
+  // hard links hold within one.
   std::uint32_t archive_number() const { return archive_; }
   // How many segments were read to their end; the last record's segment has this number.
   std::size_t segment_number() const { return segment_number_; }

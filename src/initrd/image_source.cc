@@ -3,8 +3,8 @@
 #include <map>
 #include <tuple>
 
-#include "base/text.h"
 #include "initrd/image.h"
+#include "initrd/record_rules.h"
 #include "initrd/sources.h"
 
 namespace capsem::initrd {
@@ -13,17 +13,6 @@ namespace {
 // Where the kernel looks before it unpacks: Documentation/arch/x86/microcode.rst and
 // Documentation/admin-guide/acpi/initrd_table_override.rst.
 constexpr std::string_view kEarlyPaths[] = {"kernel/x86/microcode/", "kernel/firmware/acpi/"};
-
-// "./a//b/" and "/a/b" are a/b; "/" and "./" are ".".
-std::string cleaned(const std::string& path) {
-  std::string clean;
-  for (auto part : split(path, '/')) {
-    if (part.empty() || part == ".") continue;
-    if (!clean.empty()) clean += '/';
-    clean += part;
-  }
-  return clean.empty() ? "." : clean;
-}
 
 class Spooler {
  public:
@@ -37,7 +26,7 @@ class Spooler {
       if (*record == nullptr) break;
       if (reader_.segment_number() != segment_) end_segment();
       codec_ = reader_.segment_codec();
-      if (((*record)->oddities & kSkipped) != 0) continue;
+      if (why_skipped(**record)) continue;
       if (auto added = add(**record); !added) return propagate(added);
     }
     end_segment();
@@ -47,16 +36,12 @@ class Spooler {
   }
 
  private:
-  // Records that Linux makes nothing of.
-  static constexpr std::uint32_t kSkipped =
-      cpio::kNameLength | cpio::kSymlinkTooLong | cpio::kUnknownType;
-
   using LinkKey = std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>;
 
   Result<> add(const cpio::Record& record) {
     const auto& header = record.header;
     Node node;
-    node.paths.push_back(cleaned(record.path));
+    node.paths.push_back(plain_path(record.path));
     if (auto checked = cpio::check_path(node.paths.front()); !checked) return checked;
     node.metadata = {.mode = header.mode & (cpio::kTypeMask | 07777),
                      .uid = header.uid,
@@ -66,8 +51,8 @@ class Spooler {
                      .rdevice_minor = header.rdevice_minor};
     if (auto filled = fill(node); !filled) return filled;
     if (header.type() == cpio::kRegular && header.links >= 2)
-      join(node, {reader_.archive_number(), header.inode, header.device_major,
-                  header.device_minor});
+      join(node,
+           {reader_.archive_number(), header.inode, header.device_major, header.device_minor});
     for (auto early : kEarlyPaths) is_early_ |= node.paths.back().starts_with(early);
     nodes_.push_back(std::move(node));
     return {};
@@ -116,10 +101,10 @@ class Spooler {
       early_.insert(early_.end(), std::move_iterator(nodes_.begin()),
                     std::move_iterator(nodes_.end()));
       nodes_.clear();
+      links_.clear();
     } else {
       main_began_ = true;
     }
-    links_.clear();
     is_early_ = false;
     segment_ = reader_.segment_number();
   }

@@ -29,7 +29,6 @@ const Batch& ReadAhead::next() {
 
 // False when nobody wants more.
 bool ReadAhead::hand_over(const std::stop_token& stop) {
-  current().position = image_.position();
   {
     std::unique_lock lock(mutex_);
     ++ready_;

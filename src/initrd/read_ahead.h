@@ -38,7 +38,6 @@ struct Batch {
   std::vector<Step> steps;
   std::vector<std::byte> bytes;
   std::size_t cost_bytes = 0;
-  std::uint64_t position = 0;  // in the image, after these steps
   bool last = false;
   std::optional<Error> error;  // with the last: why the image could not be read to its end
 };
