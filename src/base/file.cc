@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 namespace capsem {
 namespace {
@@ -36,7 +37,7 @@ std::filesystem::path directory_of(const std::filesystem::path& path) {
 // Of the finished file for the moment before it takes its place. The name is always the same, so
 // that what a killed process left is found, and taken away, by the next one.
 std::filesystem::path finished_name(const std::filesystem::path& target) {
-  return directory_of(target) / ("." + target.filename().string() + ".new");
+  return directory_of(target) / ("." + target.filename().string() + ".capsem-new");
 }
 
 }  // namespace
@@ -140,6 +141,23 @@ Result<> AtomicFile::commit(Sync sync) {
   if (!directory) return propagate(directory);
   if (::fsync(directory->get()) != 0) return fail_system("sync", directory_of(target_), errno);
   return {};
+}
+
+Result<Fd> unnamed_file(std::filesystem::path directory) {
+  if (directory.empty()) {
+    std::error_code error;
+    directory = std::filesystem::temp_directory_path(error);
+    if (error)
+      return fail_system("find", "the directory for temporary files", error.value(),
+                         "set TMPDIR to one that exists");
+  }
+  auto unnamed = open_file(directory, O_TMPFILE | O_RDWR, 0600);
+  if (unnamed) return unnamed;
+  auto path = (directory / ".capsem-XXXXXX").string();
+  Fd named(::mkostemp(path.data(), O_CLOEXEC));
+  if (!named) return fail_system("make a temporary file in", directory, errno);
+  ::unlink(path.c_str());
+  return named;
 }
 
 Result<> write_file_atomically(const std::filesystem::path& path, std::string_view content,

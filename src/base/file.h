@@ -50,6 +50,10 @@ class AtomicFile {
   Fd fd_;
 };
 
+// A file to read and write that has no name, in `directory`, or where temporary files go (TMPDIR,
+// /tmp) when that is empty.
+Result<Fd> unnamed_file(std::filesystem::path directory = {});
+
 Result<> write_file_atomically(const std::filesystem::path& path, std::string_view content,
                                unsigned mode = 0644);
 

@@ -26,7 +26,12 @@ Progress::Progress(std::string what)
       next_(Clock::now() + kFirst) {}
 
 Progress::~Progress() {
-  if (shown_) put("");
+  end();
+}
+
+void Progress::end() {
+  if (std::exchange(shown_, false)) put("");
+  terminal_ = false;
 }
 
 void Progress::update(std::uint64_t done, std::uint64_t total) {

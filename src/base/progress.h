@@ -11,13 +11,16 @@ class Progress {
  public:
   // `what` is what is done, as in "packing x.img". Without a terminal on stderr nothing is shown.
   explicit Progress(std::string what);
-  // Takes the line away again.
+  // As end().
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
   // `done` of `total`, in any unit; `total` 0 when it is not known, then `done` is bytes. Shown
   // after the first second, and at most ten times in each.
+  // Takes the line away, for good.
+  void end();
+
   void update(std::uint64_t done, std::uint64_t total);
 
  private:

@@ -1,6 +1,7 @@
 #include "cli/command.h"
 
 #include <CLI/CLI.hpp>
+#include <exception>
 
 #include "base/log.h"
 
@@ -16,7 +17,12 @@ int parse_and_act(CLI::App& app, std::vector<std::string> words, const Action& a
     say("cannot read the command line: " + std::string(error.what()) + "; see 'capsem --help'");
     return trouble;
   }
-  return action();
+  try {
+    return action();
+  } catch (const std::exception& unexpected) {  // memory, threads: what no Result stands for
+    say("cannot go on: " + std::string(unexpected.what()));
+    return trouble;
+  }
 }
 
 }  // namespace capsem::cli

@@ -13,6 +13,9 @@
 
 namespace capsem::cli {
 
+// A further descriptor for standard input or output, at the same place of the same file.
+Result<Fd> standard_descriptor(int number);
+
 // An image to read: a file, or standard input for "-".
 class ImageFile {
  public:
@@ -22,6 +25,8 @@ class ImageFile {
   Input& input() { return *input_; }
   const std::string& name() const { return name_; }  // for messages
   const Fd& fd() const { return *fd_; }
+  // Takes the line of progress away; called when nothing more is read.
+  void end_progress();
   // For another input over fd().
   FileInput::OnRead on_read() const;
 

@@ -41,6 +41,8 @@ int diff(const DiffArguments& arguments) {
   auto differences =
       initrd::diff({.image = before->input(), .name = before->name()},
                    {.image = after->input(), .name = after->name()}, arguments.options);
+  before->end_progress();
+  after->end_progress();
   if (!differences) return report(differences.error());
   BufferedOutput out;
   for (const auto& difference : *differences) {

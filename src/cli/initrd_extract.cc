@@ -123,6 +123,7 @@ int extract(const ExtractArguments& arguments) {
       .skipped = [&](const std::string& text) { skipped.add(text); }};
   initrd::Selection selection;
   auto summary = extract_below(*image, arguments, selection, std::move(*directory), events);
+  image->end_progress();
   failures.end("records could not be extracted");
   skipped.end("records were skipped");
   if (!summary) return report(std::move(summary).error().wrapped("extract", image->name()));

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <functional>
+#include <optional>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -26,62 +28,95 @@ constexpr std::uint64_t kListLimitBytes = 256 << 20;
 
 struct PackArguments {
   PackChoice choice;
-  std::string from_directory;
-  std::string from_list;
-  std::string from_cpio;
+  std::optional<std::string> from_directory;
+  std::optional<std::string> from_list;
+  std::optional<std::string> from_cpio;
   std::string output;
   bool keep_owner = false;
   std::uint64_t limit_bytes = initrd::kDefaultLimitBytes;
 };
 
 // Where the image goes: a file to be replaced, or something to write into.
-struct Output {
+struct Destination {
   fs::path target;
   std::optional<Fd> stream;
 };
 
-Result<Output> open_output(const std::string& name) {
+// A symbolic link stays, and what it points to is replaced, or made.
+fs::path behind_links(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_symlink(path, error)) return path;
+  auto target = fs::weakly_canonical(path, error);
+  return error ? path : target;
+}
+
+Result<Destination> open_destination(const std::string& name) {
   if (name == "-") {
     if (::isatty(STDOUT_FILENO) == 1)
       return fail("write the image to", "standard output", "it is a terminal", "redirect it");
-    auto fd = open_file("/proc/self/fd/1", O_WRONLY);
+    auto fd = standard_descriptor(STDOUT_FILENO);
     if (!fd) return propagate(fd, "write to", "standard output");
-    return Output{name, std::move(*fd)};
+    return Destination{name, std::move(*fd)};
   }
   struct stat status{};
-  if (::stat(name.c_str(), &status) != 0) return Output{name, std::nullopt};
+  if (::stat(name.c_str(), &status) != 0) return Destination{behind_links(name), std::nullopt};
   if (S_ISDIR(status.st_mode)) return fail_system("write the image to", name, EISDIR);
   if (!S_ISREG(status.st_mode)) {  // a device or a pipe is not for replacing
     auto fd = open_file(name, O_WRONLY);
     if (!fd) return propagate(fd);
-    return Output{name, std::move(*fd)};
+    return Destination{name, std::move(*fd)};
   }
-  // A symbolic link stays, and what it points to is replaced.
-  std::error_code error;
-  auto target = fs::canonical(name, error);
-  return Output{error ? fs::path(name) : target, std::nullopt};
+  return Destination{behind_links(name), std::nullopt};
 }
 
-Result<initrd::ImageNodes> read_sources(const PackArguments& arguments) {
-  if (!arguments.from_directory.empty()) {
+// The image that is to be written may lie in the tree: what was packed last time is no part of it.
+void leave_out(const fs::path& target, std::vector<initrd::Node>& nodes) {
+  struct stat status{};
+  if (::stat(target.c_str(), &status) != 0) return;
+  auto is_target = [&](const initrd::Node& node) {
+    return node.content.identity && node.content.identity->device == status.st_dev &&
+           node.content.identity->inode == status.st_ino;
+  };
+  if (std::erase_if(nodes, is_target) > 0)
+    warn("leaving out " + target.string() + ", which is the image itself");
+}
+
+Result<initrd::ImageNodes> read_list(const std::string& name) {
+  auto file = ImageFile::open(name);
+  if (!file) return propagate(file);
+  std::string text;
+  for (;;) {
+    auto piece = file->input().peek(1);
+    if (!piece) return propagate(piece);
+    if (piece->empty()) break;
+    text += as_text(*piece);
+    file->input().take(piece->size());
+    if (text.size() > kListLimitBytes)
+      return fail("read", file->name(), "it is too large for a list", "", ErrorKind::kInvalid);
+  }
+  auto nodes = initrd::parse_list(text, file->name());
+  if (!nodes) return propagate(nodes);
+  return initrd::ImageNodes{.nodes = std::move(*nodes)};
+}
+
+Result<initrd::ImageNodes> read_sources(const PackArguments& arguments, const fs::path& target) {
+  if (arguments.from_directory) {
     auto nodes =
-        initrd::list_directory(arguments.from_directory,
+        initrd::list_directory(*arguments.from_directory,
                                arguments.keep_owner ? initrd::Owner::kKeep : initrd::Owner::kRoot);
     if (!nodes) return propagate(nodes);
-    return initrd::ImageNodes{.early = {}, .nodes = std::move(*nodes)};
+    leave_out(target, *nodes);
+    return initrd::ImageNodes{.nodes = std::move(*nodes)};
   }
-  if (!arguments.from_list.empty()) {
-    const bool standard = arguments.from_list == "-";
-    auto text = read_file(standard ? "/proc/self/fd/0" : arguments.from_list, kListLimitBytes);
-    if (!text) return propagate(text);
-    auto nodes = initrd::parse_list(*text, standard ? "standard input" : arguments.from_list);
-    if (!nodes) return propagate(nodes);
-    return initrd::ImageNodes{.early = {}, .nodes = std::move(*nodes)};
-  }
-  auto image = ImageFile::open(arguments.from_cpio, "reading");
+  if (arguments.from_list) return read_list(*arguments.from_list);
+  auto image = ImageFile::open(*arguments.from_cpio, "reading");
   if (!image) return propagate(image);
-  auto nodes = initrd::read_image(image->input(), arguments.limit_bytes, fs::temp_directory_path());
+  auto nodes = initrd::read_image(image->input(), arguments.limit_bytes);
+  image->end_progress();
   if (!nodes) return propagate(nodes, "read", image->name());
+  if (nodes->skipped > 0)
+    warn(image->name() + ": " + std::to_string(nodes->skipped) +
+         " records that Linux makes nothing of are left out; see 'capsem initrd verify'");
   return nodes;
 }
 
@@ -93,6 +128,18 @@ int tell(const std::string& name, const Result<initrd::PackResult>& packed) {
                              std::to_string(packed->compressed_segments) + " compressed anew"
                        : ", up to date"));
   return kSuccess;
+}
+
+// Packs with what the output and the terminal add to the options.
+int run(const std::string& name, const Destination& output, initrd::PackOptions options,
+        const std::function<Result<initrd::PackResult>(const initrd::PackOptions&)>& pack) {
+  Progress progress("packing");
+  options.target = output.target;
+  if (output.stream) options.stream = &*output.stream;
+  options.progress = [&](auto done, auto total) { progress.update(done, total); };
+  auto packed = pack(options);
+  progress.end();
+  return tell(name, packed);
 }
 
 int pack_guest(const PackArguments& arguments) {
@@ -107,17 +154,15 @@ int pack_guest(const PackArguments& arguments) {
   auto assets = assets::open_assets(layout->assets, layout->cache, wanted);
   if (!assets) return report(assets.error());
   const auto name = arguments.output.empty() ? layout->image.string() : arguments.output;
-  auto output = open_output(name);
+  auto output = open_destination(name);
   if (!output) return report(output.error());
-  Progress progress("packing");
   auto choice = resolve_codec(*layout, *manifest, *assets, arguments.choice);
   if (!choice) return report(choice.error());
   auto options = pack_options(*choice, layout->cache);
   if (!options) return report(options.error());
-  options->target = output->target;
-  if (output->stream) options->stream = &*output->stream;
-  options->progress = [&](auto done, auto total) { progress.update(done, total); };
-  return tell(name, initrd::pack_guest(*manifest, layout->sources, &assets->modules, *options));
+  return run(name, *output, *options, [&](const initrd::PackOptions& ready) {
+    return initrd::pack_guest(*manifest, layout->sources, &assets->modules, ready);
+  });
 }
 
 int pack_other(const PackArguments& arguments) {
@@ -130,23 +175,34 @@ int pack_other(const PackArguments& arguments) {
   }
   auto options = pack_options(arguments.choice, *cache);
   if (!options) return report(options.error());
-  auto output = open_output(arguments.output);
+  auto output = open_destination(arguments.output);
   if (!output) return report(output.error());
-  auto nodes = read_sources(arguments);
+  auto nodes = read_sources(arguments, output->target);
   if (!nodes) return report(nodes.error());
-  Progress progress("packing");
-  options->target = output->target;
-  if (output->stream) options->stream = &*output->stream;
-  // An image's times are part of what it holds.
-  if (!arguments.from_cpio.empty() && ::getenv("SOURCE_DATE_EPOCH") == nullptr)
-    options->keep_mtime = true;
-  options->progress = [&](auto done, auto total) { progress.update(done, total); };
-  return tell(arguments.output, initrd::pack_nodes(std::move(*nodes), *options));
+  // An image's times and checksums are part of what it holds.
+  if (arguments.from_cpio) {
+    if (::getenv("SOURCE_DATE_EPOCH") == nullptr) options->keep_mtime = true;
+    options->checksum = options->checksum || nodes->has_checksums;
+  }
+  return run(arguments.output, *output, *options, [&](const initrd::PackOptions& ready) {
+    return initrd::pack_nodes(std::move(*nodes), ready);
+  });
+}
+
+Result<> check_sources(const PackArguments& arguments) {
+  for (const auto* source : {&arguments.from_directory, &arguments.from_list, &arguments.from_cpio})
+    if (*source && (*source)->empty())
+      return fail("pack", "from \"\"", "the name is empty", "name what is to be packed",
+                  ErrorKind::kInvalid);
+  if (arguments.keep_owner && !arguments.from_directory)
+    return fail("use", "--keep-owner", "only files of --from-dir have owners of their own",
+                "leave it out", ErrorKind::kInvalid);
+  return {};
 }
 
 int pack(const PackArguments& arguments) {
-  const bool guest = arguments.from_directory.empty() && arguments.from_list.empty() &&
-                     arguments.from_cpio.empty();
+  if (auto checked = check_sources(arguments); !checked) return report(checked.error());
+  const bool guest = !arguments.from_directory && !arguments.from_list && !arguments.from_cpio;
   return guest ? pack_guest(arguments) : pack_other(arguments);
 }
 
@@ -159,8 +215,10 @@ void add_codec_options(CLI::App& command, PackArguments& arguments) {
   command.add_option("--level", arguments.choice.level,
                      "The codec's level (gzip 1 to 12, default 6; zstd 1 to 19, 9; lz4 1 to 12, 9; "
                      "xz 0 to 9, 6)");
-  command.add_option("--threads", arguments.choice.threads,
-                     "How many threads compress (default: one for each core)");
+  command
+      .add_option("--threads", arguments.choice.threads,
+                  "How many threads compress (default: one for each core)")
+      ->check(CLI::Range(1, 256));
 }
 
 }  // namespace
@@ -168,7 +226,7 @@ void add_codec_options(CLI::App& command, PackArguments& arguments) {
 void add_initrd_pack(CLI::App& initrd, Action& action) {
   auto arguments = std::make_shared<PackArguments>();
   auto* command = initrd.add_subcommand(
-      "pack", "Pack an image: the guest's, with what is stale built first, or any other");
+      "pack", "Pack a tree, a list or an image; without a source the guest, built where stale");
   auto* from = command->add_option_group("Sources");
   from->add_option("--from-dir", arguments->from_directory, "Pack what is below this directory");
   from->add_option("--from-list", arguments->from_list,
@@ -178,13 +236,15 @@ void add_initrd_pack(CLI::App& initrd, Action& action) {
   command->add_option("-o,--output", arguments->output,
                       "The image, or - (default for the guest: the one that 'capsem run' boots)");
   add_codec_options(*command, *arguments);
-  command->add_flag("--no-cache{false}", arguments->choice.use_cache,
-                    "Compress every segment anew, and keep none");
+  command->add_flag_callback(
+      "--no-cache", [arguments] { arguments->choice.use_cache = false; },
+      "Compress every segment anew, and keep none");
   command
       ->add_option("--cache-limit", arguments->choice.cache_limit_bytes,
                    "How large the cache of segments may become (as in 512M)")
       ->transform(CLI::AsSizeValue(false))
-      ->capture_default_str();
+      ->type_name("SIZE")
+      ->default_str("2G");
   command->add_flag("--checksum", arguments->choice.checksum,
                     "Records with a checksum (070702), which Linux compares");
   command->add_flag("--keep-times", arguments->choice.keep_times,

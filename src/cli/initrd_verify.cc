@@ -17,8 +17,6 @@
 namespace capsem::cli {
 namespace {
 
-constexpr std::uint64_t kIndexLimitBytes = 64 << 20;
-
 struct VerifyArguments {
   std::string file;
   bool structure = false;
@@ -45,7 +43,7 @@ Result<Subject> subject_of(const VerifyArguments& arguments) {
   if (foreign) return subject;
   const auto path = initrd::index_path(subject.file);
   // Never taken for a pass when it is missing.
-  auto text = read_file(path, kIndexLimitBytes);
+  auto text = read_file(path, initrd::kIndexLimitBytes);
   if (!text) return propagate(text);
   auto index = initrd::decode_index(*text, path);
   if (!index) return propagate(index);
@@ -64,6 +62,7 @@ int verify(const VerifyArguments& arguments) {
   std::optional<initrd::GuestRules> rules;
   if (subject->index) rules.emplace(subject->manifest, *subject->index);
   auto findings = initrd::verify(image->input(), rules ? &*rules : nullptr, arguments.limit_bytes);
+  image->end_progress();
   if (!findings) return report(std::move(findings).error().wrapped("verify", image->name()));
   for (const auto& warning : findings->warnings) warn(image->name() + ": " + warning);
   for (const auto& problem : findings->problems) say(image->name() + ": " + problem);

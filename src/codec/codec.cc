@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "codec/implementations.h"
 
 namespace capsem::codec {
@@ -47,6 +48,10 @@ Result<std::unique_ptr<Input>> unstore(Input& from, std::uint64_t limit_bytes) {
   return std::make_unique<Unstore>(from, limit_bytes);
 }
 
+std::string_view no_library() {
+  return "";
+}
+
 struct Row {
   Codec codec;
   std::string_view name;
@@ -56,14 +61,17 @@ struct Row {
   int highest_level;
   Result<std::unique_ptr<Encoder>> (*encode)(int level, std::uint64_t size_bytes, Sink sink);
   Result<std::unique_ptr<Input>> (*decode)(Input& from, std::uint64_t limit_bytes);
+  std::string_view (*library_version)();
 };
 
 constexpr std::array kRows = {
-    Row{Codec::kNone, "none", "07070"sv, 0, 0, 0, store, unstore},
-    Row{Codec::kGzip, "gzip", "\x1f\x8b"sv, 6, 1, 12, gzip_encoder, gzip_decoder},
-    Row{Codec::kZstd, "zstd", "\x28\xb5\x2f\xfd"sv, 9, 1, 19, zstd_encoder, zstd_decoder},
-    Row{Codec::kLz4, "lz4", "\x02\x21\x4c\x18"sv, 9, 1, 12, lz4_encoder, lz4_decoder},
-    Row{Codec::kXz, "xz", "\xfd\x37\x7a\x58\x5a\x00"sv, 6, 0, 9, xz_encoder, xz_decoder},
+    Row{Codec::kNone, "none", "07070"sv, 0, 0, 0, store, unstore, no_library},
+    Row{Codec::kGzip, "gzip", "\x1f\x8b"sv, 6, 1, 12, gzip_encoder, gzip_decoder, gzip_library},
+    Row{Codec::kZstd, "zstd", "\x28\xb5\x2f\xfd"sv, 9, 1, 19, zstd_encoder, zstd_decoder,
+        zstd_library},
+    Row{Codec::kLz4, "lz4", "\x02\x21\x4c\x18"sv, 9, 1, 12, lz4_encoder, lz4_decoder, lz4_library},
+    Row{Codec::kXz, "xz", "\xfd\x37\x7a\x58\x5a\x00"sv, 6, 0, 9, xz_encoder, xz_decoder,
+        xz_library},
 };
 
 struct Unsupported {
@@ -72,6 +80,7 @@ struct Unsupported {
 };
 
 constexpr std::array kUnsupported = {
+    Unsupported{"lz4's own frame (Linux wants lz4 -l)", "\x04\x22\x4d\x18"sv},
     Unsupported{"bzip2", "BZ"sv},
     Unsupported{"lzma", "\x5d\x00"sv},
     Unsupported{"lzo", "\x89\x4c"sv},
@@ -93,8 +102,7 @@ Result<Codec> parse(std::string_view name) {
     if (row.name == name) return row.codec;
     names += (names.empty() ? "" : ", ") + std::string(row.name);
   }
-  return fail("use the codec", std::string(name), "it is none of " + names, "",
-              ErrorKind::kInvalid);
+  return fail("use the codec", printable(name), "it is none of " + names, "", ErrorKind::kInvalid);
 }
 
 std::optional<Codec> detect(std::span<const std::byte> data) {
@@ -107,6 +115,10 @@ std::optional<std::string_view> detect_unsupported(std::span<const std::byte> da
   for (const auto& row : kUnsupported)
     if (as_text(data).starts_with(row.magic)) return row.name;
   return std::nullopt;
+}
+
+std::string_view library_version(Codec codec) {
+  return row_of(codec).library_version();
 }
 
 int default_level(Codec codec) {

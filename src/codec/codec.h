@@ -33,6 +33,9 @@ std::optional<Codec> detect(std::span<const std::byte> data);
 // The name of a compression that Linux may know and capsem does not (bzip2, lzma, lzo), or nothing.
 std::optional<std::string_view> detect_unsupported(std::span<const std::byte> data);
 
+// Of the library that compresses: another one may give other bytes. Empty for kNone.
+std::string_view library_version(Codec codec);
+
 int default_level(Codec codec);
 
 // kInvalid, with the range, when the codec has no such level.

@@ -123,4 +123,8 @@ Result<std::unique_ptr<Input>> gzip_decoder(Input& from, std::uint64_t limit_byt
   return std::make_unique<GzipDecoder>(from, limit_bytes);
 }
 
+std::string_view gzip_library() {
+  return LIBDEFLATE_VERSION_STRING;
+}
+
 }  // namespace capsem::codec

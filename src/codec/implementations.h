@@ -1,4 +1,4 @@
-// The codecs behind codec.h, each with the same two functions.
+// The codecs behind codec.h, each with the same three functions.
 #pragma once
 
 #include <string>
@@ -13,18 +13,22 @@ using View = std::span<const std::byte>;
 // gzip (RFC 1952), one member, without a name or a time.
 Result<std::unique_ptr<Encoder>> gzip_encoder(int level, std::uint64_t size_bytes, Sink sink);
 Result<std::unique_ptr<Input>> gzip_decoder(Input& from, std::uint64_t limit_bytes);
+std::string_view gzip_library();
 
 // Zstandard (RFC 8878), one frame with a content checksum; a window no larger than Linux allows.
 Result<std::unique_ptr<Encoder>> zstd_encoder(int level, std::uint64_t size_bytes, Sink sink);
 Result<std::unique_ptr<Input>> zstd_decoder(Input& from, std::uint64_t limit_bytes);
+std::string_view zstd_library();
 
 // LZ4's legacy frame (lz4_Frame_format.md, "Legacy frame"): all that lib/decompress_unlz4.c reads.
 Result<std::unique_ptr<Encoder>> lz4_encoder(int level, std::uint64_t size_bytes, Sink sink);
 Result<std::unique_ptr<Input>> lz4_decoder(Input& from, std::uint64_t limit_bytes);
+std::string_view lz4_library();
 
 // xz with a CRC32 check: lib/xz knows no other.
 Result<std::unique_ptr<Encoder>> xz_encoder(int level, std::uint64_t size_bytes, Sink sink);
 Result<std::unique_ptr<Input>> xz_decoder(Input& from, std::uint64_t limit_bytes);
+std::string_view xz_library();
 
 std::unexpected<Error> damaged(std::string_view codec, std::string reason);
 std::unexpected<Error> over_limit(std::string_view codec, std::uint64_t limit_bytes);

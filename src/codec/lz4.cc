@@ -114,8 +114,9 @@ class Lz4Decoder : public Decoder {
 
   Result<bool> read_block(std::uint32_t size) {
     if (size > static_cast<std::uint32_t>(LZ4_compressBound(kBlockBytes)))
-      return damaged("a block is longer than the format allows; before another segment there have "
-                     "to be four zero bytes");
+      return damaged(
+          "a block is longer than the format allows; before another segment there have "
+          "to be four zero bytes");
     in_.clear();
     while (in_.size() < size) {
       auto ready = from().peek(1);
@@ -150,6 +151,10 @@ Result<std::unique_ptr<Encoder>> lz4_encoder(int level, std::uint64_t size_bytes
 
 Result<std::unique_ptr<Input>> lz4_decoder(Input& from, std::uint64_t limit_bytes) {
   return std::make_unique<Lz4Decoder>(from, limit_bytes);
+}
+
+std::string_view lz4_library() {
+  return LZ4_versionString();
 }
 
 }  // namespace capsem::codec

@@ -55,7 +55,7 @@ class XzDecoder : public Decoder {
  public:
   XzDecoder(Input& from, std::uint64_t limit_bytes)
       : Decoder("xz", from, limit_bytes, kBufferBytes) {
-    result_ = lzma_stream_decoder(stream_.get(), kDecoderMemoryBytes, 0);
+    result_ = lzma_stream_decoder(stream_.get(), kDecoderMemoryBytes, LZMA_TELL_ANY_CHECK);
   }
 
  private:
@@ -69,11 +69,18 @@ class XzDecoder : public Decoder {
       stream_->avail_in = ready->size();
       result_ = lzma_code(stream_.get(), LZMA_RUN);
       from().take(ready->size() - stream_->avail_in);
+      if (result_ == LZMA_GET_CHECK) {
+        const auto check = lzma_get_check(stream_.get());
+        if (check != LZMA_CHECK_NONE && check != LZMA_CHECK_CRC32)
+          return damaged(
+              "its check is one that Linux does not read (compress it with "
+              "xz --check=crc32)");
+        result_ = LZMA_OK;
+      }
       if (ready->empty() && result_ == LZMA_OK && stream_->avail_out == room.size())
         return damaged("it is cut short");
     }
-    if (result_ == LZMA_MEMLIMIT_ERROR)
-      return damaged("it asks for a dictionary of over 256 MiB");
+    if (result_ == LZMA_MEMLIMIT_ERROR) return damaged("it asks for a dictionary of over 256 MiB");
     if (result_ == LZMA_BUF_ERROR) return damaged("it is cut short");
     if (result_ != LZMA_OK && result_ != LZMA_STREAM_END)
       return damaged("liblzma error " + std::to_string(result_));
@@ -92,6 +99,10 @@ Result<std::unique_ptr<Encoder>> xz_encoder(int level, std::uint64_t, Sink sink)
 
 Result<std::unique_ptr<Input>> xz_decoder(Input& from, std::uint64_t limit_bytes) {
   return std::make_unique<XzDecoder>(from, limit_bytes);
+}
+
+std::string_view xz_library() {
+  return lzma_version_string();
 }
 
 }  // namespace capsem::codec

@@ -74,4 +74,8 @@ Result<std::unique_ptr<Input>> zstd_decoder(Input& from, std::uint64_t limit_byt
   return std::make_unique<ZstdDecoder>(from, limit_bytes);
 }
 
+std::string_view zstd_library() {
+  return ZSTD_versionString();
+}
+
 }  // namespace capsem::codec

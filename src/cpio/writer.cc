@@ -55,15 +55,16 @@ Result<> Writer::put_padding(std::size_t count) {
 }
 
 Result<> Writer::put_header(const std::string& path, const Header& header, std::uint64_t body_bytes,
-                            std::optional<std::uint32_t> checksum) {
-  std::string record(checksum ? kMagicChecksum : kMagic);
+                            std::uint32_t sum) {
+  const bool sums = checksums_ == Checksums::kSums;
+  std::string record(sums ? kMagicChecksum : kMagic);
   record.reserve(kHeaderBytes + path.size() + 4);
   for (std::uint64_t field :
        {std::uint64_t{header.inode}, std::uint64_t{header.mode}, std::uint64_t{header.uid},
         std::uint64_t{header.gid}, std::uint64_t{header.links}, std::uint64_t{header.mtime},
         body_bytes, std::uint64_t{header.device_major}, std::uint64_t{header.device_minor},
         std::uint64_t{header.rdevice_major}, std::uint64_t{header.rdevice_minor},
-        std::uint64_t{path.size() + 1}, std::uint64_t{checksum.value_or(0)}})
+        std::uint64_t{path.size() + 1}, std::uint64_t{sums ? sum : 0}})
     append_hex(record, field);
   record += path;
   record.resize(record.size() + 1 + padding_to_4(record.size() + 1), '\0');
@@ -73,7 +74,7 @@ Result<> Writer::put_header(const std::string& path, const Header& header, std::
 Result<> Writer::add(const std::string& path, const Header& header,
                      std::span<const std::byte> body) {
   if (auto checked = check_path(path); !checked) return checked;
-  if (auto put = put_header(path, header, body.size(), {}); !put) return put;
+  if (auto put = put_header(path, header, body.size(), 0); !put) return put;
   if (!body.empty())
     if (auto sunk = sink_(body); !sunk) return sunk;
   return put_padding(padding_to_4(body.size()));
@@ -101,7 +102,7 @@ Result<> Writer::add_file(const std::string& path, std::span<const std::byte> bo
 }
 
 Result<> Writer::begin_file(std::span<const std::string> paths, const Metadata& metadata,
-                            std::uint64_t body_bytes, std::optional<std::uint32_t> checksum) {
+                            std::uint64_t body_bytes, std::uint32_t sum) {
   auto header = header_of(metadata, next_inode_++, static_cast<std::uint32_t>(paths.size()));
   for (const auto& path : paths) {
     if (auto checked = check_path(path); !checked) return checked;
@@ -111,9 +112,8 @@ Result<> Writer::begin_file(std::span<const std::string> paths, const Metadata& 
                   ErrorKind::kInvalid);
     // GNU cpio expects the body with the last of the names; Linux takes it from any.
     const bool last = &path == &paths.back();
-    // The sum of no bytes is 0, whatever the body's own.
-    auto sum = checksum && !last ? std::optional<std::uint32_t>(0) : checksum;
-    if (auto put = put_header(path, header, last ? body_bytes : 0, sum); !put) return put;
+    if (auto put = put_header(path, header, last ? body_bytes : 0, last ? sum : 0); !put)
+      return put;
   }
   body_left_ = body_bytes;
   body_padding_ = padding_to_4(static_cast<std::size_t>(body_bytes));
@@ -131,7 +131,7 @@ Result<> Writer::write_body(std::span<const std::byte> piece) {
 
 Result<> Writer::finish() {
   if (body_left_ != 0) return fail("archive", "a body", "it is shorter than its record says");
-  return put_header(std::string(kTrailer), Header{.links = 1}, 0, {});
+  return put_header(std::string(kTrailer), Header{.links = 1}, 0, 0);
 }
 
 }  // namespace capsem::cpio

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 
@@ -30,9 +29,13 @@ struct Metadata {
   std::uint32_t rdevice_minor = 0;
 };
 
+enum class Checksums { kNone, kSums };
+
 class Writer {
  public:
-  explicit Writer(Sink sink) : sink_(std::move(sink)) {}
+  // With kSums every record is 070702; cpio(1) expects all of an archive to be of one kind.
+  explicit Writer(Sink sink, Checksums checksums = Checksums::kNone)
+      : sink_(std::move(sink)), checksums_(checksums) {}
 
   // Every function takes paths relative to the archive's root ("capsem/bin/x"). kInvalid when the
   // path is empty, absolute, contains "." or ".." parts or a NUL, or is too long for Linux, or
@@ -44,10 +47,10 @@ class Writer {
                        const Attributes& attributes);
 
   // One file under one or, as hard links, several names. Its body of `body_bytes` follows by
-  // write_body(), in any pieces, before anything else is added. With a `checksum` (the sum of the
-  // body's bytes) the records are 070702.
+  // write_body(), in any pieces, before anything else is added. `sum` is that of the body's bytes,
+  // and written with kSums only.
   Result<> begin_file(std::span<const std::string> paths, const Metadata& metadata,
-                      std::uint64_t body_bytes, std::optional<std::uint32_t> checksum = {});
+                      std::uint64_t body_bytes, std::uint32_t sum = 0);
   Result<> write_body(std::span<const std::byte> piece);
 
   // Anything without a body: directories, devices, fifos, sockets.
@@ -59,10 +62,11 @@ class Writer {
  private:
   Result<> add(const std::string& path, const Header& header, std::span<const std::byte> body);
   Result<> put_header(const std::string& path, const Header& header, std::uint64_t body_bytes,
-                      std::optional<std::uint32_t> checksum);
+                      std::uint32_t sum);
   Result<> put_padding(std::size_t count);
 
   Sink sink_;
+  Checksums checksums_;
   std::uint32_t next_inode_ = 1;
   std::uint64_t body_left_ = 0;
   std::size_t body_padding_ = 0;

@@ -1,6 +1,7 @@
 #include "initrd/assemble.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,6 +43,14 @@ Result<ImageTarget> ImageTarget::create(const std::filesystem::path& target, con
   if (stream != nullptr) return ImageTarget("standard output", std::nullopt, stream, hash);
   auto file = AtomicFile::create(target);
   if (!file) return propagate(file);
+  // An image may hold secrets: what replaces it is for the same eyes.
+  struct stat old{};
+  if (::stat(target.c_str(), &old) == 0 && S_ISREG(old.st_mode)) {
+    if (::geteuid() == 0 && ::fchown(file->fd().get(), old.st_uid, old.st_gid) != 0)
+      return fail_system("keep the owner of", target, errno);
+    if (::fchmod(file->fd().get(), old.st_mode & 07777) != 0)
+      return fail_system("keep the mode of", target, errno);
+  }
   return ImageTarget(target, std::move(*file), nullptr, hash);
 }
 

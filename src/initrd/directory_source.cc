@@ -59,13 +59,12 @@ class Lister {
   }
 
  private:
-  Result<> add(const std::string& source, const std::string& path,
-               const struct stat& status) {
+  Result<> add(const std::string& source, const std::string& path, const struct stat& status) {
     if (auto checked = cpio::check_path(path); !checked) return checked;
     Node node;
     node.paths = earlier_names(status);
     node.paths.push_back(path);
-    node.metadata = {.mode = status.st_mode, .mtime = static_cast<std::uint32_t>(status.st_mtime)};
+    node.metadata = {.mode = status.st_mode, .mtime = archived_time(status.st_mtime)};
     if (owner_ == Owner::kKeep) {
       node.metadata.uid = status.st_uid;
       node.metadata.gid = status.st_gid;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "base/text.h"
+
 namespace capsem::initrd {
 namespace {
 
@@ -53,7 +55,8 @@ Result<bool> ImageReader::begin_segment() {
   unpacked_.reset();
   auto at_trailer = cpio::AtTrailer::kStop;
   if (*codec != codec::Codec::kNone) {
-    auto decoder = codec::decode(*codec, image_, limit_bytes_ - unpacked_bytes_);
+    auto decoder =
+        codec::decode(*codec, image_, limit_bytes_ - std::min(limit_bytes_, unpacked_bytes_));
     if (!decoder) return in_segment(decoder);
     unpacked_ = std::move(*decoder);
     at_trailer = cpio::AtTrailer::kGoOn;
@@ -85,6 +88,17 @@ Result<> ImageReader::end_segment() {
   return {};
 }
 
+// Of a stored segment; a decoder checks for itself.
+Result<> ImageReader::check_limit(const cpio::Record& record) const {
+  if (unpacked_ ||
+      unpacked_bytes_ + (image_.position() - segment_.offset) + record.body_bytes <= limit_bytes_)
+    return {};
+  return fail(
+      "unpack", printable(record.path),
+      "the image becomes larger than the limit of " + std::to_string(limit_bytes_) + " bytes", "",
+      ErrorKind::kInvalid);
+}
+
 Result<const cpio::Record*> ImageReader::next() {
   for (;;) {
     if (!reader_) {
@@ -95,6 +109,7 @@ Result<const cpio::Record*> ImageReader::next() {
     auto record = reader_->next();
     if (!record) return in_segment(record);
     if (*record != nullptr) {
+      if (auto within = check_limit(**record); !within) return in_segment(within);
       ++segment_.records;
       archive_ = archives_ + (*record)->archive;
       return record;

@@ -58,6 +58,7 @@ class ImageReader {
   Result<bool> begin_segment();
   Result<bool> skip_padding();
   Result<> end_segment();
+  Result<> check_limit(const cpio::Record& record) const;
   template <class T>
   std::unexpected<Error> in_segment(Result<T>& failed) const;
 

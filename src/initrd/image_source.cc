@@ -1,18 +1,13 @@
-#include <fcntl.h>
+#include <unordered_map>
 
-#include <map>
-#include <tuple>
-
+#include "base/file.h"
 #include "initrd/image.h"
+#include "initrd/link_key.h"
 #include "initrd/record_rules.h"
 #include "initrd/sources.h"
 
 namespace capsem::initrd {
 namespace {
-
-// Where the kernel looks before it unpacks: Documentation/arch/x86/microcode.rst and
-// Documentation/admin-guide/acpi/initrd_table_override.rst.
-constexpr std::string_view kEarlyPaths[] = {"kernel/x86/microcode/", "kernel/firmware/acpi/"};
 
 class Spooler {
  public:
@@ -26,18 +21,25 @@ class Spooler {
       if (*record == nullptr) break;
       if (reader_.segment_number() != segment_) end_segment();
       codec_ = reader_.segment_codec();
-      if (why_skipped(**record)) continue;
+      if (++records_ > ImageNodes::kMaxRecords)
+        return fail("pack", "the image again",
+                    "it has more than " + std::to_string(ImageNodes::kMaxRecords) + " records", "",
+                    ErrorKind::kInvalid);
+      if (why_skipped(**record)) {
+        ++result_.skipped;
+        continue;
+      }
+      result_.has_checksums = result_.has_checksums || (*record)->checksum;
       if (auto added = add(**record); !added) return propagate(added);
     }
     end_segment();
     std::erase_if(nodes_, [](const Node& node) { return node.paths.empty(); });
-    std::erase_if(early_, [](const Node& node) { return node.paths.empty(); });
-    return ImageNodes{std::move(early_), std::move(nodes_)};
+    std::erase_if(result_.early, [](const Node& node) { return node.paths.empty(); });
+    result_.nodes = std::move(nodes_);
+    return std::move(result_);
   }
 
  private:
-  using LinkKey = std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>;
-
   Result<> add(const cpio::Record& record) {
     const auto& header = record.header;
     Node node;
@@ -50,10 +52,12 @@ class Spooler {
                      .rdevice_major = header.rdevice_major,
                      .rdevice_minor = header.rdevice_minor};
     if (auto filled = fill(node); !filled) return filled;
-    if (header.type() == cpio::kRegular && header.links >= 2)
-      join(node,
-           {reader_.archive_number(), header.inode, header.device_major, header.device_minor});
-    for (auto early : kEarlyPaths) is_early_ |= node.paths.back().starts_with(early);
+    // What a path stood for before may not move behind what it stands for now.
+    if (auto before = linked_.find(node.paths.front()); before != linked_.end())
+      links_.erase(before->second);
+    is_early_ = is_early_ || is_early(node.paths.front());
+    if (header.type() == cpio::kRegular && may_be_linked(header))
+      join(node, link_key(header, reader_.archive_number()));
     nodes_.push_back(std::move(node));
     return {};
   }
@@ -81,7 +85,8 @@ class Spooler {
 
   // A further name of a file: the body may come with any of them, and the file is put where its
   // last name is, by when the directories of all of them are there.
-  void join(Node& node, LinkKey key) {
+  void join(Node& node, const LinkKey& key) {
+    linked_.insert_or_assign(node.paths.front(), key);
     auto [known, is_new] = links_.emplace(key, nodes_.size());
     if (is_new) return;
     auto& before = nodes_[known->second];
@@ -98,8 +103,8 @@ class Spooler {
   // Only what comes first, and uncompressed, is looked at early.
   void end_segment() {
     if (is_early_ && codec_ == codec::Codec::kNone && !main_began_) {
-      early_.insert(early_.end(), std::move_iterator(nodes_.begin()),
-                    std::move_iterator(nodes_.end()));
+      result_.early.insert(result_.early.end(), std::move_iterator(nodes_.begin()),
+                           std::move_iterator(nodes_.end()));
       nodes_.clear();
       links_.clear();
     } else {
@@ -112,9 +117,11 @@ class Spooler {
   ImageReader& reader_;
   std::shared_ptr<Fd> spool_;
   std::uint64_t spooled_bytes_ = 0;
-  std::vector<Node> early_;
+  ImageNodes result_;
   std::vector<Node> nodes_;
-  std::map<LinkKey, std::size_t> links_;
+  std::unordered_map<LinkKey, std::size_t, LinkKeyHash> links_;
+  std::unordered_map<std::string, LinkKey> linked_;  // the names of those
+  std::size_t records_ = 0;
   std::size_t segment_ = 0;
   codec::Codec codec_ = codec::Codec::kNone;  // of the segment that nodes_ ends with
   bool is_early_ = false;
@@ -123,10 +130,9 @@ class Spooler {
 
 }  // namespace
 
-Result<ImageNodes> read_image(Input& image, std::uint64_t limit_bytes,
-                              const std::filesystem::path& spool_directory) {
-  auto spool = open_file(spool_directory, O_TMPFILE | O_RDWR, 0600);
-  if (!spool) return propagate(spool, "make a spool file in", spool_directory);
+Result<ImageNodes> read_image(Input& image, std::uint64_t limit_bytes) {
+  auto spool = unnamed_file();
+  if (!spool) return propagate(spool);
   ImageReader reader(image, limit_bytes);
   return Spooler(reader, std::make_shared<Fd>(std::move(*spool))).run();
 }

@@ -78,8 +78,8 @@ Result<Index> decode_index(std::string_view text, const std::string& file) {
   try {
     return read(Json::parse(text));
   } catch (const std::exception& reason) {
-    return fail("read", file, reason.what(), "repack with 'capsem initrd pack'",
-                ErrorKind::kInvalid);
+    return fail("read", file, std::string("it is no index of capsem's: ") + reason.what(),
+                "repack with 'capsem initrd pack', or move it away", ErrorKind::kInvalid);
   }
 }
 

@@ -12,6 +12,8 @@
 
 namespace capsem::initrd {
 
+inline constexpr std::uint64_t kIndexLimitBytes = 64 << 20;
+
 struct IndexedFile {
   std::string path;  // in the guest
   std::uint32_t mode = 0;

@@ -86,7 +86,7 @@ Result<Node> file_node(std::span<const std::string> words) {
   if (::stat(node.content.file.c_str(), &status) != 0)
     return fail_system("look at", node.content.file, errno);
   if (!S_ISREG(status.st_mode)) return invalid(node.content.file.string() + " is no regular file");
-  node.metadata.mtime = static_cast<std::uint32_t>(status.st_mtime);
+  node.metadata.mtime = archived_time(status.st_mtime);
   node.content.identity = identity_of(status);
   node.body_bytes = node.content.identity->size_bytes;
   return node;

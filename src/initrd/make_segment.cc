@@ -1,9 +1,10 @@
 #include "initrd/make_segment.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cerrno>
+
+#include "base/file.h"
 
 namespace capsem::initrd {
 namespace {
@@ -39,8 +40,8 @@ class Output {
       return {};
     }
     if (!file_) {
-      auto file = open_file(directory_, O_TMPFILE | O_RDWR, 0600);
-      if (!file) return propagate(file, "make a temporary file in", directory_);
+      auto file = unnamed_file(directory_);
+      if (!file) return propagate(file);
       file_ = std::move(*file);
       if (auto written = write(memory_); !written) return written;
       memory_ = {};
@@ -91,7 +92,7 @@ class Maker {
     std::vector<std::byte> archive;
     if (small) {
       archive.reserve(static_cast<std::size_t>(bytes_));
-      cpio::Writer writer(append_to(archive));
+      cpio::Writer writer(append_to(archive), checksums());
       if (auto written = write_archive(writer); !written) return propagate(written);
     } else if (options_.cache != nullptr) {
       if (auto hashed = hash_nodes(); !hashed) return propagate(hashed);
@@ -101,7 +102,7 @@ class Maker {
     auto encoder = codec::encode(codec_, level_, bytes_, output_.sink());
     if (!encoder) return propagate(encoder);
     auto to_encoder = [&](std::span<const std::byte> piece) { return (*encoder)->write(piece); };
-    cpio::Writer writer(to_encoder);
+    cpio::Writer writer(to_encoder, checksums());
     auto written = small ? to_encoder(archive) : write_archive(writer);
     if (written) written = (*encoder)->finish();
     if (written) written = output_.finish(made_);
@@ -123,6 +124,10 @@ class Maker {
     made_.cached = found->identity;
     made_.file = std::move(*found);
     return true;
+  }
+
+  cpio::Checksums checksums() const {
+    return options_.archive.checksum ? cpio::Checksums::kSums : cpio::Checksums::kNone;
   }
 
   Result<> write_archive(cpio::Writer& writer) {
@@ -153,7 +158,9 @@ class Maker {
 
 std::optional<Digest> segment_key(const PlannedSegment& segment, const MakeOptions& options) {
   auto codec = segment.codec.value_or(options.codec);
-  std::string text = "capsem segment 2\n";
+  std::string text = "capsem segment 3\n";
+  text += codec::library_version(codec);
+  text += ' ';
   auto add = [&](std::uint64_t number) { text += std::to_string(number) += ' '; };
   text += codec::name(codec);
   add(static_cast<std::uint64_t>(codec == options.codec ? options.level : 0));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <limits>
 #include <numeric>
 
 namespace capsem::initrd {
@@ -14,8 +15,7 @@ namespace {
 constexpr std::size_t kPieceBytes = 256 << 10;
 
 std::unexpected<Error> changed(const std::string& name) {
-  return fail("pack", name, "it changed while it was packed", "run it again",
-              ErrorKind::kDamaged);
+  return fail("pack", name, "it changed while it was packed", "run it again", ErrorKind::kDamaged);
 }
 
 Result<> read_range(const Fd& fd, const std::string& name, std::uint64_t offset,
@@ -78,6 +78,11 @@ Result<> write_body(Node& node, const ArchiveOptions& options, cpio::Writer& wri
 
 }  // namespace
 
+std::uint32_t archived_time(std::int64_t seconds) {
+  return static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(seconds, 0, std::numeric_limits<std::uint32_t>::max()));
+}
+
 Node node_of_bytes(std::string path, std::uint32_t mode, std::string bytes) {
   Node node;
   node.paths.push_back(std::move(path));
@@ -116,13 +121,11 @@ Result<> write_nodes(std::span<Node> nodes, const ArchiveOptions& options, cpio:
         if (auto added = writer.add_special(path, metadata); !added) return added;
       continue;
     }
-    std::optional<std::uint32_t> checksum;
-    if (options.checksum) {
-      auto sum = sum_of_bytes(node);
-      if (!sum) return propagate(sum);
-      checksum = *sum;
-    }
-    auto begun = writer.begin_file(node.paths, metadata, node.body_bytes, checksum);
+    // Like GNU cpio, no sum for a link's target.
+    auto sum = options.checksum && node.type() == cpio::kRegular ? sum_of_bytes(node)
+                                                                 : Result<std::uint32_t>(0);
+    if (!sum) return propagate(sum);
+    auto begun = writer.begin_file(node.paths, metadata, node.body_bytes, *sum);
     if (!begun) return begun;
     if (auto written = write_body(node, options, writer); !written) return written;
   }

@@ -37,6 +37,9 @@ struct Node {
   std::uint32_t type() const { return metadata.mode & cpio::kTypeMask; }
 };
 
+// A time as a record can say it: from 1970 to 2106, what lies outside at the nearer end.
+std::uint32_t archived_time(std::int64_t seconds);
+
 // A node whose body is `bytes`: a small file, or a symbolic link.
 Node node_of_bytes(std::string path, std::uint32_t mode, std::string bytes);
 
@@ -48,8 +51,8 @@ Result<> read_content(const Node& node, const Sink& sink);
 Result<Digest> hash_content(const Node& node);
 
 // Appends the nodes to an archive; of each regular file the content's hash is compared with
-// `sha256` where that is known, and put there where `hash` asks for it. With `checksum` the records
-// are 070702. kDamaged when a hash is not the known one.
+// `sha256` where that is known, and put there where `hash` asks for it. `checksum` says that the
+// writer wants sums. kDamaged when a hash is not the known one.
 struct ArchiveOptions {
   std::uint32_t mtime = 0;  // of every record, in place of the nodes' own, unless keep_mtime
   bool keep_mtime = false;

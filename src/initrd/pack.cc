@@ -28,8 +28,6 @@ constexpr std::uint64_t kTouchedBytes = 16 << 20;
 // How much is kept of segments whose turn has not come.
 constexpr std::uint64_t kWaitingBytes = 32 << 20;
 
-constexpr std::uint64_t kIndexLimitBytes = 64 << 20;
-
 class Packer {
  public:
   Packer(const PackOptions& options, PackRecord record, bool guest)
@@ -54,12 +52,14 @@ class Packer {
   // Where the record of a target is kept; empty when there is none.
   static fs::path record_path(const PackOptions& options) {
     if (options.cache.empty() || options.stream != nullptr) return {};
-    auto name = sha256(as_bytes(fs::absolute(options.target).lexically_normal().native())).hex();
-    return options.cache / "packs" / name;
+    std::error_code error;
+    auto target = fs::absolute(options.target, error).lexically_normal();
+    if (error) return {};
+    return options.cache / "packs" / sha256(as_bytes(target.native())).hex();
   }
 
   static fs::path spool_directory(const PackOptions& options) {
-    if (options.stream != nullptr) return fs::temp_directory_path();
+    if (options.stream != nullptr) return {};  // where temporary files go
     auto parent = options.target.parent_path();
     return parent.empty() ? "." : parent;
   }
@@ -161,8 +161,7 @@ class Packer {
   Result<> pack() {
     auto target = ImageTarget::create(options_.target, options_.stream, guest_);
     if (!target) return propagate(target);
-    for (const auto& segment : plan_.segments)
-      total_bytes_ += archive_bytes(segment.nodes);
+    for (const auto& segment : plan_.segments) total_bytes_ += archive_bytes(segment.nodes);
     if (auto made = make_all(*target); !made) return made;
     result_.index.segments = target->segments();
     result_.index.image_bytes = target->bytes();
@@ -185,9 +184,10 @@ class Packer {
   // Segments are made by all threads, each taking the next in order, and go into the image in
   // order. One that is made before its turn waits in memory, as long as that is not too much.
   Result<> make_all(ImageTarget& target) {
-    auto count = std::min<std::size_t>(
-        options_.threads != 0 ? options_.threads : std::max(1U, std::thread::hardware_concurrency()),
-        plan_.segments.size());
+    auto count = std::min<std::size_t>(options_.threads != 0
+                                           ? options_.threads
+                                           : std::max(1U, std::thread::hardware_concurrency()),
+                                       plan_.segments.size());
     {
       std::vector<std::jthread> threads;
       for (std::size_t i = 1; i < count; ++i)
@@ -284,7 +284,9 @@ class Packer {
     record.forget_files();
     for_each_file([&](const Node& node) { record.add_file(node, listed_ns_); });
     for (const auto& node : plan_.joined) record.add_file(node, listed_ns_);
-    auto saved = record.save(record_path(options_));
+    auto path = record_path(options_);
+    if (path.empty()) return;
+    auto saved = record.save(path);
     if (!saved && !std::exchange(warned_, true)) warn(saved.error().message());
   }
 

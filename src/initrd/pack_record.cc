@@ -1,8 +1,10 @@
 #include "initrd/pack_record.h"
 
 #include <algorithm>
+#include <functional>
 #include <protozero/pbf_builder.hpp>
 #include <protozero/pbf_message.hpp>
+#include <vector>
 
 #include "base/file.h"
 
@@ -14,11 +16,11 @@ constexpr std::uint32_t kRecordVersion = 1;
 
 // The record is one protobuf message behind its SHA-256.
 enum class RecordField : protozero::pbf_tag_type {
-  kVersion = 1,   // uint32
-  kInputs = 2,    // bytes
-  kImage = 3,     // Known, without a hash
-  kFile = 4,      // repeated Known
-  kSegment = 5,   // repeated Known
+  kVersion = 1,  // uint32
+  kInputs = 2,   // bytes
+  kImage = 3,    // Known, without a hash
+  kFile = 4,     // repeated Known
+  kSegment = 5,  // repeated Known
 };
 
 enum class KnownField : protozero::pbf_tag_type {
@@ -87,9 +89,23 @@ std::pair<std::string, KnownFile> read_known(protozero::data_view view) {
   return result;
 }
 
+// Records of targets that are no longer packed would stay for ever.
+void forget_oldest(const std::filesystem::path& directory) {
+  constexpr std::size_t kKept = 256;
+  std::vector<std::pair<std::filesystem::file_time_type, std::filesystem::path>> records;
+  std::error_code error;
+  for (const auto& item : std::filesystem::directory_iterator(directory, error))
+    records.emplace_back(item.last_write_time(error), item.path());
+  if (records.size() <= kKept) return;
+  std::ranges::sort(records, std::greater{});
+  for (const auto& [time, path] : std::span(records).subspan(kKept))
+    std::filesystem::remove(path, error);
+}
+
 // A relative path means another file elsewhere.
 std::string key_of(const std::filesystem::path& file) {
-  return file.is_absolute() ? file.string() : std::filesystem::absolute(file).string();
+  std::error_code error;
+  return file.is_absolute() ? file.string() : std::filesystem::absolute(file, error).string();
 }
 
 }  // namespace
@@ -147,7 +163,9 @@ Result<> PackRecord::save(const std::filesystem::path& path) const {
   auto hash = sha256(as_bytes(text));
   if (auto written = file->write(hash.bytes); !written) return written;
   if (auto written = file->write(as_bytes(text)); !written) return written;
-  return file->commit(Sync::kNothing);
+  if (auto committed = file->commit(Sync::kNothing); !committed) return committed;
+  forget_oldest(path.parent_path());
+  return {};
 }
 
 std::optional<Digest> PackRecord::find_file(const Content& content) const {

@@ -98,6 +98,8 @@ Plan plan_nodes(ImageNodes nodes, Codec codec) {
   Grouper grouper(cut_for(codec), has_duplicates(nodes.nodes));
   for (auto& node : nodes.nodes) grouper.add(std::move(node));
   std::ranges::move(grouper.finish(), std::back_inserter(plan.segments));
+  // An image of nothing is an archive of nothing.
+  if (plan.segments.empty()) plan.segments.push_back({.name = "empty"});
   return plan;
 }
 

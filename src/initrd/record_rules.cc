@@ -1,10 +1,30 @@
 #include "initrd/record_rules.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/text.h"
 
 namespace capsem::initrd {
+
+namespace {
+
+// What Linux reads from the image before it unpacks it (lib/earlycpio.c): a path that ends in a
+// slash stands for all below it. arch/x86/kernel/cpu/microcode, drivers/acpi/tables.c.
+constexpr std::array<std::string_view, 3> kEarly = {
+    "kernel/x86/microcode/GenuineIntel.bin",
+    "kernel/x86/microcode/AuthenticAMD.bin",
+    "kernel/firmware/acpi/",
+};
+
+}  // namespace
+
+bool is_early(std::string_view path) {
+  return std::ranges::any_of(kEarly, [path](std::string_view early) {
+    return early.ends_with('/') ? path.size() > early.size() && path.starts_with(early)
+                                : path == early;
+  });
+}
 
 std::string plain_path(std::string_view path) {
   std::string plain;

@@ -13,6 +13,10 @@ namespace capsem::initrd {
 // links.
 std::string plain_path(std::string_view path);
 
+// Whether Linux looks for this path before it unpacks, in the uncompressed archives that an image
+// begins with.
+bool is_early(std::string_view path);
+
 // Why Linux makes nothing of the record, for messages; nothing for a record that it takes.
 std::optional<std::string_view> why_skipped(const cpio::Record& record);
 

@@ -5,26 +5,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
-#include <filesystem>
+
+#include "base/file.h"
 
 namespace capsem::initrd {
 namespace {
-
-Result<Fd> unnamed_file() {
-  std::error_code error;
-  auto directory = std::filesystem::temp_directory_path(error);
-  if (error) return fail_system("find", "the directory for temporary files", error.value());
-  auto unnamed = open_file(directory, O_TMPFILE | O_RDWR, 0600);
-  if (unnamed) return unnamed;
-  auto path = (directory / "capsem-XXXXXX").string();
-  Fd named(::mkostemp(path.data(), O_CLOEXEC));
-  if (!named)
-    return fail_system("make a temporary file in", directory, errno,
-                       "set TMPDIR to a directory with room for the image");
-  ::unlink(path.c_str());
-  return named;
-}
 
 Result<> copy_all(Input& from, const Fd& to) {
   for (;;) {

@@ -134,7 +134,8 @@ Result<FileIdentity> SegmentCache::store(const Digest& key, const Digest& sha256
 }
 
 void SegmentCache::evict(std::uint64_t stored_bytes) const {
-  if (directory_.empty() || stored_bytes == 0) return;
+  std::error_code error;
+  if (directory_.empty() || !fs::exists(directory_, error)) return;
   // The sum is kept beside the segments: to look at all of them each time would cost more than a
   // small repack. It may be wrong after a crash; the next look through the cache sets it right.
   auto usage_path = directory_ / kUsageName;
@@ -143,6 +144,7 @@ void SegmentCache::evict(std::uint64_t stored_bytes) const {
   std::uint64_t total = 0;
   auto text = read_file(usage_path, 64);
   if (text) std::from_chars(text->data(), text->data() + text->size(), total);
+  if (stored_bytes == 0 && total <= limit_bytes_) return;
   total += stored_bytes;
   if (total > limit_bytes_) {
     auto files = files_by_use(directory_);
@@ -154,8 +156,8 @@ void SegmentCache::evict(std::uint64_t stored_bytes) const {
     }
   }
   auto number = std::to_string(total);
-  if (::ftruncate(lock->get(), 0) == 0)
-    [[maybe_unused]] auto written = write_full(*lock, as_bytes(number), usage_path);
+  if (::ftruncate(lock->get(), 0) == 0) [[maybe_unused]]
+    auto written = write_full(*lock, as_bytes(number), usage_path);
 }
 
 }  // namespace capsem::initrd

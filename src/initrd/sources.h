@@ -27,13 +27,17 @@ Result<std::vector<Node>> parse_list(std::string_view text, const std::string& n
 
 // The records of an image, as Linux would unpack them and in its order: `early` holds those of
 // the uncompressed archive that the kernel looks for microcode and ACPI tables in before it unpacks
-// anything. Bodies are spooled to an unnamed file in `spool_directory`. "./" and leading slashes are
-// taken off the names. Errors as ImageReader::next(), and kInvalid for a name with "..".
+// anything. Bodies are spooled to an unnamed file. "./" and leading slashes are taken off the
+// names. Errors as ImageReader::next(), and kInvalid for a name with ".." and for more than
+// kMaxRecords.
 struct ImageNodes {
+  static constexpr std::size_t kMaxRecords = 1 << 22;
+
   std::vector<Node> early;
   std::vector<Node> nodes;
+  std::size_t skipped = 0;     // records that Linux makes nothing of
+  bool has_checksums = false;  // some were 070702
 };
-Result<ImageNodes> read_image(Input& image, std::uint64_t limit_bytes,
-                              const std::filesystem::path& spool_directory);
+Result<ImageNodes> read_image(Input& image, std::uint64_t limit_bytes);
 
 }  // namespace capsem::initrd

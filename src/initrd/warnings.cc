@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "initrd/record_rules.h"
 
 namespace capsem::initrd {
 namespace {
@@ -86,21 +87,6 @@ constexpr std::string_view kInitNotExecutable =
     "/init cannot be executed; Linux looks for another init and panics when there is none";
 
 constexpr std::string_view kImage = "the image";
-
-// What Linux reads from the image before it unpacks it (lib/earlycpio.c): a path that ends in a
-// slash stands for all below it. arch/x86/kernel/cpu/microcode, drivers/acpi/tables.c.
-constexpr std::array<std::string_view, 3> kEarly = {
-    "kernel/x86/microcode/GenuineIntel.bin",
-    "kernel/x86/microcode/AuthenticAMD.bin",
-    "kernel/firmware/acpi/",
-};
-
-bool is_early(std::string_view path) {
-  return std::ranges::any_of(kEarly, [path](std::string_view early) {
-    return early.ends_with('/') ? path.size() > early.size() && path.starts_with(early)
-                                : path == early;
-  });
-}
 
 bool has_parent_part(std::string_view path) {
   if (path.find("..") == std::string_view::npos) return false;

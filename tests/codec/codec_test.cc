@@ -99,6 +99,18 @@ TEST_P(Compressing, TheFormatsOwnToolReadsIt) {
   EXPECT_EQ(*text, as_text(data));
 }
 
+TEST(Xz, RefusesAChecksumThatLinuxDoesNotRead) {
+  testing::TemporaryDirectory directory;
+  for (std::string check : {"crc64", "sha256"}) {
+    auto packed = run_for_output({.argv = {"sh", "-c", "echo text | xz -c --check=" + check},
+                                  .directory = directory.path()});
+    ASSERT_TRUE(packed);
+    auto unpacked = decompress(Codec::kXz, as_bytes(*packed), kLimit);
+    ASSERT_FALSE(unpacked) << check;
+    EXPECT_NE(unpacked.error().message().find("--check=crc32"), std::string::npos);
+  }
+}
+
 TEST(Gzip, NoticesAFlippedBit) {
   auto packed = compress(Codec::kGzip, 6, sample(100000)).value();
   packed[packed.size() / 2] ^= std::byte{1};

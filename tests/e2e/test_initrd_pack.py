@@ -155,6 +155,57 @@ def test_convert_keeps_what_linux_leaves_and_the_early_archive_first(
         assert (difference.returncode, difference.stdout) == (0, b""), codec
 
 
+def test_gnu_cpio_reads_an_archive_with_checksums(packer: Capsem, tree: Path) -> None:
+    image = pack(packer, "--from-dir", str(tree), "--codec", "none", "--checksum")
+    first = image[: image.index(b"TRAILER!!!") + 12]
+    names = subprocess.run(["cpio", "-it", "--quiet"], input=first + b"\0" * 512, capture_output=True)
+    assert names.returncode == 0 and names.stderr == b""
+    assert names.stdout.count(b"\n") >= first.count(b"070702") - 1
+    assert b"070701" not in first
+    # And it stays one with checksums when it is converted.
+    converted = packer.call("initrd", "convert", "-", "--codec", "none", "-o", "-", stdin=image)
+    assert b"070701" not in converted.stdout and converted.stdout.startswith(b"070702")
+
+
+def test_standard_output_is_taken_as_it_is(packer: Capsem, tree: Path, tmp_path: Path) -> None:
+    image = pack(packer, "--from-dir", str(tree))
+    out = tmp_path / "out"
+    command = packer.command("initrd", "pack", "--from-dir", str(tree), "-o", "-")
+    for mode in ["ab", "r+b"]:
+        out.write_bytes(b"early")
+        with out.open(mode) as file:
+            file.seek(5)
+            assert subprocess.run(command, stdout=file, env=packer.env()).returncode == 0
+        assert out.read_bytes() == b"early" + image, mode
+    closed = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *command], env=packer.env(), capture_output=True
+    )
+    assert closed.returncode == 2
+    assert b"standard output" in closed.stderr
+
+
+def test_a_repack_keeps_the_mode_and_leaves_the_image_out_of_itself(
+    packer: Capsem, tree: Path, tmp_path: Path
+) -> None:
+    image = tree / "x.img"
+    image.write_text("old")
+    image.chmod(0o600)
+    words = ["--from-dir", str(tree), "-o", str(image)]
+    first = packer.call("initrd", "pack", *words)
+    assert first.returncode == 0 and b"leaving out" in first.stderr
+    size = image.stat().st_size
+    assert stat.S_IMODE(image.stat().st_mode) == 0o600
+    packer.call("initrd", "pack", *words)
+    assert image.stat().st_size == size
+
+
+def test_nothing_gives_an_image_of_nothing(packer: Capsem, tmp_path: Path) -> None:
+    result = packer.call("initrd", "pack", "--from-list", "-", "-o", "-", stdin=b"# nothing\n")
+    assert result.returncode == 0, result.stderr
+    listed = packer.call("initrd", "list", "-", stdin=result.stdout)
+    assert (listed.returncode, listed.stdout) == (0, b"")
+
+
 def test_convert_may_replace_its_own_input(packer: Capsem, tree: Path, tmp_path: Path) -> None:
     image = tmp_path / "x.img"
     image.write_bytes(pack(packer, "--from-dir", str(tree)))
@@ -192,6 +243,8 @@ def test_bad_input_leaves_the_old_image(packer: Capsem, tree: Path, tmp_path: Pa
         (["--from-dir", str(huge)], "4 GiB"),
         (["--from-list", str(tmp_path / "list")], "list:2"),
         (["--from-cpio", str(tmp_path / "cut.img")], "cut short"),
+        (["--from-dir", ""], "the name is empty"),
+        (["--from-list", str(tmp_path / "list"), "--keep-owner"], "--keep-owner"),
         (["--from-dir", str(tree), "--codec", "rar"], "none, gzip, zstd, lz4, xz"),
         (["--from-dir", str(tree), "--codec", "auto"], "only the guest's own image"),
         (["--from-dir", str(tree), "--level", "13"], "1 to 12"),

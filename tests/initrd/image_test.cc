@@ -62,6 +62,17 @@ TEST(Walk, RefusesWhatIsNoImage) {
   EXPECT_NE(walked(image).find("segment at byte"), std::string::npos);
 }
 
+TEST(Walk, StopsABombBehindAStoredArchiveThatIsOverTheLimitItself) {
+  std::vector<std::byte> image;
+  cpio::Writer writer(append_to(image));
+  ASSERT_TRUE(writer.add_file("large", std::vector<std::byte>(2000), {.permissions = 0444}));
+  ASSERT_TRUE(writer.finish());
+  EXPECT_NE(walked(image, 1000).find("larger than the limit"), std::string::npos);
+  append(image, codec::compress(codec::Codec::kGzip, 9, archive("behind")).value());
+  EXPECT_NE(walked(image, image.size() - 100).find("larger than the limit"), std::string::npos);
+  EXPECT_EQ(walked(image, 4000), "large (none) behind (gzip) ");
+}
+
 TEST(Walk, StopsABombAtTheLimit) {
   auto bomb = codec::compress(codec::Codec::kGzip, 9, std::vector<std::byte>(100 << 20)).value();
   EXPECT_NE(walked(bomb).find("larger than the limit"), std::string::npos);
