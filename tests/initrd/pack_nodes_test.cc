@@ -155,6 +155,32 @@ TEST_F(PackNodes, NoticesAFileThatChangedWithinTheClocksTick) {
   }
 }
 
+TEST_F(PackNodes, RemembersNoFileThatWasYoungWhenItWasLookedAt) {
+  auto node = node_of_bytes("f", cpio::kRegular | 0644, "content");
+  node.content.file = directory_ / "tree/large";
+  node.content.identity = FileIdentity{.modified_ns = 1'000'000'000, .changed_ns = 1'000'000'000};
+  PackRecord record;
+  record.add_file(node, 1'000'000'001);
+  EXPECT_FALSE(record.find_file(node.content));
+  record.add_file(node, 2'000'000'000);
+  EXPECT_TRUE(record.find_file(node.content));
+  node.content.identity->changed_ns += 1;
+  EXPECT_FALSE(record.find_file(node.content));
+}
+
+TEST_F(PackNodes, KeepsTheOrderOfAPathThatComesTwice) {
+  ImageNodes nodes;
+  nodes.nodes.push_back(node_of_bytes("f", cpio::kRegular | 0644, sample(1 << 20, 1)));
+  nodes.nodes.push_back(node_of_bytes("f", cpio::kRegular | 0644, "later"));
+  ASSERT_TRUE(pack_nodes(std::move(nodes), options_));
+  auto bytes = image();
+  MemoryInput input(as_bytes(bytes));
+  ImageReader reader(input);
+  ASSERT_TRUE(reader.next());
+  ASSERT_TRUE(reader.next());
+  EXPECT_EQ(reader.read_body(100).value(), "later");
+}
+
 TEST_F(PackNodes, MakesTheImageAgainWhenItWasChanged) {
   settle();
   packed();
