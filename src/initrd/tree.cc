@@ -190,7 +190,8 @@ std::optional<Tree::FileId> Tree::add_regular(const cpio::Record& record, const 
   if (!id) {
     id = create(place.path, record.header);
   } else if (files_[*id].type() != cpio::kRegular) {
-    report(Surprise::kDirectoryInTheWay, record.path, place.path);
+    report(linked == Linked::kYes ? Surprise::kLinksToReplaced : Surprise::kDirectoryInTheWay,
+           record.path, place.path);
     return std::nullopt;
   } else {
     if (linked == Linked::kFirst && files_[*id].names > 1)

@@ -49,6 +49,7 @@ enum class Surprise {
   kWritesThroughLink,   // an earlier file with further names: they get the new content as well
   kKeepsDevice,         // a device of its type stays, with its own numbers
   kLinkFails,           // the file it is a hard link to is not there (any more): nothing is made
+  kLinksToReplaced,     // another thing took the first name's place, and is what it is linked to
   kLinkWithoutBody,     // a hard link whose file's body is in no record of its archive: it is empty
 };
 

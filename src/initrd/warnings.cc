@@ -64,6 +64,9 @@ constexpr std::array kSurprises = {
                  "an earlier record made a device there; Linux keeps that one's numbers"},
     SurpriseText{Surprise::kLinkFails,
                  "it is a hard link of @, which is not there any more; Linux drops the record"},
+    SurpriseText{Surprise::kLinksToReplaced,
+                 "something else has taken the place of the file it is a hard link of; Linux links "
+                 "it to that, and writes its content where that leads"},
     SurpriseText{Surprise::kLinkWithoutBody,
                  "it is a hard link whose other names and content are not in its archive; Linux "
                  "makes an empty file"},

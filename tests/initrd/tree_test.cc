@@ -198,6 +198,16 @@ TEST(Tree, WithoutATrailerHardLinksReachIntoTheNextSegment) {
   EXPECT_TRUE(unpacked.has("b", "content"));
 }
 
+TEST(Tree, AHardLinkOfWhatWasReplacedIsOneOfWhatIsThereNow) {
+  Unpacked unpacked(RawArchive()
+                        .add({.path = "a", .inode = 7, .links = 2})
+                        .symlink("a", "elsewhere")
+                        .add({.path = "b", .body = "content", .inode = 7, .links = 2})
+                        .trailer());
+  EXPECT_THAT(unpacked.surprises(),
+              ::testing::Contains(Unpacked::Seen{Surprise::kLinksToReplaced, "b", "b"}));
+}
+
 TEST(Tree, ARepeatedNameOfAHardLinkLosesTheFile) {
   Unpacked unpacked(RawArchive()
                         .add({.path = "a", .body = "x", .inode = 7, .links = 2})
