@@ -99,6 +99,7 @@ Result<T> complete(const std::function<Task<Result<T>>(asio::any_io_executor)>& 
                  [&](const std::exception_ptr& thrown, Result<T> value) {
                    if (thrown) std::rethrow_exception(thrown);
                    result = std::move(value);
+                   loop.stop();  // whatever timers a monitor still has
                  });
   loop.run();
   return std::move(*result);

@@ -267,7 +267,7 @@ def test_without_a_home_nothing_is_kept_and_it_packs(packer: Capsem, tree: Path,
 def test_progress_is_for_a_terminal_only(packer: Capsem, tmp_path: Path) -> None:
     tree = tmp_path / "much"
     tree.mkdir()
-    for number in range(10):
+    for number in range(30):
         (tree / str(number)).write_bytes(os.urandom(1 << 19) * 2)
     words = ["initrd", "pack", "--from-dir", str(tree), "--codec", "xz", "--no-cache", "-o", "-"]
     plain = packer.call(*words)

@@ -105,6 +105,7 @@ def test_less_pages_and_top_refreshes(inside: Screen) -> None:
     inside.type("top", "Enter")
     inside.wait_for("load average")
     inside.type("q")
+    inside.wait_for("~#")  # top throws away what is typed while it ends
     inside.type("clear; echo back", "Enter")
     inside.wait_for("back")
 
