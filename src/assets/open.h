@@ -22,11 +22,11 @@ struct Assets {
   Fd rootfs;                       // a squashfs
 };
 
-// Opens what is wanted of the set in `directory` and checks each of these files against assets.json. A file
-// that did not change since it was last checked is not read again; `cache_directory` (made when
-// missing; it need not be writable) holds the record of that. Needs no write access to `directory`.
-// kNotFound when nothing was built there, kDamaged when the set is not whole or a file differs
-// from its hash: each says which, and to run `capsem build-assets`.
+// Opens what is wanted of the set in `directory` and checks each of these files against
+// assets.json. A file that did not change since it was last checked is not read again;
+// `cache_directory` (made when missing; it need not be writable) holds the record of that. Needs no
+// write access to `directory`. kNotFound when nothing was built there, kDamaged when the set is not
+// whole or a file differs from its hash: each says which, and to run `capsem build-assets`.
 Result<Assets> open_assets(const std::filesystem::path& directory,
                            const std::filesystem::path& cache_directory,
                            Wanted wanted = Wanted::kAll);

@@ -1,4 +1,5 @@
-// By what Linux knows two records of an archive for names of one file: init/initramfs.c, find_link().
+// By what Linux knows two records of an archive for names of one file: init/initramfs.c,
+// find_link().
 #pragma once
 
 #include <cstddef>

@@ -26,10 +26,10 @@ struct MakeOptions {
 // Either in memory or a part of a file.
 struct MadeSegment {
   std::vector<std::byte> memory;
-  StoredSegment file;             // when `memory` is empty
-  const Fd* borrowed = nullptr;   // the file, when it belongs to somebody else
-  std::optional<Digest> key;      // in the cache
-  Digest sha256;                  // where it was asked for
+  StoredSegment file;                  // when `memory` is empty
+  const Fd* borrowed = nullptr;        // the file, when it belongs to somebody else
+  std::optional<Digest> key;           // in the cache
+  Digest sha256;                       // where it was asked for
   std::optional<FileIdentity> cached;  // how it looks in the cache, when it is there already
   bool compressed = false;
 

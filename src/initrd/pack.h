@@ -18,9 +18,9 @@
 namespace capsem::initrd {
 
 struct PackOptions {
-  std::filesystem::path target;   // the image
-  const Fd* stream = nullptr;     // where it goes, as it comes, in place of `target`: a pipe
-  std::filesystem::path cache;    // capsem's cache directory; empty for none
+  std::filesystem::path target;  // the image
+  const Fd* stream = nullptr;    // where it goes, as it comes, in place of `target`: a pipe
+  std::filesystem::path cache;   // capsem's cache directory; empty for none
   std::uint64_t cache_limit_bytes = SegmentCache::kDefaultLimitBytes;
   codec::Codec codec = codec::Codec::kGzip;
   std::optional<int> level;  // the codec's default when absent

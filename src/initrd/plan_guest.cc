@@ -45,16 +45,14 @@ class Planner {
  public:
   Planner(const manifest::Manifest& manifest, const Fd* modules, const PackRecord& record)
       : record_(record) {
-    if (modules != nullptr)
-      plan_.segments.push_back({.name = "modules", .copied = modules});
+    if (modules != nullptr) plan_.segments.push_back({.name = "modules", .copied = modules});
     plan_.segments.push_back(base_segment(manifest));
   }
 
   Result<> add(const manifest::SourceFile& source) {
     auto node = node_of(source);
     if (!node) return propagate(node, "pack", source.entry->name);
-    const bool new_entry =
-        plan_.entries.empty() || plan_.entries.back().name != source.entry->name;
+    const bool new_entry = plan_.entries.empty() || plan_.entries.back().name != source.entry->name;
     bool joined = false;
     if (new_entry) {
       auto [segment, is_known] = segment_for(source, *node);
