@@ -69,24 +69,27 @@ Result<> Reader::finish_record() {
   return {};
 }
 
+Result<std::uint64_t> skip_zeros(Input& input) {
+  const auto begin = input.position();
+  for (;;) {
+    auto ready = input.peek(1);
+    if (!ready) return propagate(ready);
+    auto start = std::ranges::find_if(*ready, [](std::byte byte) { return byte != std::byte{0}; });
+    const bool ended = ready->empty() || start != ready->end();
+    input.take(static_cast<std::size_t>(start - ready->begin()));
+    if (ended) return input.position() - begin;
+  }
+}
+
 // Passes over zeros; whether a record begins there.
 Result<bool> Reader::find_header() {
-  bool zeros = false;
-  for (;;) {
-    auto ready = input_.peek(1);
-    if (!ready) return propagate(ready);
-    if (ready->empty()) return false;
-    auto start = std::ranges::find_if(*ready, [](std::byte byte) { return byte != std::byte{0}; });
-    const auto count = static_cast<std::size_t>(start - ready->begin());
-    zeros = zeros || count > 0;
-    if (start != ready->end()) {
-      const bool record = *start == std::byte{'0'};
-      input_.take(count);
-      record_.oddities = zeros && !at_archive_end_ ? std::uint32_t{kZerosBefore} : 0;
-      return record;
-    }
-    input_.take(count);
-  }
+  auto zeros = skip_zeros(input_);
+  if (!zeros) return propagate(zeros);
+  auto ready = input_.peek(1);
+  if (!ready) return propagate(ready);
+  if (ready->empty()) return false;
+  record_.oddities = *zeros > 0 && !at_archive_end_ ? std::uint32_t{kZerosBefore} : 0;
+  return ready->front() == std::byte{'0'};
 }
 
 Result<bool> Reader::read_header() {

@@ -36,6 +36,9 @@ struct Record {
   std::uint32_t archive = 0;              // counts the trailers before it
 };
 
+// Takes the zero bytes that `input` stands at; returns how many there were.
+Result<std::uint64_t> skip_zeros(Input& input);
+
 enum class AtTrailer { kGoOn, kStop };
 
 class Reader {

@@ -20,28 +20,14 @@ std::unexpected<Error> ImageReader::in_segment(Result<T>& failed) const {
   return propagate(failed, "read", "the segment at byte " + std::to_string(segment_.offset));
 }
 
-// Whether anything follows.
-Result<bool> ImageReader::skip_padding() {
-  for (;;) {
-    auto ready = image_.peek(1);
-    if (!ready) return propagate(ready);
-    if (ready->empty()) return false;
-    auto start = std::ranges::find_if(*ready, [](std::byte byte) { return byte != std::byte{0}; });
-    const bool found = start != ready->end();
-    image_.take(static_cast<std::size_t>(start - ready->begin()));
-    if (found) return true;
-  }
-}
-
 Result<bool> ImageReader::begin_segment() {
-  auto more = skip_padding();
-  if (!more) return more;
-  if (!*more && segment_number_ == 0)
-    return fail("read", "the image", "it holds no segment", "", ErrorKind::kDamaged);
-  if (!*more) return false;
-  segment_ = {.offset = image_.position()};
+  if (auto padding = cpio::skip_zeros(image_); !padding) return propagate(padding);
   auto magic = image_.peek(kMagicBytes);
   if (!magic) return propagate(magic);
+  if (magic->empty() && segment_number_ == 0)
+    return fail("read", "the image", "it holds no segment", "", ErrorKind::kDamaged);
+  if (magic->empty()) return false;
+  segment_ = {.offset = image_.position()};
   auto codec = codec::detect(*magic);
   if (!codec) {
     auto other = codec::detect_unsupported(*magic);

@@ -56,7 +56,6 @@ class ImageReader {
 
  private:
   Result<bool> begin_segment();
-  Result<bool> skip_padding();
   Result<> end_segment();
   Result<> check_limit(const cpio::Record& record) const;
   template <class T>
