@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "manifest/capabilities.h"
+
 namespace capsem::manifest {
 
 // How PID 1 runs an entry that is a service.
@@ -13,6 +15,7 @@ struct Service {
   std::vector<std::string> arguments;   // after the program's name
   std::optional<std::uint32_t> listen;  // vsock port whose listening socket PID 1 passes as fd 3
   bool restart = true;                  // started again, with back-off, when it ends
+  CapabilitySet capabilities = 0;       // all it can ever have
 };
 
 struct Entry {

@@ -23,7 +23,8 @@ constexpr std::int64_t kHighestPort = 0xfffffffe;
 constexpr std::array<std::string_view, 2> kTopKeys = {"version", "entry"};
 constexpr std::array<std::string_view, 8> kEntryKeys = {"name", "build", "file",      "path",
                                                         "mode", "into",  "essential", "service"};
-constexpr std::array<std::string_view, 3> kServiceKeys = {"arguments", "listen", "restart"};
+constexpr std::array<std::string_view, 4> kServiceKeys = {"arguments", "capabilities", "listen",
+                                                          "restart"};
 
 // Reads one table, remembering the first thing that is wrong with it.
 class TableReader {
@@ -202,6 +203,14 @@ void read_service(TableReader& in, const std::string& file, Entry& entry) {
     if (*port < 1 || *port > kHighestPort)
       service.refuse_key("listen", "the vsock port is out of range", "write listen = 5001");
     entry.service->listen = static_cast<std::uint32_t>(*port);
+  }
+  for (const auto& name : service.texts("capabilities", "[\"net_bind_service\"]")
+                              .value_or(std::vector<std::string>{})) {
+    auto set = find_capability(name);
+    if (!set)
+      service.refuse_key("capabilities", "there is no capability \"" + printable(name) + "\"",
+                         "write some of " + known_capabilities());
+    entry.service->capabilities |= set.value_or(0);
   }
   entry.service->restart = service.boolean("restart").value_or(true);
   if (service.error()) in.adopt(std::unexpected(*service.error()));

@@ -1,5 +1,6 @@
 #include "manifest/table.h"
 
+#include <array>
 #include <charconv>
 
 #include "base/text.h"
@@ -7,9 +8,9 @@
 namespace capsem::manifest {
 namespace {
 
-constexpr std::string_view kHeader = "capsem-entries 1";
-constexpr std::string_view kAbsent = "-";
-enum Column { kName, kPath, kMode, kFlags, kListen, kFixedColumns };
+constexpr std::string_view kHeader = "capsem-entries 2";
+const std::string kAbsent = "-";
+enum Column { kName, kPath, kMode, kFlags, kListen, kCapabilities, kFixedColumns };
 
 // One letter for each property that a line may have.
 struct Flag {
@@ -40,6 +41,12 @@ bool parse_number(std::string_view text, int base, Number& value) {
   return error == std::errc{} && end == text.data() + text.size();
 }
 
+std::string hexadecimal(std::uint64_t value) {
+  std::array<char, 16> digits{};
+  auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, 16).ptr;
+  return {digits.data(), end};
+}
+
 bool parse_line(std::string_view line, Entry& entry) {
   auto fields = split(line, '\t');
   if (fields.size() < kFixedColumns) return false;
@@ -53,6 +60,7 @@ bool parse_line(std::string_view line, Entry& entry) {
   if (fields[kListen] != kAbsent &&
       !parse_number(fields[kListen], 10, entry.service->listen.emplace()))
     return false;
+  if (!parse_number(fields[kCapabilities], 16, entry.service->capabilities)) return false;
   entry.service->arguments.assign(fields.begin() + kFixedColumns, fields.end());
   return true;
 }
@@ -67,8 +75,9 @@ std::string encode_table(const Manifest& manifest) {
     for (const auto& flag : kFlagLetters)
       if (flag.get(entry)) flags += flag.letter;
     text += entry.name + '\t' + entry.path + '\t' + octal(entry.mode) + '\t' + flags + '\t';
-    text += entry.service && entry.service->listen ? std::to_string(*entry.service->listen)
-                                                   : std::string(kAbsent);
+    text +=
+        entry.service && entry.service->listen ? std::to_string(*entry.service->listen) : kAbsent;
+    text += '\t' + (entry.service ? hexadecimal(entry.service->capabilities) : kAbsent);
     if (entry.service)
       for (const auto& argument : entry.service->arguments) text += '\t' + argument;
     text += '\n';

@@ -66,7 +66,8 @@ TEST(Parse, RefusesWithFileLineAndWhatToWrite) {
   };
   for (const auto& c : {
            Case{with("mode", "mod"), ":7:", "'mod' is not known", "name, build, file, path, mode"},
-           Case{with("listen", "listn"), ":9:", "'listn' is not known", "arguments, listen"},
+           Case{with("listen", "listn"), ":9:", "'listn' is not known",
+                "arguments, capabilities, listen"},
            Case{with("version = 1", "version = 2"), ":1:", "version", "version = 1"},
            Case{with("0555", "0775"), ":7:", "0775 of tool lets it be written", "\"0555\""},
            Case{with("0555", "0755"), ":7:", "lets it be written", "\"0555\""},

@@ -12,6 +12,7 @@ TEST(Table, CarriesWhatTheGuestNeeds) {
   ASSERT_TRUE(source);
   source->entries[1].service->arguments = {"--one", "two words"};
   source->entries[2].service->restart = false;
+  source->entries[2].service->capabilities = kSessionCapabilities;
   auto table = decode_table(encode_table(*source));
   ASSERT_TRUE(table) << table.error().message();
   ASSERT_EQ(table->entries.size(), source->entries.size());
@@ -30,15 +31,18 @@ TEST(Table, CarriesWhatTheGuestNeeds) {
     EXPECT_EQ(a.service->arguments, b.service->arguments);
     EXPECT_EQ(a.service->listen, b.service->listen);
     EXPECT_EQ(a.service->restart, b.service->restart);
+    EXPECT_EQ(a.service->capabilities, b.service->capabilities);
   }
 }
 
 TEST(Table, RefusesWhatItDidNotWrite) {
   for (std::string_view text :
-       {"", "something else\n", "capsem-entries 2\n", "capsem-entries 1\nname\n",
-        "capsem-entries 1\nx\trelative\t0555\ti\t-\n", "capsem-entries 1\nx\t/x\t0999\ti\t-\n",
-        "capsem-entries 1\nx\t/x\t0555\tis\tport\n",
-        "capsem-entries 1\nx\t/x\t0555\ti\t-\textra\n"})
+       {"", "something else\n", "capsem-entries 1\n", "capsem-entries 2\nname\n",
+        "capsem-entries 2\nx\trelative\t0555\ti\t-\t-\n",
+        "capsem-entries 2\nx\t/x\t0999\ti\t-\t-\n", "capsem-entries 2\nx\t/x\t0555\ti\t-\n",
+        "capsem-entries 2\nx\t/x\t0555\tis\tport\t0\n",
+        "capsem-entries 2\nx\t/x\t0555\tis\t-\tall\n",
+        "capsem-entries 2\nx\t/x\t0555\ti\t-\t-\textra\n"})
     EXPECT_FALSE(decode_table(text)) << text;
 }
 
