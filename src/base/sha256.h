@@ -1,4 +1,4 @@
-// SHA-256 of bytes and files (OpenSSL). Host only: guest binaries do not carry OpenSSL.
+// SHA-256 of bytes and files: by OpenSSL on the host, by libmd in guest binaries.
 #pragma once
 
 #include <array>

@@ -1,5 +1,6 @@
 #include "wire/codec.h"
 
+#include <algorithm>
 #include <concepts>
 #include <protozero/pbf_reader.hpp>
 #include <protozero/pbf_writer.hpp>
@@ -40,6 +41,11 @@ void put(pbf_writer& writer, std::uint32_t number, T value) {
 
 void put(pbf_writer& writer, std::uint32_t number, const std::string& value) {
   if (!value.empty()) writer.add_bytes(number, value);
+}
+
+void put(pbf_writer& writer, std::uint32_t number, const Digest& digest) {
+  auto bytes = as_text(digest.bytes);
+  writer.add_bytes(number, bytes.data(), bytes.size());
 }
 
 template <class Message>
@@ -111,6 +117,14 @@ void take(pbf_reader& reader, std::string& value) {
   expect(reader, pbf_wire_type::length_delimited);
   auto view = reader.get_view();
   value.assign(view.data(), view.size());
+}
+
+void take(pbf_reader& reader, Digest& digest) {
+  expect(reader, pbf_wire_type::length_delimited);
+  auto view = reader.get_view();
+  auto bytes = as_bytes(std::string_view(view.data(), view.size()));
+  if (bytes.size() != digest.bytes.size()) throw BrokenRule("a hash has the wrong length");
+  std::ranges::copy(bytes, digest.bytes.begin());
 }
 
 template <class Message>

@@ -24,7 +24,8 @@ inline constexpr auto kFields<BootStep> = std::tuple(
 
 template <>
 inline constexpr auto kFields<DeployedEntry> =
-    std::tuple(Field{1, &DeployedEntry::name}, Field{2, &DeployedEntry::origin});
+    std::tuple(Field{1, &DeployedEntry::name}, Field{2, &DeployedEntry::origin},
+               Field{3, &DeployedEntry::sha256});
 
 template <>
 inline constexpr auto kFields<Hello> =

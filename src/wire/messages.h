@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/deployed.h"
 #include "wire/protocol.h"
 
 namespace capsem::wire {
@@ -25,14 +26,6 @@ struct BootStep {
   std::uint64_t start_us = 0;  // since the kernel started
   std::uint64_t duration_us = 0;
   bool operator==(const BootStep&) const = default;
-};
-
-enum class Origin : std::uint32_t { kAbsent, kInitrd, kRootfs };
-
-struct DeployedEntry {
-  std::string name;
-  Origin origin = Origin::kAbsent;
-  bool operator==(const DeployedEntry&) const = default;
 };
 
 // The first message of the control connection. When `protocol` is not kProtocol, the other fields

@@ -42,6 +42,18 @@ TEST(Codec, EveryTruncationIsAnErrorOrAShorterMessageAndNeverACrash) {
   }
 }
 
+TEST(Codec, RefusesAHashThatIsNotOneOfSha256) {
+  for (std::size_t size : {0, 31, 33, 64}) {
+    auto hash = std::string("\x1a") + static_cast<char>(size) + std::string(size, 'x');
+    auto entry = std::string("\x1a") + static_cast<char>(hash.size()) + hash;
+    auto hello = std::string("\x08") + static_cast<char>(kProtocol) + entry;
+    auto payload = std::string("\x0a") + static_cast<char>(hello.size()) + hello;
+    auto refused = decode<GuestControl>(as_bytes(payload));
+    ASSERT_FALSE(refused) << size;
+    EXPECT_NE(refused.error().message().find("wrong length"), std::string::npos) << size;
+  }
+}
+
 TEST(Codec, RefusesWhatIsNotExactlyOneKnownMessage) {
   struct Case {
     std::string payload;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
 #include "wire/messages.h"
 
 namespace capsem::wire {
@@ -21,16 +22,20 @@ template <>
 inline std::vector<Sample<GuestControl>> samples() {
   return {
       {Hello{.steps = {{"mounts", 120'000, 3'500}, {"modules", 123'500, 90'000}},
-             .entries = {{"capsem-doctor", Origin::kInitrd},
-                         {"diagnostics", Origin::kRootfs},
+             .entries = {{"capsem-doctor", Origin::kInitrd, sha256(as_bytes("abc"))},
+                         {"diagnostics", Origin::kRootfs, Digest{}},
                          {"snapshots", Origin::kAbsent}},
              .kernel_release = "6.1.0-44-cloud-amd64",
              .uptime_us = 1'234'567'890'123},
        R"(hello { protocol: 1
             steps { name: "mounts" start_us: 120000 duration_us: 3500 }
             steps { name: "modules" start_us: 123500 duration_us: 90000 }
-            entries { name: "capsem-doctor" origin: ORIGIN_INITRD }
-            entries { name: "diagnostics" origin: ORIGIN_ROOTFS }
+            entries { name: "capsem-doctor" origin: ORIGIN_INITRD sha256:
+              "\272x\026\277\217\001\317\352AA@\336]\256\"#"
+              "\260\003a\243\226\027z\234\264\020\377a\362\000\025\255" }
+            entries { name: "diagnostics" origin: ORIGIN_ROOTFS sha256:
+              "\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000"
+              "\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000" }
             entries { name: "snapshots" }
             kernel_release: "6.1.0-44-cloud-amd64" uptime_us: 1234567890123 })"},
       {Heartbeat{.uptime_us = 300}, "heartbeat { uptime_us: 300 }"},

@@ -31,7 +31,7 @@ Result<> deploy_entries(Boot& boot) {
 
 bool is_deployed(const Boot& boot, const manifest::Entry& entry) {
   for (const auto& deployed : boot.deployment.entries)
-    if (deployed.name == entry.name) return deployed.origin != wire::Origin::kAbsent;
+    if (deployed.name == entry.name) return deployed.origin != Origin::kAbsent;
   return false;
 }
 

@@ -42,21 +42,21 @@ class Deployer {
   explicit Deployer(const DeployRoots& roots) : roots_(roots) {}
 
   // Where the entry was taken from; kAbsent when no place has an acceptable copy.
-  Result<wire::Origin> place(const Entry& entry) {
+  Result<Origin> place(const Entry& entry) {
     struct Place {
       bool listed;
       const std::string& root;
-      wire::Origin origin;
+      Origin origin;
     };
     for (const auto& [listed, root, origin] :
-         {Place{entry.in_initrd, roots_.initrd, wire::Origin::kInitrd},
-          Place{entry.in_rootfs, roots_.rootfs, wire::Origin::kRootfs}}) {
+         {Place{entry.in_initrd, roots_.initrd, Origin::kInitrd},
+          Place{entry.in_rootfs, roots_.rootfs, Origin::kRootfs}}) {
       if (!listed || !acceptable(entry, root + entry.path)) continue;
       if (auto copied = copy(entry, root + entry.path, target_of(entry.path)); !copied)
         return propagate(copied, "deploy", entry.name);
       return origin;
     }
-    return wire::Origin::kAbsent;
+    return Origin::kAbsent;
   }
 
   std::vector<std::string>& problems() { return problems_; }
@@ -156,7 +156,7 @@ Result<Deployment> deploy(const manifest::Manifest& manifest, const DeployRoots&
     auto origin = deployer.place(entry);
     if (!origin) return propagate(origin);
     deployment.entries.push_back({.name = entry.name, .origin = *origin});
-    if (*origin != wire::Origin::kAbsent) continue;
+    if (*origin != Origin::kAbsent) continue;
     deployer.problems().push_back(entry.name + " is neither in the initrd nor in the rootfs");
     if (!entry.essential) continue;
     std::string reasons;

@@ -18,7 +18,7 @@ struct DeployRoots {
 };
 
 struct Deployment {
-  std::vector<wire::DeployedEntry> entries;
+  std::vector<DeployedEntry> entries;
   std::vector<std::string> problems;  // copies that were refused, and entries that are absent
 };
 

@@ -20,7 +20,6 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using wire::Origin;
 
 constexpr mode_t kProgram = 0555;
 constexpr mode_t kData = 0444;
@@ -114,7 +113,7 @@ TEST_F(Deploy, TheCopyOfTheInitrdWins) {
   put(initrd(tool), "new");
   put(rootfs(tool), "old");
   auto deployment = run_one(tool);
-  EXPECT_THAT(deployment.entries, ElementsAre(wire::DeployedEntry{"tool", Origin::kInitrd}));
+  EXPECT_THAT(deployment.entries, ElementsAre(DeployedEntry{"tool", Origin::kInitrd}));
   EXPECT_THAT(deployment.problems, IsEmpty());
   EXPECT_EQ(content(target(tool)), "new");
   EXPECT_EQ(mode(target(tool)), kProgram);
@@ -123,7 +122,7 @@ TEST_F(Deploy, TheCopyOfTheInitrdWins) {
 TEST_F(Deploy, TheRootfsStandsInForWhatTheInitrdLacks) {
   put(rootfs(tool), "old");
   auto deployment = run_one(tool);
-  EXPECT_THAT(deployment.entries, ElementsAre(wire::DeployedEntry{"tool", Origin::kRootfs}));
+  EXPECT_THAT(deployment.entries, ElementsAre(DeployedEntry{"tool", Origin::kRootfs}));
   EXPECT_THAT(deployment.problems, IsEmpty());
   EXPECT_EQ(content(target(tool)), "old");
 }
@@ -132,7 +131,7 @@ TEST_F(Deploy, APlaceThatTheEntryDoesNotNameIsNotLookedAt) {
   put(initrd(tool), "stray");
   put(rootfs(tool), "meant");
   tool.in_initrd = false;
-  EXPECT_THAT(run_one(tool).entries, ElementsAre(wire::DeployedEntry{"tool", Origin::kRootfs}));
+  EXPECT_THAT(run_one(tool).entries, ElementsAre(DeployedEntry{"tool", Origin::kRootfs}));
   EXPECT_EQ(content(target(tool)), "meant");
 }
 
@@ -147,7 +146,7 @@ TEST_F(Deploy, ACopyOfTheWrongModeIsRefusedAndTheNextPlaceTried) {
   put(initrd(tool), "writable", 0755);
   put(rootfs(tool), "good");
   auto deployment = run_one(tool);
-  EXPECT_THAT(deployment.entries, ElementsAre(wire::DeployedEntry{"tool", Origin::kRootfs}));
+  EXPECT_THAT(deployment.entries, ElementsAre(DeployedEntry{"tool", Origin::kRootfs}));
   EXPECT_EQ(content(target(tool)), "good");
   EXPECT_THAT(deployment.problems, ElementsAre("cannot accept " + initrd(tool).string() +
                                                ": its mode is 0755, the policy says 0555"));
@@ -167,7 +166,7 @@ TEST_F(Deploy, ASymbolicLinkIsRefusedEvenToAGoodCopy) {
   ASSERT_TRUE(make_directories(initrd(tool).parent_path()));
   fs::create_symlink(rootfs(tool), initrd(tool));
   auto deployment = run_one(tool);
-  EXPECT_THAT(deployment.entries, ElementsAre(wire::DeployedEntry{"tool", Origin::kRootfs}));
+  EXPECT_THAT(deployment.entries, ElementsAre(DeployedEntry{"tool", Origin::kRootfs}));
   EXPECT_THAT(deployment.problems, ElementsAre("cannot accept " + initrd(tool).string() +
                                                ": it is neither a file nor a directory"));
 }
@@ -188,8 +187,8 @@ TEST_F(Deploy, AnyOtherEntryThatIsNowhereIsAbsentAndAProblem) {
   put(initrd(present), "here");
   auto deployment = run({tool, present});
   ASSERT_TRUE(deployment) << deployment.error().message();
-  EXPECT_THAT(deployment->entries, ElementsAre(wire::DeployedEntry{"tool", Origin::kAbsent},
-                                               wire::DeployedEntry{"present", Origin::kInitrd}));
+  EXPECT_THAT(deployment->entries, ElementsAre(DeployedEntry{"tool", Origin::kAbsent},
+                                               DeployedEntry{"present", Origin::kInitrd}));
   EXPECT_THAT(deployment->problems, ElementsAre("tool is neither in the initrd nor in the rootfs"));
   EXPECT_FALSE(fs::exists(target(tool)));
 }
@@ -200,7 +199,7 @@ TEST_F(Deploy, APlaceThatCannotBeLookedAtIsAProblemWithItsReason) {
   ASSERT_TRUE(make_directories(loop.parent_path()));
   fs::create_symlink(loop, loop);
   auto deployment = run_one(tool);
-  EXPECT_THAT(deployment.entries, ElementsAre(wire::DeployedEntry{"tool", Origin::kRootfs}));
+  EXPECT_THAT(deployment.entries, ElementsAre(DeployedEntry{"tool", Origin::kRootfs}));
   EXPECT_THAT(deployment.problems, ElementsAre(HasSubstr("Too many levels of symbolic links")));
 }
 
@@ -224,7 +223,7 @@ TEST_F(Deploy, ADirectoryComesWithAllItsFilesAndTheModesOfThePolicy) {
   for (const auto* part : {"deep/er", "deep", ""})
     ASSERT_EQ(::chmod((rootfs(checks) / part).c_str(), 0555), 0);
   auto deployment = run_one(checks);
-  EXPECT_THAT(deployment.entries, ElementsAre(wire::DeployedEntry{"checks", Origin::kRootfs}));
+  EXPECT_THAT(deployment.entries, ElementsAre(DeployedEntry{"checks", Origin::kRootfs}));
   EXPECT_EQ(content(target(checks) / "top.py"), "top");
   EXPECT_EQ(content(target(checks) / "deep/er/leaf.py"), "leaf");
   EXPECT_EQ(mode(target(checks) / "top.py"), kData);
@@ -240,7 +239,7 @@ TEST_F(Deploy, OneBadFileRefusesItsWholeDirectory) {
   }
   ASSERT_EQ(::chmod((initrd(checks) / "deep/leaf.py").c_str(), 0644), 0);
   auto deployment = run_one(checks);
-  EXPECT_THAT(deployment.entries, ElementsAre(wire::DeployedEntry{"checks", Origin::kRootfs}));
+  EXPECT_THAT(deployment.entries, ElementsAre(DeployedEntry{"checks", Origin::kRootfs}));
   EXPECT_THAT(deployment.problems, ElementsAre(HasSubstr("deep/leaf.py: its mode is 0644")));
   EXPECT_EQ(content(target(checks) / "deep/leaf.py"), "leaf of " + rootfs(checks).string());
 }
