@@ -42,6 +42,8 @@ void add_run(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   run->add_flag("--timing", options->timing, "Print the timeline of the run to stderr at its end");
+  run->add_flag("--privileged", options->privileged,
+                "Let the command do everything in the guest that its kernel lets root do");
   auto* with = run->add_flag_callback(
       "-t,--terminal", [options] { options->terminal = true; },
       "Give the command a terminal; standard input has to be one");

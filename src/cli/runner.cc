@@ -167,6 +167,10 @@ class Runner {
     auto stream = co_await monitor.open_session();
     if (!stream) co_return co_await explain(monitor, stream.error());
     auto request = session_request();
+    if (options_.privileged)
+      warn(
+          "this session is privileged: it can change everything in the guest, its programs and "
+          "services too");
     std::optional<host::session::Terminal> terminal;
     if (wants_terminal()) {
       auto attached = host::session::Terminal::attach(STDIN_FILENO);
@@ -207,6 +211,7 @@ class Runner {
       request.start.command_line = options_.command.front();
     else
       request.start.argv = options_.command;
+    request.start.privileged = options_.privileged;
     request.on_first_output = [this] { timeline_.mark("first output", Clock::now()); };
     if (!wants_terminal())
       request.on_signal = [this](int number) {

@@ -17,6 +17,7 @@ struct RunOptions {
   PackChoice pack;
   int boot_limit_seconds = 60;
   bool timing = false;
+  bool privileged = false;  // nothing in the guest is protected from the command
   std::optional<bool> terminal;  // when standard input and output are one, if absent
 };
 

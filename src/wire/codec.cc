@@ -107,6 +107,8 @@ void take(pbf_reader& reader, T& value) {
   auto integer = reader.get_uint64();
   if constexpr (std::is_enum_v<T>) {
     if (integer > static_cast<std::uint64_t>(kLast<T>)) throw BrokenRule("a value is unknown");
+  } else if constexpr (std::is_same_v<T, bool>) {
+    if (integer > 1) throw BrokenRule("a flag is neither 0 nor 1");
   } else if (!std::in_range<T>(integer)) {
     throw BrokenRule("a number is too large");
   }

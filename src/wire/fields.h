@@ -58,7 +58,8 @@ template <>
 inline constexpr auto kFields<SessionStart> =
     std::tuple(Field{1, &SessionStart::protocol}, Field{2, &SessionStart::command_line},
                Field{3, &SessionStart::argv}, Field{4, &SessionStart::environment},
-               Field{5, &SessionStart::directory}, Field{6, &SessionStart::terminal});
+               Field{5, &SessionStart::directory}, Field{6, &SessionStart::terminal},
+               Field{7, &SessionStart::privileged});
 
 template <>
 inline constexpr auto kFields<Stdin> = std::tuple(Field{1, &Stdin::data});

@@ -92,6 +92,7 @@ struct SessionStart {
   Environment environment;               // added to the guest's own
   std::string directory;                 // working directory; the home directory when empty
   std::optional<TerminalSize> terminal;  // absent: pipes, with stdout and stderr apart
+  bool privileged = false;               // every capability, among the services' processes
   bool operator==(const SessionStart&) const = default;
 };
 

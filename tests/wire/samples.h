@@ -27,7 +27,7 @@ inline std::vector<Sample<GuestControl>> samples() {
                          {"snapshots", Origin::kAbsent}},
              .kernel_release = "6.1.0-44-cloud-amd64",
              .uptime_us = 1'234'567'890'123},
-       R"(hello { protocol: 1
+       R"(hello { protocol: 2
             steps { name: "mounts" start_us: 120000 duration_us: 3500 }
             steps { name: "modules" start_us: 123500 duration_us: 90000 }
             entries { name: "capsem-doctor" origin: ORIGIN_INITRD sha256:
@@ -63,13 +63,14 @@ inline std::vector<Sample<HostSession>> samples() {
                     .environment = {{"EMPTY", ""}, {"TERM", "xterm"}},
                     .directory = "/tmp",
                     .terminal = TerminalSize{24, 80, 640, 480}},
-       R"(start { protocol: 1 command_line: "exit 7" environment { name: "EMPTY" }
+       R"(start { protocol: 2 command_line: "exit 7" environment { name: "EMPTY" }
             environment { name: "TERM" value: "xterm" } directory: "/tmp"
             terminal { rows: 24 columns: 80 x_pixels: 640 y_pixels: 480 } })"},
       {SessionStart{.argv = {"printf", "", "\xff\n"}},
-       R"(start { protocol: 1 argv: "printf" argv: "" argv: "\377\n" })"},
-      {SessionStart{.command_line = ""}, R"(start { protocol: 1 command_line: "" })"},
-      {SessionStart{.terminal = TerminalSize{}}, R"(start { protocol: 1 terminal { } })"},
+       R"(start { protocol: 2 argv: "printf" argv: "" argv: "\377\n" })"},
+      {SessionStart{.command_line = ""}, R"(start { protocol: 2 command_line: "" })"},
+      {SessionStart{.terminal = TerminalSize{}}, R"(start { protocol: 2 terminal { } })"},
+      {SessionStart{.privileged = true}, "start { protocol: 2 privileged: true }"},
       {Stdin{.data = std::string("a\0b", 3)}, R"(stdin { data: "a\000b" })"},
       {StdinEnd{}, "stdin_end { }"},
       {Resize{.size = {1, 2, 3, 4}},

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "guest/init/console.h"
+#include "guest/init/kernel_settings.h"
 #include "guest/init/modules.h"
 #include "guest/init/mounts.h"
 #include "guest/init/network.h"
@@ -23,7 +24,7 @@ Result<> read_table(Boot& boot) {
 }
 
 Result<> deploy_entries(Boot& boot) {
-  auto deployment = deploy_to_new_root(boot.manifest);
+  auto deployment = deploy_for_new_root(boot.manifest);
   if (!deployment) return propagate(deployment);
   boot.deployment = std::move(*deployment);
   return {};
@@ -65,6 +66,8 @@ constexpr Step kSteps[] = {
     {"overlay", [](Boot&) { return mount_overlay(); }},
     {"deploy", deploy_entries},
     {"switch root", [](Boot&) { return switch_root(); }},
+    {"session root", [](Boot&) { return complete_session_root(); }},
+    {"kernel settings", [](Boot&) { return apply_kernel_settings(); }},
     {"network", [](Boot&) { return start_loopback(); }},
     {"services", start_services},
 };

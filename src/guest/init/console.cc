@@ -25,7 +25,9 @@ void write_line(std::string_view prefix, std::string_view text) {
 constexpr std::array kFaults = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP};
 
 // Only async-signal-safe calls from here on.
-void on_fault(int signal) {
+void on_fault(int signal, siginfo_t* info, void*) {
+  // Sent by a process, not raised by a fault of ours.
+  if (info->si_code <= 0 && info->si_pid != ::getpid()) return;
   std::array<char, 96> line{};
   int size = std::snprintf(line.data(), line.size(), "%s%s%d (%s)\n", wire::kFailurePrefix,
                            "cannot go on: capsem-init crashed with signal ", signal,
@@ -66,8 +68,8 @@ void handle_faults() {
   stack_t alternate{.ss_sp = stack.data(), .ss_flags = 0, .ss_size = stack.size()};
   ::sigaltstack(&alternate, nullptr);
   struct sigaction action{};
-  action.sa_handler = on_fault;
-  action.sa_flags = SA_ONSTACK | SA_RESETHAND;
+  action.sa_sigaction = on_fault;
+  action.sa_flags = SA_ONSTACK | SA_SIGINFO;
   for (int signal : kFaults) ::sigaction(signal, &action, nullptr);
 }
 

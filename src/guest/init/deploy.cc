@@ -168,14 +168,15 @@ Result<Deployment> deploy(const manifest::Manifest& manifest, const DeployRoots&
   return deployment;
 }
 
-Result<Deployment> deploy_to_new_root(const manifest::Manifest& manifest) {
-  auto target = std::string(kNewRoot) + manifest::kGuestRoot;
+Result<Deployment> deploy_for_new_root(const manifest::Manifest& manifest) {
+  std::string target = kDeployment;
   auto mounted =
       mount_file_system("capsem", target, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=128m");
   if (!mounted) return propagate(mounted);
   auto deployment = deploy(manifest, {.initrd = "", .rootfs = kRootfs, .target = target});
   if (!deployment) return deployment;
-  auto table = std::string(kNewRoot) + manifest::kTablePath;
+  auto table =
+      target + std::string(manifest::kTablePath).substr(std::string(manifest::kGuestRoot).size());
   auto written =
       write_file_atomically(table, manifest::encode_table(manifest), manifest::kTableMode);
   if (!written) return propagate(written);

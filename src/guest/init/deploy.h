@@ -27,8 +27,8 @@ struct Deployment {
 // essential entry is nowhere.
 Result<Deployment> deploy(const manifest::Manifest& manifest, const DeployRoots& roots);
 
-// The boot step: deploys to a tmpfs mounted at the new root's /capsem, with the entry table, and
-// makes it read-only.
-Result<Deployment> deploy_to_new_root(const manifest::Manifest& manifest);
+// The boot step: deploys to a tmpfs at kDeployment, with the entry table, and makes it read-only.
+// switch_root() moves it to /capsem.
+Result<Deployment> deploy_for_new_root(const manifest::Manifest& manifest);
 
 }  // namespace capsem::guest::init

@@ -14,7 +14,9 @@
 #include <optional>
 
 #include "base/log.h"
+#include "guest/end_signals.h"
 #include "guest/init/boot.h"
+#include "guest/init/confine.h"
 #include "guest/init/console.h"
 #include "guest/init/control.h"
 #include "guest/init/network.h"
@@ -25,18 +27,6 @@ namespace {
 constexpr std::chrono::seconds kHeartbeat{5};
 // How long processes have between the request to end and being killed.
 constexpr std::chrono::milliseconds kGrace{1000};
-
-// Signals by which a root process, capsem-sysutil above all, asks for the machine's end.
-struct EndSignal {
-  int signal;
-  wire::ShutdownAction action;
-};
-constexpr std::array kEndSignals = {
-    EndSignal{SIGUSR2, wire::ShutdownAction::kPoweroff},
-    EndSignal{SIGTERM, wire::ShutdownAction::kReboot},
-    EndSignal{SIGINT, wire::ShutdownAction::kReboot},  // ctrl-alt-del
-    EndSignal{SIGUSR1, wire::ShutdownAction::kHalt},
-};
 
 [[noreturn]] void fail_boot(const Error& error) {
   log_failure(error.message());
@@ -61,9 +51,9 @@ class Init {
         boot_{.timeline = {},
               .manifest = {},
               .deployment = {},
-              .supervisor = Supervisor([this](const std::string& service, const std::string& text) {
-                report(service, text);
-              })} {}
+              .supervisor = Supervisor([this](const std::string& service,
+                                              const std::string& text) { report(service, text); },
+                                       confine_service)} {}
 
   [[noreturn]] void run() {
     if (auto booted = run_steps(boot_); !booted) fail_boot(booted.error());

@@ -11,6 +11,8 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "guest/paths.h"
+#include "manifest/manifest.h"
 
 namespace capsem::guest::init {
 namespace {
@@ -35,8 +37,27 @@ constexpr Mount kEarlyMounts[] = {
     {"cgroup2", "/sys/fs/cgroup", "cgroup2", kNoPrograms, ""},
 };
 
+struct SessionMount {
+  const char* target;
+  const char* options;
+};
+
+constexpr SessionMount kSessionMounts[] = {{"/tmp", "mode=1777"}, {"/run", "mode=0755"}};
+
+// Of the mount itself, beside its file system: a remount of the one does not open the other.
+constexpr unsigned long kReadOnlyMount = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
+
 // Moved to the new root with everything below them.
-constexpr const char* kMovedMounts[] = {"/proc", "/sys", "/dev", "/run"};
+struct Move {
+  const char* from;
+  const char* to;
+};
+
+constexpr Move kMoves[] = {{"/proc", "/proc"},
+                           {"/sys", "/sys"},
+                           {"/dev", "/dev"},
+                           {"/run", "/run"},
+                           {kDeployment, manifest::kGuestRoot}};
 
 struct Link {
   const char* path;
@@ -52,7 +73,7 @@ constexpr Link kDeviceLinks[] = {
 
 constexpr const char* kDisk = "/dev/vda";
 constexpr int kDiskWaitMilliseconds = 3000;
-constexpr const char* kOverlayStore = "/overlay";
+constexpr const char* kOverlayStore = "/run/capsem/overlay";
 
 // The driver makes the node while its module is loaded; a slow host may still be at it.
 Result<> wait_for_disk() {
@@ -119,7 +140,7 @@ Result<> mount_overlay() {
     return mounted;
   for (const char* name : {"/upper", "/work"})
     if (auto made = make_directories(store + name); !made) return made;
-  return mount_file_system("overlay", kNewRoot, "overlay", 0,
+  return mount_file_system("overlay", kSessionRoot, "overlay", 0,
                            std::string("lowerdir=") + kRootfs + ",upperdir=" + store +
                                "/upper,workdir=" + store + "/work");
 }
@@ -129,17 +150,33 @@ Result<> switch_root() {
   if (!old_root) return propagate(old_root);
   struct stat status{};
   if (::fstat(old_root->get(), &status) != 0) return fail_system("look at", "/", errno);
-  for (const char* path : kMovedMounts) {
-    auto target = std::string(kNewRoot) + path;
-    if (auto made = make_directories(target); !made) return made;
-    if (::mount(path, target.c_str(), nullptr, MS_MOVE, nullptr) != 0)
-      return fail_system("move the mount", path, errno);
+  for (const auto& move : kMoves) {
+    auto target = std::string(kRootfs) + move.to;
+    if (::mount(move.from, target.c_str(), nullptr, MS_MOVE, nullptr) != 0)
+      return fail_system(std::string("move the mount ") + move.from + " to", target, errno);
   }
-  if (::chdir(kNewRoot) != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 ||
+  if (::chdir(kRootfs) != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 ||
       ::chroot(".") != 0 || ::chdir("/") != 0)
-    return fail_system("switch the root to", kNewRoot, errno);
+    return fail_system("switch the root to", kRootfs, errno);
   remove_tree(std::move(*old_root), status.st_dev);
-  return mount_file_system("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+  return {};
+}
+
+Result<> complete_session_root() {
+  const std::string root = kSessionRoot;
+  for (const auto& row : kSessionMounts) {
+    auto mounted =
+        mount_file_system("tmpfs", root + row.target, "tmpfs", MS_NOSUID | MS_NODEV, row.options);
+    if (!mounted) return mounted;
+  }
+  auto target = root + manifest::kGuestRoot;
+  if (auto made = make_directories(target); !made) return made;
+  if (::mount(manifest::kGuestRoot, target.c_str(), nullptr, MS_BIND, nullptr) != 0)
+    return fail_system("bind /capsem to", target, errno);
+  for (const auto& path : {std::string(manifest::kGuestRoot), target})
+    if (::mount(nullptr, path.c_str(), nullptr, kReadOnlyMount, nullptr) != 0)
+      return fail_system("make read-only", path, errno);
+  return {};
 }
 
 }  // namespace capsem::guest::init

@@ -1,5 +1,6 @@
-// The file systems of the guest: what the kernel needs to be seen, the read-only rootfs, and the
-// overlay that sessions write to.
+// The file systems of the guest. PID 1, the services and the helpers that the kernel starts by
+// itself live on the read-only rootfs; sessions live on an overlay of it, whose files none of those
+// execute.
 #pragma once
 
 #include <string>
@@ -8,20 +9,25 @@
 
 namespace capsem::guest::init {
 
-inline constexpr const char* kRootfs = "/rootfs";    // the squashfs, before the root is switched
-inline constexpr const char* kNewRoot = "/newroot";  // the overlay
+// Before the root is switched: the squashfs, and what becomes /capsem.
+inline constexpr const char* kRootfs = "/rootfs";
+inline constexpr const char* kDeployment = "/deployment";
 
-// /proc, /sys, /dev, /run, /tmp and what belongs below them.
+// /proc, /sys, /dev, /run and what belongs below them.
 Result<> mount_early();
 
 // The squashfs on the virtio disk at kRootfs, read-only.
 Result<> mount_rootfs();
 
-// An overlay of a tmpfs over kRootfs at kNewRoot.
+// An overlay of a tmpfs over kRootfs at kSessionRoot (guest/paths.h).
 Result<> mount_overlay();
 
-// Makes kNewRoot the root of this process, with the early mounts moved there; frees the initramfs.
+// Makes kRootfs the root of this process, with the early mounts and /capsem moved there; frees the
+// initramfs.
 Result<> switch_root();
+
+// What sessions find below kSessionRoot in whatever namespace they are: /tmp, /run and /capsem.
+Result<> complete_session_root();
 
 // mount(2), with an error that names what was mounted where.
 Result<> mount_file_system(const std::string& source, const std::string& target,

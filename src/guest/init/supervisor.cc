@@ -19,45 +19,52 @@ std::string milliseconds(Clock::duration duration) {
          " ms";
 }
 
+void pass_listener(const Fd& listener) {
+  if (listener.get() == kListenFd)
+    ::fcntl(kListenFd, F_SETFD, 0);
+  else
+    ::dup2(listener.get(), kListenFd);
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& words) {
+  std::vector<char*> list;
+  list.reserve(words.size() + 1);
+  for (const auto& word : words) list.push_back(const_cast<char*>(word.c_str()));
+  list.push_back(nullptr);
+  return list;
+}
+
+}  // namespace
+
 // Between fork(2) and execve(2), in the child.
-[[noreturn]] void run_service(const std::vector<std::string>& argv, const Fd* listener,
-                              int report) {
+void Supervisor::run(const Service& service, int report) const {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::setsid();
-  if (listener != nullptr && listener->get() != kListenFd)
-    ::dup2(listener->get(), kListenFd);
-  else if (listener != nullptr)
-    ::fcntl(kListenFd, F_SETFD, 0);
+  if (service.listener) pass_listener(*service.listener);
   int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null >= 0) ::dup2(null, STDIN_FILENO);
   std::vector<std::string> environment = {kPath, "HOME=/root", "LANG=C.UTF-8"};
-  if (listener != nullptr) {
+  if (service.listener) {
     environment.emplace_back("LISTEN_FDS=1");
     environment.push_back("LISTEN_PID=" + std::to_string(::getpid()));
   }
-  std::vector<char*> arguments;
-  std::vector<char*> variables;
-  arguments.reserve(argv.size() + 1);
-  variables.reserve(environment.size() + 1);
-  for (const auto& word : argv) arguments.push_back(const_cast<char*>(word.c_str()));
-  for (const auto& word : environment) variables.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  variables.push_back(nullptr);
-  ::execve(arguments[0], arguments.data(), variables.data());
-  int reason = errno;
+  int reason = confine_(service.capabilities);
+  if (reason == 0) {
+    ::execve(service.argv[0].c_str(), pointers(service.argv).data(), pointers(environment).data());
+    reason = errno;
+  }
   [[maybe_unused]] auto written = ::write(report, &reason, sizeof reason);
   ::_exit(127);
 }
-
-}  // namespace
 
 Result<> Supervisor::add(const manifest::Entry& entry, std::optional<Fd> listener) {
   Service service{.name = entry.name,
                   .argv = {entry.path},
                   .listener = std::move(listener),
-                  .restart = entry.service->restart};
+                  .restart = entry.service->restart,
+                  .capabilities = entry.service->capabilities};
   service.argv.insert(service.argv.end(), entry.service->arguments.begin(),
                       entry.service->arguments.end());
   auto started = start(service, Clock::now());
@@ -76,7 +83,7 @@ Result<> Supervisor::start(Service& service, Clock::time_point now) {
   if (pid == 0) {
     // The pipe's end may be on the descriptor that the listener is to have.
     int report = ::fcntl(pipe->second.get(), F_DUPFD_CLOEXEC, kListenFd + 1);
-    run_service(service.argv, service.listener ? &*service.listener : nullptr, report);
+    run(service, report);
   }
   pipe->second.reset();
   service.pid = pid;

@@ -27,7 +27,10 @@ class Supervisor {
  public:
   // `report` gets one line for each end, restart and failed start of a service.
   using Report = std::function<void(const std::string& service, const std::string& text)>;
-  explicit Supervisor(Report report) : report_(std::move(report)) {}
+  // `confine` is called in each new process before it executes its program, with the capabilities
+  // that the entry may have; an errno value other than 0 keeps it from starting.
+  using Confine = int (*)(manifest::CapabilitySet capabilities);
+  Supervisor(Report report, Confine confine) : report_(std::move(report)), confine_(confine) {}
 
   // Starts an entry that has a service. `listener`, when there is one, becomes descriptor 3 of each
   // process of it, in the manner of sd_listen_fds(3), and stays open between two of them.
@@ -50,6 +53,7 @@ class Supervisor {
     std::vector<std::string> argv;
     std::optional<Fd> listener;
     bool restart = true;
+    manifest::CapabilitySet capabilities = 0;
     pid_t pid = 0;  // 0 while it is not running
     Clock::time_point started;
     Clock::duration delay = kFirstDelay;
@@ -59,7 +63,10 @@ class Supervisor {
   Result<> start(Service& service, Clock::time_point now);
   void schedule(Service& service, Clock::time_point now, const std::string& why);
 
+  [[noreturn]] void run(const Service& service, int report) const;
+
   Report report_;
+  Confine confine_;
   std::vector<Service> services_;
   bool stopped_ = false;
 };

@@ -1,6 +1,7 @@
 #include "guest/pty-agent/child.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -37,7 +38,7 @@ std::unexpected<wire::Failed> failed(const Error& error) {
 }
 
 // The last step the new process took, sent back with errno when it cannot go on.
-enum class Step : int { kSetUp, kDirectory, kExecute };
+enum class Step : int { kSetUp, kSpace, kDirectory, kExecute };
 
 struct Report {
   Step step;
@@ -54,6 +55,7 @@ struct Plan {
   bool directory_is_optional = false;  // the home directory, which need not exist
   std::array<int, 3> standard{};       // what becomes 0, 1 and 2
   bool has_terminal = false;
+  const Space* space = nullptr;
   int report = -1;
 };
 
@@ -102,6 +104,10 @@ void reset_signals() {
     if (::dup2(plan.standard.at(static_cast<std::size_t>(target)), target) < 0)
       give_up(plan.report, Step::kSetUp);
   ::syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+  if (int error = enter(*plan.space); error != 0) {
+    errno = error;
+    give_up(plan.report, Step::kSpace);
+  }
   if (::chdir(plan.directory.c_str()) != 0) {
     bool goes_on = plan.directory_is_optional && ::chdir("/") == 0;
     if (!goes_on) give_up(plan.report, Step::kDirectory);
@@ -128,13 +134,14 @@ const char* objection(const wire::SessionStart& start) {
   return nullptr;
 }
 
-Plan plan_for(const wire::SessionStart& start) {
+Plan plan_for(const wire::SessionStart& start, const Space& space) {
   Plan plan{.program = kShell,
             .arguments = {"bash"},
             .environment = session_environment(environ, start),
             .directory = start.directory.empty() ? kHome : start.directory,
             .directory_is_optional = start.directory.empty(),
-            .has_terminal = start.terminal.has_value()};
+            .has_terminal = start.terminal.has_value(),
+            .space = &space};
   if (start.command_line) {
     plan.arguments.insert(plan.arguments.end(), {"-c", *start.command_line});
   } else if (!start.argv.empty()) {
@@ -150,6 +157,8 @@ wire::Failed explain(const Plan& plan, const Report& report) {
   std::string reason = ::strerror(report.error);
   if (report.step == Step::kSetUp)
     return {kCannot, "cannot prepare a process for the command: " + reason};
+  if (report.step == Step::kSpace)
+    return {kCannot, "cannot enter the namespaces of the session: " + reason};
   if (report.step == Step::kDirectory)
     return {kCannot, wire::clipped("cannot enter the directory " + printable(plan.directory) +
                                    " in the guest: " + reason)};
@@ -160,11 +169,24 @@ wire::Failed explain(const Plan& plan, const Report& report) {
   return {missing ? kNotFound : kNotExecutable, wire::clipped(std::move(text))};
 }
 
+// In the space's own /dev, so that the terminal has a name there; a link that a session put in its
+// way leads nowhere else.
+Result<Fd> open_ptmx(const Space& space) {
+  open_how how{};
+  how.flags = O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  Fd master(
+      static_cast<int>(::syscall(SYS_openat2, space.root.get(), "dev/ptmx", &how, sizeof how)));
+  if (!master) return fail_system("open", "a terminal", errno);
+  return master;
+}
+
 // Opens the master and the other end of a new pseudo-terminal: `child` gets ours, `ends` the
 // command's.
-Result<> open_terminal(const wire::TerminalSize& size, Child& child) {
-  auto master = open_file("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
-  if (!master) return propagate(master, "open", "a terminal");
+Result<> open_terminal(const wire::TerminalSize& size, const Space& space, Child& child) {
+  auto opened = open_ptmx(space);
+  if (!opened) return propagate(opened);
+  auto* master = &*opened;
   int unlocked = 0;
   if (::ioctl(master->get(), TIOCSPTLCK, &unlocked) != 0)
     return fail_system("unlock", "a terminal", errno);
@@ -202,6 +224,7 @@ Result<> open_pipes(Child& child, std::array<Fd, 3>& theirs) {
 
 // Forks; nothing when the command is running.
 Result<std::optional<Report>> launch(Plan& plan, Child& child) {
+  if (auto adopted = adopt_for_children(*plan.space); !adopted) return propagate(adopted);
   auto report = make_pipe();
   if (!report) return propagate(report);
   plan.report = report->second.get();
@@ -228,14 +251,15 @@ Result<std::optional<Report>> launch(Plan& plan, Child& child) {
 
 }  // namespace
 
-std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start) {
+std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start,
+                                               const Space& space) {
   if (const char* reason = objection(start))
     return failed(kCannot, std::string("cannot start the session: ") + reason);
-  auto plan = plan_for(start);
+  auto plan = plan_for(start, space);
   Child child;
   std::array<Fd, 3> theirs;
   if (auto opened =
-          start.terminal ? open_terminal(*start.terminal, child) : open_pipes(child, theirs);
+          start.terminal ? open_terminal(*start.terminal, space, child) : open_pipes(child, theirs);
       !opened)
     return failed(opened.error());
   for (std::size_t i = 0; i < 3; ++i)

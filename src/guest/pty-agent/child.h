@@ -7,6 +7,7 @@
 #include <expected>
 
 #include "base/fd.h"
+#include "guest/pty-agent/space.h"
 #include "wire/messages.h"
 
 namespace capsem::guest::pty_agent {
@@ -25,8 +26,9 @@ struct Child {
   Fd slave;
 };
 
-// Starts what `start` asks for. The error is the message that tells the host why not.
-std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start);
+// Starts what `start` asks for, in `space`. Later children of this process are there as well. The
+// error is the message that tells the host why not.
+std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start, const Space& space);
 
 // Sets the window size, which also signals the foreground processes (SIGWINCH).
 void resize(const Child& child, const wire::TerminalSize& size);

@@ -6,18 +6,22 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+// After sys/socket.h, whose sa_family_t it uses.
+#include <linux/vm_sockets.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "base/log.h"
 #include "guest/pty-agent/serve.h"
+#include "guest/pty-agent/session_init.h"
 
 namespace capsem::guest::pty_agent {
 namespace {
@@ -67,67 +71,124 @@ Result<Fd> watch_children() {
   return fd;
 }
 
-// How many children had ended.
-int reap() {
-  int count = 0;
-  while (::waitpid(-1, nullptr, WNOHANG) > 0) ++count;
-  return count;
-}
-
-[[noreturn]] void serve_and_exit(Fd connection) {
+[[noreturn]] void serve_and_exit(Fd connection, const Spaces& spaces) {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::prctl(PR_SET_NAME, "pty-session");
-  serve_connection(std::move(connection));
+  serve_connection(std::move(connection), spaces);
   ::_exit(0);
 }
 
-// One connection of those that wait; the number of processes started for it.
-int accept_one(Fd& listener, Fd& children, int sessions) {
-  Fd connection(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  if (!connection) return 0;  // it went away again, or there is no room for it yet
-  if (sessions >= kMaxSessions) {
-    refuse_connection(std::move(connection), kTooMany);
-    return 0;
-  }
-  pid_t pid = ::fork();
-  if (pid < 0) {
-    refuse_connection(std::move(connection), "the guest cannot start another process");
-    return 0;
-  }
-  if (pid == 0) {
-    listener.reset();
-    children.reset();
-    serve_and_exit(std::move(connection));
-  }
-  return 1;
+// A process of the guest may connect as well as the host, and is no one to take orders from.
+bool is_of_this_guest(const Fd& connection) {
+  sockaddr_vm peer{};
+  socklen_t size = sizeof peer;
+  if (::getpeername(connection.get(), reinterpret_cast<sockaddr*>(&peer), &size) != 0) return true;
+  return peer.svm_family == AF_VSOCK && peer.svm_cid != VMADDR_CID_HOST;
 }
 
-Result<> serve_all() {
-  if (auto filled = fill_standard_descriptors(); !filled) return filled;
-  auto listener = inherited_listener();
-  if (!listener) return propagate(listener);
-  auto children = watch_children();
-  if (!children) return propagate(children);
-  for (int sessions = 0;;) {
-    std::array<pollfd, 2> waiting = {pollfd{listener->get(), POLLIN, 0},
-                                     pollfd{children->get(), POLLIN, 0}};
-    if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR)
-      return fail_system("wait for", "connections", errno);
-    if (waiting[1].revents != 0) {
-      signalfd_siginfo ignored{};
-      [[maybe_unused]] auto n = ::read(children->get(), &ignored, sizeof ignored);
-      sessions -= reap();
-    }
-    if (waiting[0].revents != 0) sessions += accept_one(*listener, *children, sessions);
+class Agent {
+ public:
+  static Result<Agent> create(bool confine) {
+    if (auto filled = fill_standard_descriptors(); !filled) return propagate(filled);
+    Agent agent;
+    auto listener = inherited_listener();
+    if (!listener) return propagate(listener);
+    agent.listener_ = std::move(*listener);
+    auto children = watch_children();
+    if (!children) return propagate(children);
+    agent.children_ = std::move(*children);
+    auto spaces = own_spaces();
+    if (!spaces) return propagate(spaces);
+    agent.spaces_ = std::move(*spaces);
+    if (!confine) return agent;
+    agent.confine_ = true;
+    agent.spaces_.privileged.on_session_root = true;
+    if (auto confined = agent.start_init(); !confined) return propagate(confined);
+    return agent;
   }
+
+  Result<> serve() {
+    for (;;) {
+      std::array<pollfd, 3> waiting = {pollfd{listener_.get(), POLLIN, 0},
+                                       pollfd{children_.get(), POLLIN, 0},
+                                       pollfd{init_ ? init_->end_signals.get() : -1, POLLIN, 0}};
+      if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR)
+        return fail_system("wait for", "connections", errno);
+      if (waiting[1].revents != 0) reap();
+      if (waiting[2].revents != 0) relay_end_signals();
+      if (waiting[0].revents != 0) accept_one();
+    }
+  }
+
+ private:
+  Result<> start_init() {
+    auto init = start_session_init();
+    if (!init) return propagate(init);
+    init_ = std::move(*init);
+    auto space = confined_space(init_->pid);
+    if (!space) return propagate(space);
+    spaces_.ordinary = std::move(*space);
+    return {};
+  }
+
+  void reap() {
+    signalfd_siginfo ignored{};
+    [[maybe_unused]] auto n = ::read(children_.get(), &ignored, sizeof ignored);
+    pid_t pid = 0;
+    while ((pid = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
+      if (init_ && pid == init_->pid)
+        init_.reset();
+      else
+        --sessions_;
+    }
+  }
+
+  void relay_end_signals() {
+    if (!init_) return;
+    unsigned char signal = 0;
+    constexpr pid_t kInit = 1;
+    if (::read(init_->end_signals.get(), &signal, 1) == 1) ::kill(kInit, signal);
+  }
+
+  // Answers one of the connections that wait.
+  void accept_one() {
+    Fd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!connection || is_of_this_guest(connection)) return;
+    if (sessions_ >= kMaxSessions) return refuse_connection(std::move(connection), kTooMany);
+    if (confine_ && !init_)
+      if (auto started = start_init(); !started)
+        return refuse_connection(std::move(connection), started.error().message().c_str());
+    pid_t pid = ::fork();
+    if (pid < 0)
+      return refuse_connection(std::move(connection), "the guest cannot start another process");
+    if (pid > 0) return void(++sessions_);
+    listener_.reset();
+    children_.reset();
+    serve_and_exit(std::move(connection), spaces_);
+  }
+
+  Fd listener_;
+  Fd children_;
+  Spaces spaces_;
+  bool confine_ = false;
+  std::optional<SessionInit> init_;
+  int sessions_ = 0;
+};
+
+Result<bool> wants_confinement(int argc, char** argv) {
+  if (argc <= 1) return false;
+  if (argc == 2 && std::string_view(argv[1]) == "--confine") return true;
+  return fail("start", "capsem-pty-agent", "its only argument is --confine");
 }
 
 }  // namespace
 
-int run(int /*argc*/, char** /*argv*/) {
-  auto served = serve_all();
+int run(int argc, char** argv) {
+  auto confine = wants_confinement(argc, argv);
+  auto agent = confine ? Agent::create(*confine) : Result<Agent>(propagate(confine));
+  auto served = agent ? agent->serve() : Result<>(propagate(agent));
   if (!served) warn(served.error().message());
   return 1;
 }

@@ -9,7 +9,9 @@ namespace capsem::guest::pty_agent {
 inline constexpr int kMaxSessions = 256;
 
 // Accepts connections on the socket handed over in the manner of sd_listen_fds(3), descriptor 3,
-// and forks a process for each. Returns (1) only when that is impossible.
+// and forks a process for each. With the argument --confine, as PID 1 starts it, ordinary sessions
+// have namespaces of their own and the capabilities of sessions. Returns (1) only when it cannot
+// serve.
 int run(int argc, char** argv);
 
 }  // namespace capsem::guest::pty_agent

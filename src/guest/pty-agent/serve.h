@@ -2,13 +2,14 @@
 #pragma once
 
 #include "base/fd.h"
+#include "guest/pty-agent/space.h"
 
 namespace capsem::guest::pty_agent {
 
-// Serves the session that the host asks for on `connection`, any connected stream socket, and
-// returns when the connection is over. Nothing is left behind: when the host is gone, so is the
-// session's process group. To be called in a process of its own.
-void serve_connection(Fd connection);
+// Serves the session that the host asks for on `connection`, any connected stream socket, in one of
+// `spaces`, and returns when the connection is over. Nothing is left behind: when the host is gone,
+// so is the session's process group. To be called in a process of its own.
+void serve_connection(Fd connection, const Spaces& spaces);
 
 // Answers with "cannot start the session: REASON" instead; never waits.
 void refuse_connection(Fd connection, const char* reason);

@@ -77,9 +77,34 @@ struct SupervisorTest : ::testing::Test {
   capsem::testing::TemporaryDirectory directory;
   std::vector<std::string> reports;
   Supervisor supervisor{[this](const std::string& service, const std::string& text) {
-    reports.push_back(service + ": " + text);
-  }};
+                          reports.push_back(service + ": " + text);
+                        },
+                        confine};
+
+  static int confine(manifest::CapabilitySet capabilities) {
+    if (capabilities == manifest::capability_bit(CAP_BPF)) return EPERM;
+    ::umask(capabilities == manifest::capability_bit(CAP_NET_BIND_SERVICE) ? 0123 : 022);
+    return 0;
+  }
 };
+
+TEST_F(SupervisorTest, ConfinesAServiceToTheCapabilitiesOfItsEntry) {
+  auto entry = script("umask > " + (directory / "seen").string());
+  entry.service->capabilities = manifest::capability_bit(CAP_NET_BIND_SERVICE);
+  ASSERT_TRUE(supervisor.add(entry, std::nullopt));
+  reap(Clock::now());
+  EXPECT_EQ(written("seen"), "0123");
+}
+
+TEST_F(SupervisorTest, AServiceThatCannotBeConfinedDoesNotStart) {
+  auto entry = script("echo ran > " + (directory / "seen").string());
+  entry.service->capabilities = manifest::capability_bit(CAP_BPF);
+  auto added = supervisor.add(entry, std::nullopt);
+  ASSERT_FALSE(added);
+  EXPECT_THAT(added.error().message(), HasSubstr("Operation not permitted"));
+  reap(Clock::now());
+  EXPECT_FALSE(read_file(directory / "seen", 100));
+}
 
 TEST_F(SupervisorTest, StartsAServiceWithItsArguments) {
   auto entry = script("echo \"$1|$2|$#\" > " + (directory / "seen").string());

@@ -35,7 +35,7 @@ class HostPeer {
     agent_ = ::fork();
     if (agent_ == 0) {
       pair->first.reset();
-      serve_connection(std::move(pair->second));
+      serve_connection(std::move(pair->second), own_spaces().value());
       ::_exit(0);
     }
     connection_ = std::move(pair->first);

@@ -42,7 +42,7 @@ inline pid_t fork_agent(Fd guest, Fd& host) {
   host.reset();
   auto null = open_file("/dev/null", O_RDWR);
   for (int fd = 0; fd < 3; ++fd) ::dup2(null->get(), fd);
-  guest::pty_agent::serve_connection(std::move(guest));
+  guest::pty_agent::serve_connection(std::move(guest), guest::pty_agent::own_spaces().value());
   ::_exit(0);
 }
 

@@ -1,0 +1,96 @@
+#include "guest/pty-agent/session_init.h"
+
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+
+#include "base/capabilities.h"
+#include "guest/end_signals.h"
+#include "guest/pty-agent/session_root.h"
+
+namespace capsem::guest::pty_agent {
+namespace {
+
+constexpr const char* kName = "session-init";
+constexpr std::size_t kReportBytes = 1024;
+
+// Nothing of the agent's stays open but `kept`, which becomes the first after standard error.
+int keep_only(int kept) {
+  constexpr int kOnly = STDERR_FILENO + 1;
+  if (kept != kOnly && ::dup2(kept, kOnly) < 0) return -1;
+  ::syscall(SYS_close_range, kOnly + 1, ~0U, 0);
+  return kOnly;
+}
+
+[[noreturn]] void reap_and_relay(int end_signals) {
+  // Blocked signals reach even the first process of a namespace, and wait until they are asked for.
+  sigset_t awaited;
+  sigemptyset(&awaited);
+  sigaddset(&awaited, SIGCHLD);
+  for (const auto& row : kEndSignals) sigaddset(&awaited, row.signal);
+  for (;;) {
+    int signal = ::sigwaitinfo(&awaited, nullptr);
+    if (signal == SIGCHLD)
+      while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+      }
+    if (signal <= 0 || signal == SIGCHLD) continue;
+    auto byte = static_cast<unsigned char>(signal);
+    [[maybe_unused]] auto written = ::write(end_signals, &byte, 1);
+  }
+}
+
+[[noreturn]] void become_session_init(int report, int end_signals) {
+  sigset_t all;
+  sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  ::prctl(PR_SET_NAME, kName);
+  ::setsid();
+  auto made = make_session_root();
+  std::string problem = made ? "" : made.error().message();
+  if (int error = limit_capabilities(0); problem.empty() && error != 0)
+    problem = Error::system("drop the capabilities of", kName, error).message();
+  // With as few capabilities as it has, anything in its namespace could otherwise trace it.
+  ::prctl(PR_SET_DUMPABLE, 0);
+  if (!problem.empty()) {
+    problem.resize(std::min(problem.size(), kReportBytes));
+    [[maybe_unused]] auto written = ::write(report, problem.data(), problem.size());
+    ::_exit(1);
+  }
+  reap_and_relay(keep_only(end_signals));
+}
+
+}  // namespace
+
+Result<SessionInit> start_session_init() {
+  auto report = make_pipe();
+  if (!report) return propagate(report);
+  auto end_signals = make_pipe();
+  if (!end_signals) return propagate(end_signals);
+  clone_args arguments{};
+  arguments.flags = CLONE_NEWPID | CLONE_NEWNS;
+  arguments.exit_signal = SIGCHLD;
+  auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
+  if (pid < 0) return fail_system("start", kName, errno);
+  if (pid == 0) become_session_init(report->second.get(), end_signals->second.get());
+
+  // It closes its end of the pipe once it is complete, and writes before that only what is wrong.
+  report->second.reset();
+  std::array<std::byte, kReportBytes> problem;
+  auto size = read_full(report->first, problem, "its report");
+  if (size && *size == 0)
+    return SessionInit{.pid = pid, .end_signals = std::move(end_signals->first)};
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+  if (!size) return propagate(size);
+  return fail("make", "the namespaces of sessions",
+              std::string(as_text(std::span(problem).first(*size))));
+}
+
+}  // namespace capsem::guest::pty_agent

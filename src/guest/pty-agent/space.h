@@ -1,0 +1,42 @@
+// Where a session lives: the namespaces, the root directory and the capabilities of its processes.
+#pragma once
+
+#include <optional>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "manifest/capabilities.h"
+
+namespace capsem::guest::pty_agent {
+
+struct Space {
+  Fd root;                            // its root directory (O_PATH), whose /dev has its terminals
+  std::optional<Fd> pid_namespace;    // absent: the agent's
+  std::optional<Fd> mount_namespace;  // absent: the agent's
+  bool on_session_root = false;       // a copy of the agent's mount namespace, kSessionRoot as "/"
+  manifest::CapabilitySet capabilities = manifest::kAllCapabilities;
+};
+
+// Of the sessions whose first process is `init` (session_init.h).
+Result<Space> confined_space(pid_t init);
+
+// The spaces that a session may ask for.
+struct Spaces {
+  Space ordinary;
+  // Every process, and the files of the other sessions; what it mounts is its own.
+  Space privileged;
+
+  const Space& of(bool is_privileged) const { return is_privileged ? privileged : ordinary; }
+};
+
+// Without confinement: the agent's own surroundings, unchanged, for both.
+Result<Spaces> own_spaces();
+
+// Children that this process has from now on are in the space's pid namespace.
+Result<> adopt_for_children(const Space& space);
+
+// Enters the space for good, in a process that was forked after adopt_for_children(). Returns 0 or
+// an errno value. Async-signal-safe.
+int enter(const Space& space) noexcept;
+
+}  // namespace capsem::guest::pty_agent

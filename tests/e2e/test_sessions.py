@@ -1,0 +1,115 @@
+"""What a session is and is not: root of its own processes and files, not of the machine. The doctor
+tries the attacks one by one; here is what they would be made of, and what goes on working."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from conftest import Capsem, error_lines
+
+# capabilities(7): those of manifest::kSessionCapabilities
+CAPABILITIES = "chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw sys_chroot audit_write setfcap"
+BITS = sum(1 << bit for bit in (0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 29, 31))
+
+
+def test_a_session_has_the_capabilities_of_sessions_and_no_way_to_more(capsem: Capsem) -> None:
+    result = capsem.run("grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status")
+    sets = dict(line.split(":\t") for line in result.stdout.decode().splitlines())
+    assert {name: int(bits, 16) for name, bits in sets.items()} == {
+        "CapInh": 0, "CapPrm": BITS, "CapEff": BITS, "CapBnd": BITS, "CapAmb": 0
+    }
+
+
+def test_a_service_has_only_what_its_entry_says(capsem: Capsem) -> None:
+    result = capsem.run("--privileged", "grep CapBnd /proc/$(pgrep -x capsem-net-prox)/status")
+    assert int(result.stdout.split()[1], 16) == 1 << 10  # net_bind_service
+
+
+def test_sessions_see_no_process_but_their_own(capsem: Capsem) -> None:
+    result = capsem.run("ps -e -o comm=; kill -9 1; kill -STOP 1; kill -SEGV 1; ps -o stat= 1")
+    *names, state = result.stdout.decode().split()
+    assert names[0] == "session-init"
+    assert set(names) <= {"session-init", "bash", "ps"}
+    assert state.startswith("S")
+
+
+def test_orphans_are_adopted_and_reaped(capsem: Capsem) -> None:
+    result = capsem.run(
+        "(sh -c 'echo $$ > /tmp/pid; exec sleep 0.1' &); "
+        "until [ -s /tmp/pid ] && ! kill -0 $(cat /tmp/pid) 2>/dev/null; do sleep 0.05; done; echo gone"
+    )
+    assert result.stdout == b"gone\n"
+
+
+def test_a_terminal_has_a_name_in_the_session(capsem: Capsem) -> None:
+    for words in ([], ["--privileged"]):
+        result = capsem.run(*words, "python3 -c 'import pty; pty.spawn([\"tty\"])'")
+        assert result.stdout.strip().startswith(b"/dev/pts/")
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "mount -o remount,rw,bind /capsem",
+        "umount /capsem",
+        "mount -o remount,rw,bind /proc/sys",
+        "umount /proc/sys",
+        "mount -o remount,rw,bind /sys",
+        "mount -t proc proc /mnt",
+    ],
+)
+def test_a_namespace_of_ones_own_opens_nothing(capsem: Capsem, attack: str) -> None:
+    result = capsem.run(f"unshare -rm sh -c 'mount -t tmpfs t /mnt || exit 9; {attack} && exit 8; exit 7'")
+    assert result.returncode == 7, result.stderr
+
+
+def test_the_kernel_starts_no_program_of_a_session(capsem: Capsem) -> None:
+    # request_key(2) has the kernel execute /sbin/request-key as the machine's root.
+    result = capsem.run(
+        "printf '#!/bin/sh\\ntouch /run/capsem/root/tmp/helped /tmp/helped\\n' > /sbin/request-key; "
+        "chmod 755 /sbin/request-key; python3 -c '"
+        "import ctypes; libc = ctypes.CDLL(None); "
+        'print(libc.syscall(249, b"user", b"capsem", b"callout", 0))\'; '
+        "sleep 0.5; ls /tmp/helped; cat /proc/sys/kernel/core_pattern; cat /proc/sys/kernel/modprobe"
+    )
+    assert result.stdout == b"-1\ncore\n\n"
+
+
+def test_a_privileged_session_may_do_everything_and_says_so(capsem: Capsem) -> None:
+    result = capsem.run(
+        "--privileged",
+        "set -e; mount -o remount,rw /capsem; mount -o remount,rw,bind /capsem; touch /capsem/new; "
+        "mount -t tmpfs t /mnt; sysctl -q -w kernel.sysrq=1; kill -0 $(pgrep -x capsem-net-prox); ls -d /proc/1/root",
+    )
+    assert result.returncode == 0, result.stderr
+    assert [line for line in error_lines(result) if "this session is privileged" in line]
+    assert not [line for line in error_lines(capsem.run("true")) if "privileged" in line]
+
+
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [
+        ("useradd -m bob && su bob -c 'id -un; touch ~/own' && userdel -r bob", b"bob\n"),
+        ("strace -o /dev/null -e trace=none true && echo traced", b"traced\n"),
+        ("sleep 100 & strace -o /tmp/trace -p $! & sleep 0.5; kill %1; wait; grep -c SIGTERM /tmp/trace", b"2\n"),
+        ("ping -c 1 -q 127.0.0.1 >/dev/null && echo pinged", b"pinged\n"),
+        ("install -o nobody -m 4755 /bin/true /tmp/t && stat -c '%U %a' /tmp/t", b"nobody 4755\n"),
+        ("chroot / echo in && unshare -rm mount -t tmpfs t /mnt && echo mounted", b"in\nmounted\n"),
+        ("tmux new-session -d -s s 'sleep 100' && tmux list-sessions -F '#S'", b"s\n"),
+    ],
+)
+def test_what_an_ordinary_root_needs_works(capsem: Capsem, work: str, said: bytes) -> None:
+    result = capsem.run(work)
+    assert result.stdout == said, result.stderr
+
+
+def test_files_are_those_of_all_sessions(capsem: Capsem) -> None:
+    result = capsem.run("--privileged", "touch /tmp/a /root/b /run/c; ls /run/capsem/root 2>&1 | head -1")
+    assert b"No such file" in result.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["--privileged"]])
+def test_the_end_of_the_machine_can_be_asked_for(capsem: Capsem, words: Sequence[str]) -> None:
+    result = capsem.run(*words, "capsem-sysutil poweroff; sleep 100")
+    assert result.returncode == 125
+    assert "the guest was switched off" in error_lines(result)[-1]
