@@ -8,7 +8,9 @@
 #include "assets/squashfs.h"
 #include "assets/tar.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "manifest/policy.h"
+#include "manifest/sums.h"
 
 namespace capsem::assets {
 namespace {
@@ -31,7 +33,9 @@ class Overlay {
     return {};
   }
 
+  // The files of the entries, and the list of their hashes that PID 1 compares them with.
   Result<> add_entries(std::span<const manifest::SourceFile> sources) {
+    manifest::Sums sums;
     for (const auto& source : sources) {
       auto path = source.path.substr(1);
       if (source.type == manifest::FileType::kDirectory) {
@@ -40,8 +44,12 @@ class Overlay {
       }
       auto content = read_file(source.source, kMaxEntryBytes);
       if (!content) return propagate(content);
+      sums.emplace(source.path, sha256(as_bytes(*content)));
       files_[path] = {.path = path, .mode = source.mode, .content = std::move(*content)};
     }
+    auto path = std::string(manifest::kSumsPath).substr(1);
+    files_[path] = {
+        .path = path, .mode = manifest::kSumsMode, .content = manifest::encode_sums(sums)};
     return {};
   }
 
@@ -143,9 +151,15 @@ class Merged {
 Result<> check_modes(const fs::path& image, std::span<const manifest::SourceFile> files) {
   auto listed = list_squashfs(image);
   if (!listed) return propagate(listed);
-  const auto& root = (*listed)[""];
-  if (root.mode != manifest::kParentMode || root.uid != 0 || root.gid != 0)
-    return fail("write", image, "its root directory does not belong to root with mode 0755");
+  constexpr std::pair<const char*, std::uint32_t> kOwn[] = {
+      {"", manifest::kParentMode}, {manifest::kSumsPath, manifest::kSumsMode}};
+  for (const auto& [path, mode] : kOwn) {
+    const auto& found = (*listed)[path];
+    if (found.mode != mode || found.uid != 0 || found.gid != 0)
+      return fail(
+          "write", image,
+          (*path == '\0' ? "/" : path) + (" does not belong to root with mode " + octal(mode)));
+  }
   for (const auto& file : files) {
     auto found = listed->find(file.path);
     if (found == listed->end())

@@ -12,7 +12,8 @@
 namespace capsem::assets {
 
 // Writes the rootfs to `target`. The same packages, files and entries give the same bytes. Entries
-// have exactly the policy's modes and belong to root: this is checked in the finished image.
+// have exactly the policy's modes and belong to root: this is checked in the finished image, which
+// also holds their hashes (manifest::kSumsPath).
 Result<> make_rootfs(const DebianTree& debian, const Guest& guest,
                      const std::filesystem::path& target, Interrupts& interrupts);
 

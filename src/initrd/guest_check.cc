@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "initrd/file_type.h"
 #include "manifest/policy.h"
 
@@ -60,6 +61,7 @@ void GuestCheck::check_file(const manifest::Entry& entry, const std::string& pat
     problems_.push_back("cannot accept " + path + ": it is a " + std::string(type_name(file.mode)));
     return;
   }
+  if (!directory) sums_.emplace(path, file.sha256);
   auto type = directory ? manifest::FileType::kDirectory : manifest::FileType::kFile;
   auto fits = manifest::check_found(entry, type, file.permissions(), file.uid, file.gid, path);
   if (!fits) problems_.push_back(fits.error().message());
@@ -93,11 +95,28 @@ void GuestCheck::check_indexed(const IndexedFile& indexed, const Tree& tree) {
     problems_.push_back(indexed.path + " is not the one in the index");
 }
 
+void GuestCheck::check_sums(const Tree& tree) {
+  const std::string path = manifest::kSumsPath;
+  auto name = tree.names().find(in_tree(path));
+  if (name == tree.names().end()) {
+    problems_.push_back("there is no " + path + ", without which PID 1 deploys nothing");
+    return;
+  }
+  const File& file = tree.file(name->second);
+  if (file.type() != cpio::kRegular || file.permissions() != manifest::kSumsMode || file.uid != 0 ||
+      file.gid != 0)
+    problems_.push_back("cannot accept " + path + ": it is not a file of root with mode " +
+                        octal(manifest::kSumsMode));
+  else if (file.sha256 != sha256(as_bytes(manifest::encode_sums(sums_))))
+    problems_.push_back(path + " does not hold the hashes of the entries' files");
+}
+
 std::vector<std::string> GuestCheck::finish(const Tree& tree) {
   for (const auto& entry : manifest_.entries)
     if (entry.in_initrd) check_entry(entry, tree);
   for (const auto& entry : index_.entries)
     for (const auto& file : entry.files) check_indexed(file, tree);
+  check_sums(tree);
   return std::move(problems_);
 }
 

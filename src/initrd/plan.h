@@ -30,8 +30,8 @@ struct Plan {
 
 // The entries that go to the initrd: first `modules` as it is, when there is one, then the segment
 // "base" with the directories and the entry table, then one segment for each entry; programs with
-// the same content and mode (one executable under several names) share one, as hard links. Hashes
-// the files that `record` does not know.
+// the same content and mode (one executable under several names) share one, as hard links; last the
+// segment "hashes" with manifest::kSumsPath. Hashes the files that `record` does not know.
 Result<Plan> plan_guest(const manifest::Manifest& manifest, const manifest::SourceTree& tree,
                         const Fd* modules, const PackRecord& record);
 

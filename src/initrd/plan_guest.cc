@@ -6,6 +6,7 @@
 
 #include "initrd/plan.h"
 #include "manifest/policy.h"
+#include "manifest/sums.h"
 #include "manifest/table.h"
 
 namespace capsem::initrd {
@@ -71,7 +72,17 @@ class Planner {
     return {};
   }
 
-  Plan finish() { return std::move(plan_); }
+  // A program's new hash is the base segment's no concern, nor the other programs'.
+  Plan finish() {
+    manifest::Sums sums;
+    for (const auto& entry : plan_.entries)
+      for (const auto& file : entry.files) sums.emplace(file.path, file.sha256);
+    plan_.segments.push_back({.name = "hashes"});
+    plan_.segments.back().nodes.push_back(node_of_bytes(archived(manifest::kSumsPath),
+                                                        cpio::kRegular | manifest::kSumsMode,
+                                                        manifest::encode_sums(sums)));
+    return std::move(plan_);
+  }
 
  private:
   Result<Node> node_of(const manifest::SourceFile& source) {

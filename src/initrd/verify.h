@@ -29,8 +29,8 @@ struct Findings {
 // Reads all of `image`, which stands at its first byte. Problems are: a structure or checksum for
 // which Linux would stop; an image larger than `limit_bytes`; and, with `guest`, modes and owners
 // against the policy, entries that are missing, programs that are no static x86_64 executables, and
-// hashes against the index. An Error only when the image cannot be read. Memory grows with the
-// number of records, not with their size.
+// hashes against the index and the image's own list of them. An Error only when the image cannot be
+// read. Memory grows with the number of records, not with their size.
 Result<Findings> verify(Input& image, const GuestRules* guest,
                         std::uint64_t limit_bytes = kDefaultLimitBytes);
 

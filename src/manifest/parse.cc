@@ -11,7 +11,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "manifest/deployed.h"
 #include "manifest/policy.h"
+#include "manifest/sums.h"
 #include "manifest/table.h"
 
 namespace capsem::manifest {
@@ -25,6 +27,9 @@ constexpr std::array<std::string_view, 8> kEntryKeys = {"name", "build", "file",
                                                         "mode", "into",  "essential", "service"};
 constexpr std::array<std::string_view, 4> kServiceKeys = {"arguments", "capabilities", "listen",
                                                           "restart"};
+
+// Files of kGuestRoot that are no entries.
+constexpr std::array<std::string_view, 3> kOwnPaths = {kTablePath, kSumsPath, kDeployedPath};
 
 // Reads one table, remembering the first thing that is wrong with it.
 class TableReader {
@@ -265,7 +270,7 @@ Result<> check_together(const Manifest& manifest) {
     for (auto parent = std::filesystem::path(path); parent != "/"; parent = parent.parent_path()) {
       auto outer = paths.find(parent);
       bool inside = outer != paths.end() && outer->second != entry;
-      if (inside || parent == kTablePath)
+      if (inside || std::ranges::find(kOwnPaths, parent) != kOwnPaths.end())
         return fail("read", manifest.file + ":" + std::to_string(entry->line),
                     "the path of " + entry->name + " is taken, or lies inside one that is",
                     "give each entry its own directory", ErrorKind::kInvalid);

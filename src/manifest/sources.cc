@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <system_error>
 
+#include "base/text.h"
+
 namespace capsem::manifest {
 namespace {
 
@@ -39,6 +41,10 @@ Result<> list(const Entry& entry, const std::string& where, const fs::path& sour
   std::ranges::sort(names);
   for (const auto& name : names) {
     if (left_out(name)) continue;
+    if (std::ranges::any_of(name, [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
+      return fail("use the source of " + entry.name, source,
+                  "the name " + printable(name) + " in it has a control character", "rename it",
+                  ErrorKind::kInvalid);
     auto inner = path + "/";
     inner += name;
     auto listed = list(entry, where, source / name, inner, files);

@@ -27,7 +27,8 @@ struct SourceFile {
 
 // All files of all entries, in the manifest's order, each directory before what it holds and its
 // content by name. Of a directory, names that begin with '.' and __pycache__ are left out. A source
-// that is missing, a symbolic link or neither file nor directory is refused by name.
+// that is missing, a symbolic link or neither file nor directory, or whose name has a control
+// character, is refused by name.
 Result<std::vector<SourceFile>> list_sources(const Manifest& manifest, const SourceTree& tree);
 
 }  // namespace capsem::manifest

@@ -94,6 +94,46 @@ TEST_F(Rootfs, LongAndForeignNamesOfPackagesStayWhole) {
     EXPECT_THAT(*listed, ::testing::HasSubstr(line));
 }
 
+TEST_F(Rootfs, ListsTheHashesOfItsEntries) {
+  ASSERT_TRUE(make("a.squashfs"));
+  auto list = run_for_output(
+      {.argv = {"unsquashfs", "-cat", directory_ / "a.squashfs", "capsem/SHA256SUMS"}});
+  ASSERT_TRUE(list) << list.error().message();
+  EXPECT_EQ(*list, sha256(as_bytes("program")).hex() + "  /capsem/bin/tool\n");
+  EXPECT_EQ(list_squashfs(directory_ / "a.squashfs").value().at("/capsem/SHA256SUMS").mode, 0444u);
+}
+
+// Whatever the tool that writes the image makes of a mode, the image is looked at.
+TEST_F(Rootfs, AModeThatIsNotThePolicysInTheFinishedImageIsRefused) {
+  struct Case {
+    const char* changed;
+    const char* error;
+  };
+  const std::string path = ::getenv("PATH");
+  for (const auto& [changed, error] :
+       {Case{"capsem/bin/tool m 0775 0 0",
+             "cannot accept a.squashfs:/capsem/bin/tool: its mode is 0775, the policy says 0555"},
+        Case{
+            "capsem/bin/tool m 0555 1000 0",
+            "cannot accept a.squashfs:/capsem/bin/tool: it belongs to 1000:0, the policy says 0:0"},
+        Case{"capsem/SHA256SUMS m 0644 0 0",
+             "SHA256SUMS does not belong to root with mode 0444"}}) {
+    write("bin/sqfstar", "#!/bin/sh -e\nPATH=" + path +
+                             "\nsqfstar \"$@\"\n"
+                             "for image; do :; done\n"
+                             "unsquashfs -dest $image.d $image\n"
+                             "mksquashfs $image.d $image -noappend -root-mode 0755 -p '" +
+                             changed + "'\n");
+    fs::permissions(directory_ / "bin/sqfstar", fs::perms::owner_all);
+    ::setenv("PATH", ((directory_ / "bin").string() + ":" + path).c_str(), 1);
+    auto made = make("a.squashfs");
+    ::setenv("PATH", path.c_str(), 1);
+    ASSERT_FALSE(made) << changed;
+    EXPECT_THAT(made.error().message(), ::testing::HasSubstr(error));
+    for (const char* left : {"a.squashfs", "a.squashfs.d"}) fs::remove_all(directory_ / left);
+  }
+}
+
 TEST_F(Rootfs, OurFileReplacesThePackagesOwn) {
   ASSERT_TRUE(make("a.squashfs"));
   auto content =

@@ -10,7 +10,9 @@
 
 #include "base/process.h"
 #include "base/text.h"
+#include "initrd/file_content.h"
 #include "initrd/image.h"
+#include "manifest/sums.h"
 #include "tests/initrd/guest_fixture.h"
 
 namespace capsem::initrd {
@@ -50,7 +52,8 @@ TEST_F(Pack, HoldsEveryEntryOfTheInitrdWithThePolicysModes) {
   EXPECT_THAT(records(),
               ElementsAre("755 capsem", "755 capsem/bin", "444 capsem/entries", "755 init",
                           "555 capsem/bin/one", "555 capsem/bin/two", "555 capsem/data",
-                          "555 capsem/data/a", "444 capsem/data/a/x.txt", "444 capsem/data/b.txt"));
+                          "555 capsem/data/a", "444 capsem/data/a/x.txt", "444 capsem/data/b.txt",
+                          "444 capsem/SHA256SUMS"));
 }
 
 TEST_F(Pack, SameInputsGiveTheSameBytesWhateverTheSourcesModesTimesAndCache) {
@@ -70,11 +73,33 @@ TEST_F(Pack, SameInputsGiveTheSameBytesWhateverTheSourcesModesTimesAndCache) {
 }
 
 TEST_F(Pack, CompressesOnlyWhatChanged) {
-  EXPECT_EQ(packed().compressed_segments, 4u);  // base, init, one with two, data
+  EXPECT_EQ(packed().compressed_segments, 5u);  // base, init, one with two, data, hashes
   write("data/b.txt", "changed");
   auto second = packed();
-  EXPECT_EQ(second.compressed_segments, 1u);
+  EXPECT_EQ(second.compressed_segments, 2u);  // data, hashes
   EXPECT_TRUE(second.written);
+}
+
+TEST_F(Pack, ListsTheHashOfEveryFileOfTheInitrdsEntries) {
+  packed();
+  write("data/b.txt", "changed");
+  packed();
+  auto packed_image = image();
+  MemoryInput whole(as_bytes(packed_image));
+  ImageReader first(whole);
+  auto number = find_content(first, manifest::kSumsPath);
+  ASSERT_TRUE(number) << number.error().message();
+  MemoryInput again(as_bytes(packed_image));
+  ImageReader second(again);
+  std::vector<std::byte> text;
+  ASSERT_TRUE(copy_body(second, *number, append_to(text)));
+  auto hash = [](std::string_view content) { return sha256(as_bytes(content)); };
+  EXPECT_EQ(manifest::decode_sums(as_text(text), "x").value(),
+            (manifest::Sums{{"/capsem/bin/one", hash("#!/bin/sh\necho same\n")},
+                            {"/capsem/bin/two", hash("#!/bin/sh\necho same\n")},
+                            {"/capsem/data/a/x.txt", hash(std::string(10000, 'x'))},
+                            {"/capsem/data/b.txt", hash("changed")},
+                            {"/init", hash("#!/bin/sh\necho init\n")}}));
 }
 
 TEST_F(Pack, WritesNothingWhenNothingChanged) {
@@ -132,7 +157,7 @@ TEST_F(Pack, AnEntryTakenOffTheListLeavesTheImage) {
 TEST_F(Pack, EndsEveryLz4SegmentAsLinuxNeedsIt) {
   options_.codec = codec::Codec::kLz4;
   packed();
-  EXPECT_EQ(records().size(), 10u);
+  EXPECT_EQ(records().size(), 11u);
 }
 
 TEST_F(Pack, PutsTheModulesSegmentFirstAsItIs) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/fd.h"
+#include "manifest/sums.h"
 #include "tests/initrd/raw_archive.h"
 
 namespace capsem::initrd {
@@ -199,7 +200,12 @@ class VerifyGuest : public ::testing::Test {
                             .bytes();
     RawArchive rest;
     if (has_one_) rest.add(one_);
-    rest.add({.path = "capsem/data/x", .mode = cpio::kRegular | 0444, .body = "data"}).trailer();
+    rest.add({.path = "capsem/data/x", .mode = cpio::kRegular | 0444, .body = "data"});
+    sums_.body = listed_.value_or(manifest::encode_sums({{"/init", digest("#!/bin/sh\n")},
+                                                         {"/capsem/bin/one", digest(one_.body)},
+                                                         {"/capsem/data/x", digest("data")}}));
+    if (has_sums_) rest.add(sums_);
+    rest.trailer();
     image_ = first + rest.bytes();
     index_ = {
         .image_bytes = image_.size(),
@@ -229,6 +235,9 @@ class VerifyGuest : public ::testing::Test {
   manifest::Manifest manifest_;
   RawRecord one_;
   bool has_one_ = true;
+  RawRecord sums_ = {.path = "capsem/SHA256SUMS", .mode = cpio::kRegular | 0444};
+  bool has_sums_ = true;
+  std::optional<std::string> listed_;  // in place of the true hashes
   std::string image_;
   Index index_;
 };
@@ -253,13 +262,42 @@ TEST_F(VerifyGuest, NamesAnOwner) {
 TEST_F(VerifyGuest, NamesASymlinkInAFilesPlace) {
   one_.mode = cpio::kSymlink | 0777;
   build();
-  EXPECT_THAT(problems(), ElementsAre(HasSubstr("/capsem/bin/one: it is a symlink")));
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("/capsem/bin/one: it is a symlink"),
+                                      HasSubstr("/capsem/SHA256SUMS does not hold the hashes")));
 }
 
 TEST_F(VerifyGuest, NamesAMissingEntry) {
   has_one_ = false;
   build();
-  EXPECT_THAT(problems(), ElementsAre(HasSubstr("one is missing")));
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("one is missing"),
+                                      HasSubstr("/capsem/SHA256SUMS does not hold the hashes")));
+}
+
+TEST_F(VerifyGuest, NamesAMissingListOfHashes) {
+  has_sums_ = false;
+  build();
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("there is no /capsem/SHA256SUMS")));
+}
+
+TEST_F(VerifyGuest, NamesAListOfHashesThatIsNotOfTheseFiles) {
+  auto one = std::pair("/capsem/bin/one", digest(one_.body));
+  auto data = std::pair("/capsem/data/x", digest("data"));
+  auto init = std::pair("/init", digest("#!/bin/sh\n"));
+  for (const auto& sums :
+       std::vector<manifest::Sums>{{one, data},
+                                   {one, data, init, {"/capsem/more", digest("data")}},
+                                   {{one.first, digest("other")}, data, init}}) {
+    listed_ = manifest::encode_sums(sums);
+    build();
+    EXPECT_THAT(problems(), ElementsAre(HasSubstr("/capsem/SHA256SUMS does not hold the hashes")));
+  }
+}
+
+TEST_F(VerifyGuest, NamesAListOfHashesThatCouldBeChanged) {
+  sums_.mode = cpio::kRegular | 0644;
+  build();
+  EXPECT_THAT(problems(),
+              ElementsAre(HasSubstr("SHA256SUMS: it is not a file of root with mode 0444")));
 }
 
 std::string elf(std::uint16_t machine, std::uint32_t segment_type) {

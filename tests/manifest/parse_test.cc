@@ -86,6 +86,8 @@ TEST(Parse, RefusesWithFileLineAndWhatToWrite) {
                 ":10:", "the name of tool is used by the entry of line 3", "each entry its own"},
            Case{with("build = \"tool\"", "file = \".\""), ":5:", "leaves", "relative"},
            Case{with("/capsem/bin/tool", "/capsem/entries"), ":3:", "taken", "own directory"},
+           Case{with("/capsem/bin/tool", "/capsem/SHA256SUMS"), ":3:", "taken", "own directory"},
+           Case{with("/capsem/bin/tool", "/capsem/deployed/x"), ":3:", "taken", "own directory"},
            Case{"version = \n", ":1:", "not TOML", ""},
        })
     EXPECT_THAT(error_of(c.text),

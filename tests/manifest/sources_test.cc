@@ -46,6 +46,16 @@ TEST(ListSources, RefusesASymbolicLink) {
   EXPECT_THAT(files.error().message(), ::testing::HasSubstr("d/link"));
 }
 
+TEST(ListSources, RefusesANameThatEndsALine) {
+  testing::TemporaryDirectory directory;
+  ASSERT_TRUE(make_directories(directory / "d"));
+  ASSERT_TRUE(write_file_atomically(directory / "d/a\nb", ""));
+  auto manifest = tree_manifest();
+  auto files = list_sources(manifest, {.root = directory.path(), .programs = {}});
+  ASSERT_FALSE(files);
+  EXPECT_THAT(files.error().message(), ::testing::HasSubstr("the name a\\x0ab in it has"));
+}
+
 TEST(ListSources, NamesAProgramThatIsNotBuilt) {
   testing::TemporaryDirectory directory;
   auto manifest = tree_manifest();
