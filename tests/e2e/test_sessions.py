@@ -63,16 +63,30 @@ def test_a_namespace_of_ones_own_opens_nothing(capsem: Capsem, attack: str) -> N
     assert result.returncode == 7, result.stderr
 
 
+# request_key(2), number 249, has the kernel execute /sbin/request-key as root beside PID 1.
+HELPER = (
+    "mkdir /tmp/sbin; cp -a /sbin/. /tmp/sbin; "
+    "printf '#!/bin/sh\\ntouch /run/capsem/root/tmp/helped /tmp/helped\\n' > /tmp/sbin/request-key; "
+    "chmod 755 /tmp/sbin/request-key; {mount}; "
+    "python3 -c 'import ctypes; ctypes.CDLL(None).syscall(249, b\"user\", b\"capsem\", b\"callout\", 0)'; "
+    "ls /tmp/helped"
+)
+
+
 def test_the_kernel_starts_no_program_of_a_session(capsem: Capsem) -> None:
-    # request_key(2) has the kernel execute /sbin/request-key as the machine's root.
+    result = capsem.run(HELPER.format(mount="cp /tmp/sbin/request-key /sbin"))
+    assert b"helped" not in result.stdout
+    # It is not that nobody asked: with the file where PID 1 looks, it runs.
     result = capsem.run(
-        "printf '#!/bin/sh\\ntouch /run/capsem/root/tmp/helped /tmp/helped\\n' > /sbin/request-key; "
-        "chmod 755 /sbin/request-key; python3 -c '"
-        "import ctypes; libc = ctypes.CDLL(None); "
-        'print(libc.syscall(249, b"user", b"capsem", b"callout", 0))\'; '
-        "sleep 0.5; ls /tmp/helped; cat /proc/sys/kernel/core_pattern; cat /proc/sys/kernel/modprobe"
+        "--privileged",
+        HELPER.format(mount="nsenter -t 1 -m mount --bind /run/capsem/root/tmp/sbin /usr/sbin"),
     )
-    assert result.stdout == b"-1\ncore\n\n"
+    assert result.stdout == b"/tmp/helped\n", result.stderr
+
+
+def test_the_kernels_own_helpers_are_switched_off(capsem: Capsem) -> None:
+    result = capsem.run("cat /proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe")
+    assert result.stdout == b"core\n\n"
 
 
 def test_a_privileged_session_may_do_everything_and_says_so(capsem: Capsem) -> None:
