@@ -1,18 +1,17 @@
 #include "guest/init/deploy.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <map>
-#include <optional>
 
 #include "base/file.h"
+#include "base/text.h"
+#include "guest/init/entry_copier.h"
 #include "guest/init/mounts.h"
+#include "manifest/deployed.h"
 #include "manifest/policy.h"
 #include "manifest/table.h"
 
@@ -20,131 +19,108 @@ namespace capsem::guest::init {
 namespace {
 
 using manifest::Entry;
-using manifest::FileType;
 
-constexpr std::uint64_t kFileLimitBytes = 1ULL << 32;
+// In the order in which they are tried.
+struct PlaceRow {
+  Origin origin;
+  bool Entry::* listed;
+  std::string DeployRoots::* root;
+  const char* how_to_list;  // what makes its list of hashes
+};
+constexpr std::array kPlaces = {
+    PlaceRow{Origin::kInitrd, &Entry::in_initrd, &DeployRoots::initrd, "capsem initrd pack"},
+    PlaceRow{Origin::kRootfs, &Entry::in_rootfs, &DeployRoots::rootfs, "capsem build-assets"},
+};
 
-Result<std::vector<std::string>> names_in(const std::string& directory) {
-  DIR* stream = ::opendir(directory.c_str());
-  if (stream == nullptr) return fail_system("list", directory, errno);
-  std::vector<std::string> names;
-  while (const dirent* item = ::readdir(stream)) {
-    std::string name = item->d_name;
-    if (name != "." && name != "..") names.push_back(std::move(name));
-  }
-  ::closedir(stream);
-  std::ranges::sort(names);
-  return names;
+Result<manifest::Sums> read_sums(const PlaceRow& row, const std::string& root) {
+  const auto where = manifest::kSumsPath + (" of the " + std::string(name_of(row.origin)));
+  auto text = read_file(root + manifest::kSumsPath, manifest::kSumsLimitBytes);
+  auto sums = text ? manifest::decode_sums(*text, where) : propagate(text);
+  if (sums) return sums;
+  return fail("check", "the copies of the " + std::string(name_of(row.origin)),
+              sums.error().kind() == ErrorKind::kNotFound
+                  ? std::string("it has no ") + manifest::kSumsPath
+                  : sums.error().message(),
+              "make it anew with '" + std::string(row.how_to_list) + "'", ErrorKind::kInvalid);
 }
 
 class Deployer {
  public:
-  explicit Deployer(const DeployRoots& roots) : roots_(roots) {}
+  explicit Deployer(const DeployRoots& roots) : roots_(roots), copier_(roots.target) {}
 
-  // Where the entry was taken from; kAbsent when no place has an acceptable copy.
-  Result<Origin> place(const Entry& entry) {
-    struct Place {
-      bool listed;
-      const std::string& root;
-      Origin origin;
-    };
-    for (const auto& [listed, root, origin] :
-         {Place{entry.in_initrd, roots_.initrd, Origin::kInitrd},
-          Place{entry.in_rootfs, roots_.rootfs, Origin::kRootfs}}) {
-      if (!listed || !acceptable(entry, root + entry.path)) continue;
-      if (auto copied = copy(entry, root + entry.path, target_of(entry.path)); !copied)
-        return propagate(copied, "deploy", entry.name);
-      return origin;
+  // From the first place with a copy that is accepted; why others were not goes to `refusals`.
+  Result<DeployedEntry> deploy(const Entry& entry, std::vector<std::string>& refusals) {
+    DeployedEntry deployed{.name = entry.name};
+    for (std::size_t i = 0; i < kPlaces.size(); ++i) {
+      const auto& row = kPlaces[i];
+      if (!(entry.*row.listed) || !has_copy(entry, roots_.*row.root)) continue;
+      auto& place = places_[i];
+      if (!place) place.emplace(open(row));
+      if (!*place) {
+        refusals.push_back(place->error().message());
+        continue;
+      }
+      auto copied = copier_.copy(entry, **place, refusals);
+      if (!copied) return propagate(copied, "deploy", entry.name);
+      if (!*copied) continue;
+      deployed.origin = row.origin;
+      deployed.sha256 = **copied;
+      break;
     }
-    return Origin::kAbsent;
+    return deployed;
   }
-
-  std::vector<std::string>& problems() { return problems_; }
 
  private:
-  std::string target_of(const std::string& path) const {
-    return roots_.target + path.substr(std::string_view(manifest::kGuestRoot).size());
-  }
-
-  // Whether all of the copy is as the policy says; what is wrong with it becomes a problem.
-  bool acceptable(const Entry& entry, const std::string& path) {
+  // Anything but its absence is for the copier to find, and to refuse.
+  static bool has_copy(const Entry& entry, const std::string& root) {
     struct stat status{};
-    if (::lstat(path.c_str(), &status) != 0) {
-      if (errno != ENOENT) problems_.push_back(Error::system("look at", path, errno).message());
-      return false;
-    }
-    if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) {
-      problems_.push_back("cannot accept " + path + ": it is neither a file nor a directory");
-      return false;
-    }
-    auto type = S_ISDIR(status.st_mode) ? FileType::kDirectory : FileType::kFile;
-    auto fits = manifest::check_found(entry, type, status.st_mode & 07777, status.st_uid,
-                                      status.st_gid, path);
-    if (!fits) {
-      problems_.push_back(fits.error().message());
-      return false;
-    }
-    if (type == FileType::kFile) return true;
-    auto names = names_in(path);
-    if (!names) {
-      problems_.push_back(names.error().message());
-      return false;
-    }
-    return std::ranges::all_of(
-        *names, [&](const auto& name) { return acceptable(entry, path + "/" + name); });
+    return ::lstat((root + entry.path).c_str(), &status) == 0 || errno != ENOENT;
   }
 
-  Result<> copy(const Entry& entry, const std::string& source, const std::string& target) {
-    struct stat status{};
-    if (::lstat(source.c_str(), &status) != 0) return fail_system("look at", source, errno);
-    auto parent = target.substr(0, target.rfind('/'));
-    if (auto made = make_directories(parent, manifest::kParentMode); !made) return made;
-    return S_ISDIR(status.st_mode) ? copy_directory(entry, source, target)
-                                   : copy_file(entry, source, target, status);
-  }
-
-  Result<> copy_directory(const Entry& entry, const std::string& source,
-                          const std::string& target) {
-    auto names = names_in(source);
-    if (!names) return propagate(names);
-    if (auto made = make_directories(target); !made) return made;
-    for (const auto& item : *names) {
-      auto name = "/" + item;
-      if (auto copied = copy(entry, source + name, target + name); !copied) return copied;
-    }
-    return set_mode(target, manifest::expected_mode(entry, FileType::kDirectory));
-  }
-
-  // Names of one file, such as those of the guest programs' one executable, stay names of one file.
-  Result<> copy_file(const Entry& entry, const std::string& source, const std::string& target,
-                     const struct stat& status) {
-    auto key =
-        std::tuple(status.st_dev, status.st_ino, manifest::expected_mode(entry, FileType::kFile));
-    auto known = copied_.find(key);
-    if (known != copied_.end()) {
-      if (::link(known->second.c_str(), target.c_str()) != 0)
-        return fail_system("link", target, errno);
-      return {};
-    }
-    auto content = read_file(source, kFileLimitBytes);
-    if (!content) return propagate(content);
-    auto file = open_file(target, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    if (!file) return propagate(file);
-    if (auto written = write_full(*file, as_bytes(*content), target); !written) return written;
-    if (auto closed = file->close(target); !closed) return closed;
-    copied_[key] = target;
-    return set_mode(target, manifest::expected_mode(entry, FileType::kFile));
-  }
-
-  static Result<> set_mode(const std::string& path, std::uint32_t mode) {
-    if (::chmod(path.c_str(), mode) != 0) return fail_system("set the mode of", path, errno);
-    return {};
+  // A place is only asked for its hashes when an entry is to be taken from it: an old rootfs that
+  // has none is as good as any while nothing of it is needed.
+  Result<Place> open(const PlaceRow& row) const {
+    auto sums = read_sums(row, roots_.*row.root);
+    if (!sums) return propagate(sums);
+    return Place{.origin = row.origin, .root = roots_.*row.root, .sums = std::move(*sums)};
   }
 
   const DeployRoots& roots_;
-  std::vector<std::string> problems_;
-  std::map<std::tuple<dev_t, ino_t, std::uint32_t>, std::string> copied_;
+  EntryCopier copier_;
+  std::array<std::optional<Result<Place>>, kPlaces.size()> places_;
 };
+
+std::string absence(const Entry& entry, bool refused) {
+  if (refused) return entry.name + " is absent: no copy of it was accepted";
+  if (entry.in_initrd && entry.in_rootfs)
+    return entry.name + " is neither in the initrd nor in the rootfs";
+  return entry.name + " is not in the " + (entry.in_initrd ? "initrd" : "rootfs");
+}
+
+// What concerns a whole place is said once.
+void add_new(std::vector<std::string>& problems, std::vector<std::string> found) {
+  for (auto& problem : found)
+    if (std::ranges::find(problems, problem) == problems.end())
+      problems.push_back(std::move(problem));
+}
+
+// What else lies in the guest's /capsem, which `target` becomes.
+Result<> write_records(const manifest::Manifest& manifest, std::span<const DeployedEntry> entries,
+                       const std::string& target) {
+  struct Record {
+    std::string path;
+    std::uint32_t mode;
+    std::string text;
+  };
+  for (const auto& [path, mode, text] :
+       {Record{manifest::kTablePath, manifest::kTableMode, manifest::encode_table(manifest)},
+        Record{manifest::kDeployedPath, manifest::kDeployedMode,
+               manifest::encode_deployed(entries)}}) {
+    auto file = target + path.substr(std::string_view(manifest::kGuestRoot).size());
+    if (auto written = write_file_atomically(file, text, mode); !written) return written;
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -153,18 +129,16 @@ Result<Deployment> deploy(const manifest::Manifest& manifest, const DeployRoots&
   Deployment deployment;
   for (const auto& entry : manifest.entries) {
     if (entry.is_init()) continue;
-    auto origin = deployer.place(entry);
-    if (!origin) return propagate(origin);
-    deployment.entries.push_back({.name = entry.name, .origin = *origin});
-    if (*origin != Origin::kAbsent) continue;
-    deployer.problems().push_back(entry.name + " is neither in the initrd nor in the rootfs");
-    if (!entry.essential) continue;
-    std::string reasons;
-    for (const auto& problem : deployer.problems())
-      reasons += (reasons.empty() ? "" : "; ") + problem;
-    return fail("deploy", entry.name, reasons);
+    std::vector<std::string> refusals;
+    auto deployed = deployer.deploy(entry, refusals);
+    if (!deployed) return propagate(deployed);
+    if (deployed->origin == Origin::kAbsent) {
+      refusals.push_back(absence(entry, !refusals.empty()));
+      if (entry.essential) return fail("deploy", entry.name, join(refusals, "; "));
+    }
+    add_new(deployment.problems, std::move(refusals));
+    deployment.entries.push_back(std::move(*deployed));
   }
-  deployment.problems = std::move(deployer.problems());
   return deployment;
 }
 
@@ -175,11 +149,8 @@ Result<Deployment> deploy_for_new_root(const manifest::Manifest& manifest) {
   if (!mounted) return propagate(mounted);
   auto deployment = deploy(manifest, {.initrd = "", .rootfs = kRootfs, .target = target});
   if (!deployment) return deployment;
-  auto table =
-      target + std::string(manifest::kTablePath).substr(std::string(manifest::kGuestRoot).size());
-  auto written =
-      write_file_atomically(table, manifest::encode_table(manifest), manifest::kTableMode);
-  if (!written) return propagate(written);
+  if (auto written = write_records(manifest, deployment->entries, target); !written)
+    return propagate(written);
   unsigned long flags = MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV;
   if (::mount(nullptr, target.c_str(), nullptr, flags, nullptr) != 0)
     return fail_system("make read-only", target, errno);

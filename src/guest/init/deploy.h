@@ -23,11 +23,13 @@ struct Deployment {
 };
 
 // Copies each entry but the init to below `roots.target`. A copy whose mode or owner is not the
-// policy's is refused, and the next place is tried. Fails when a copy cannot be written, or when an
-// essential entry is nowhere.
+// policy's, or whose hash is not that of its place's list (manifest/sums.h), is refused, and the
+// next place is tried. Fails when a copy cannot be written, or when an essential entry has none
+// that is accepted: the error says why.
 Result<Deployment> deploy(const manifest::Manifest& manifest, const DeployRoots& roots);
 
-// The boot step: deploys to a tmpfs at kDeployment, with the entry table, and makes it read-only.
+// The boot step: deploys to a tmpfs at kDeployment, with the entry table and the record of
+// what was deployed (manifest/deployed.h), and makes it read-only.
 // switch_root() moves it to /capsem.
 Result<Deployment> deploy_for_new_root(const manifest::Manifest& manifest);
 
