@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 SLOW_MS = 3000
+VERY_SLOW_MS = 20_000
 # Without a shell, whose start would have to be taken off; a pipeline names its own.
 _HYPERFINE = ["hyperfine", "--shell=none", "--runs=1", "--style=none", "--output=inherit"]
 
@@ -61,13 +62,15 @@ def run(command: Command) -> Run:
 
 
 def take_turns(commands: Sequence[Command], rounds: int) -> list[Run]:
-    """The medians of `rounds` runs of each; every other round in the opposite order. What takes
-    longer than SLOW_MS runs once."""
+    """The medians of `rounds` runs of each, but no more than three when one is slow and only one
+    when one is very slow; every other round in the opposite order."""
     runs: list[list[Run]] = [[] for _ in commands]
     for number in range(rounds):
         order = list(zip(commands, runs))
         for command, done in reversed(order) if number % 2 else order:
-            if not done or done[0].wall_ms < SLOW_MS:
+            slowest = max((first[0].wall_ms for first in runs if first), default=0.0)
+            most = 1 if slowest > VERY_SLOW_MS else 3 if slowest > SLOW_MS else rounds
+            if len(done) < most:
                 done.append(run(command))
     return [
         Run(

@@ -102,13 +102,17 @@ void forget_oldest(const std::filesystem::path& directory) {
     std::filesystem::remove(path, error);
 }
 
-// A relative path means another file elsewhere.
-std::string key_of(const std::filesystem::path& file) {
+}  // namespace
+
+PackRecord::PackRecord() {
   std::error_code error;
-  return file.is_absolute() ? file.string() : std::filesystem::absolute(file, error).string();
+  working_directory_ = std::filesystem::current_path(error);
 }
 
-}  // namespace
+// A relative path means another file elsewhere.
+std::string PackRecord::key_of(const std::filesystem::path& file) const {
+  return (working_directory_ / file).string();
+}
 
 PackRecord PackRecord::load(const std::filesystem::path& path) {
   auto content = read_file(path, kLimitBytes);

@@ -15,6 +15,9 @@
 
 namespace capsem::initrd {
 
+// Where the records lie in capsem's cache directory.
+inline constexpr const char* kRecordsDirectory = "packs";
+
 // A file and what was found to be its hash.
 struct KnownFile {
   FileIdentity identity;
@@ -23,7 +26,7 @@ struct KnownFile {
 
 class PackRecord {
  public:
-  PackRecord() = default;
+  PackRecord();
 
   // The record at `path`; an empty one when it is missing, damaged or of another version.
   static PackRecord load(const std::filesystem::path& path);
@@ -42,6 +45,9 @@ class PackRecord {
   FileIdentity image;                    // as it was written
 
  private:
+  std::string key_of(const std::filesystem::path& file) const;
+
+  std::filesystem::path working_directory_;
   std::unordered_map<std::string, KnownFile> files_;
 };
 
