@@ -10,10 +10,8 @@ Outcome skip(std::string why) {
   return {Verdict::kSkip, std::move(why)};
 }
 
-const std::vector<Group> kGroups = {
-    {"boot", check_boot},         {"binaries", check_binaries}, {"mounts", check_mounts},
-    {"services", check_services}, {"network", check_network},   {"vsock", check_vsock},
-    {"terminal", check_terminal},
-};
+Outcome absent(std::string why) {
+  return {Verdict::kAbsent, std::move(why)};
+}
 
 }  // namespace capsem::guest::doctor

@@ -2,25 +2,22 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "guest/doctor/check.h"
+#include "guest/doctor/groups.h"
 
 namespace capsem::guest::doctor {
 namespace {
 
-constexpr int kReplyMilliseconds = 2000;
+constexpr std::uint16_t kHttps = 443;
 
 Outcome only_loopback(const Guest&) {
   DIR* directory = ::opendir("/sys/class/net");
@@ -40,55 +37,59 @@ Outcome no_route(const Guest&) {
   return expect(lines <= 1, std::to_string(lines - 1) + " routes");
 }
 
-// RFC 5737: an address that belongs to nobody.
+// To addresses that belong to nobody: RFC 5737, RFC 3849.
 Outcome outside_is_unreachable(const Guest&) {
   Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return expect(false, std::strerror(errno));
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(443);
+  address.sin_port = htons(kHttps);
   ::inet_pton(AF_INET, "192.0.2.1", &address.sin_addr);
   int result = ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
   if (result == 0) return expect(false, "it connected");
   return expect(errno == ENETUNREACH, std::strerror(errno));
 }
 
-// A query for the A record of "example.invalid" (RFC 1035, RFC 6761).
-constexpr std::array<unsigned char, 33> kQuery = {
-    0x12, 0x34, 1,   0, 0,   1,   0,   0,   0,   0,   0,   0, 7, 'e', 'x', 'a', 'm',
-    'p',  'l',  'e', 7, 'i', 'n', 'v', 'a', 'l', 'i', 'd', 0, 0, 1,   0,   1};
-constexpr unsigned kRefused = 5;
+Outcome ipv6_is_unreachable(const Guest&) {
+  Fd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return expect(errno == EAFNOSUPPORT, std::strerror(errno));
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(kHttps);
+  ::inet_pton(AF_INET6, "2001:db8::1", &address.sin6_addr);
+  int result = ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  if (result == 0) return expect(false, "it connected");
+  return expect(errno == ENETUNREACH, std::strerror(errno));
+}
 
-Outcome names_are_refused(const Guest&) {
-  Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket) return expect(false, std::strerror(errno));
-  sockaddr_in server{};
-  server.sin_family = AF_INET;
-  server.sin_port = htons(53);
-  server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&server), sizeof server) != 0 ||
-      ::send(socket.get(), kQuery.data(), kQuery.size(), 0) < 0)
+Outcome loopback_works(const Guest&) {
+  Fd server(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* name = reinterpret_cast<sockaddr*>(&address);
+  if (!server || ::bind(server.get(), name, size) != 0 || ::listen(server.get(), 1) != 0 ||
+      ::getsockname(server.get(), name, &size) != 0)
     return expect(false, std::strerror(errno));
-  pollfd waiting{socket.get(), POLLIN, 0};
-  if (::poll(&waiting, 1, kReplyMilliseconds) != 1) return expect(false, "no answer");
-  std::array<unsigned char, 512> reply{};
-  ssize_t size = ::recv(socket.get(), reply.data(), reply.size(), 0);
-  if (size < 12) return expect(false, size < 0 ? std::strerror(errno) : "a cut answer");
-  unsigned code = reply[3] & 15U;
-  return expect(code == kRefused, "DNS response code " + std::to_string(code));
+  Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!client || ::connect(client.get(), name, size) != 0)
+    return expect(false, std::strerror(errno));
+  return expect(true, "127.0.0.1:" + std::to_string(ntohs(address.sin_port)));
 }
 
 constexpr CheckRow kRows[] = {
     {"interfaces", "lo", only_loopback},
     {"routes", "0 routes", no_route},
-    {"outside", "Network is unreachable", outside_is_unreachable},
-    {"names", "DNS response code 5 (refused)", names_are_refused},
+    {"outside, IPv4", "Network is unreachable", outside_is_unreachable},
+    {"outside, IPv6", "Network is unreachable", ipv6_is_unreachable},
+    {"loopback", "connects", loopback_works},
 };
 
 }  // namespace
 
-void check_network(const Guest& guest, std::vector<Check>& report) {
-  run_rows("network", kRows, guest, report);
+Items network_items(const Guest& guest) {
+  return items_of(kRows, guest);
 }
 
 }  // namespace capsem::guest::doctor

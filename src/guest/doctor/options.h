@@ -1,0 +1,28 @@
+// The doctor's command line.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace capsem::guest::doctor {
+
+struct Options {
+  bool help = false;
+  bool list = false;
+  bool json = false;
+  std::optional<std::string> junit;  // a file, or "-" for standard output
+  std::vector<std::string> only;     // groups; all when empty
+};
+
+// The words after the program's name. `groups` are the names that --only may be given. kInvalid for
+// what is not understood.
+Result<Options> parse_options(const std::vector<std::string_view>& words,
+                              const std::vector<std::string>& groups);
+
+extern const char* const kHelp;
+
+}  // namespace capsem::guest::doctor
