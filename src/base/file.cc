@@ -6,11 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
 namespace capsem {
 namespace {
+
+constexpr std::uint64_t kFirstReadBytes = 4096;
 
 // While the finished file carries its temporary name a signal that ends the process would leave it
 // behind; the window is two system calls, so signals wait.
@@ -49,9 +52,10 @@ Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t l
   if (::fstat(fd->get(), &status) != 0) return fail_system("read", path, errno);
   if (S_ISDIR(status.st_mode)) return fail_system("read", path, EISDIR);
   std::string content;
-  // Files of /proc and /sys report size 0, so the size is only where reading starts from.
-  content.resize(std::min<std::uint64_t>(static_cast<std::uint64_t>(status.st_size), limit_bytes) +
-                 1);
+  // Files of /proc and /sys report size 0, so the size is only where reading starts from; some of
+  // them give nothing after the first read, however short.
+  auto first = std::max(static_cast<std::uint64_t>(status.st_size), kFirstReadBytes);
+  content.resize(std::min(first, limit_bytes) + 1);
   std::size_t used = 0;
   for (;;) {
     auto buffer = std::as_writable_bytes(std::span(content)).subspan(used);

@@ -28,6 +28,13 @@ TEST(ReadFile, ReadsFilesThatReportNoSize) {
   EXPECT_FALSE(read_file("/proc/self/status", 1 << 20).value().empty());
 }
 
+// A sysctl gives its digits in one read or not at all.
+TEST(ReadFile, ReadsFilesThatAreReadOnlyOnce) {
+  auto most = read_file("/proc/sys/kernel/pid_max", 1 << 20).value();
+  EXPECT_GE(std::stol(most), 300) << most;
+  EXPECT_TRUE(most.ends_with('\n'));
+}
+
 TEST(ReadFile, NamesTheMissingFile) {
   auto missing = read_file("/nonexistent/f", 1);
   EXPECT_EQ(missing.error().message(), "cannot read /nonexistent/f: No such file or directory");
