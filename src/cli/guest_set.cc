@@ -1,16 +1,21 @@
 #include "cli/guest_set.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 
 #include "assets/interrupts.h"
 #include "assets/watched_program.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/stream.h"
 #include "base/text.h"
 #include "cli/codec_choice.h"
+#include "initrd/verify.h"
 
 namespace capsem::cli {
 namespace {
@@ -81,6 +86,21 @@ Result<PackChoice> resolve_codec(const Layout& layout, const manifest::Manifest&
   say("codec " + chosen->codec + " (" + chosen->reason + ")");
   choice.codec = chosen->codec;
   return choice;
+}
+
+Result<Fd> open_ready_image(const std::filesystem::path& file) {
+  constexpr const char* kAttempt = "boot the image";
+  auto fd = open_file(file, O_RDONLY);
+  if (!fd) return propagate(fd, kAttempt, file);
+  struct stat status{};
+  if (::fstat(fd->get(), &status) != 0) return fail_system(kAttempt, file, errno);
+  // A pipe could be read once, and QEMU reads it too.
+  if (!S_ISREG(status.st_mode))
+    return fail(kAttempt, file, "it is not a regular file", "", ErrorKind::kInvalid);
+  FileInput input(*fd, file);
+  if (auto checked = initrd::check_bootable(input); !checked)
+    return propagate(checked, kAttempt, file);
+  return fd;
 }
 
 Result<initrd::PackResult> pack_image(const Layout& layout, const manifest::Manifest& manifest,

@@ -36,6 +36,10 @@ Result<initrd::PackOptions> pack_options(const PackChoice& choice,
 Result<PackChoice> resolve_codec(const Layout& layout, const manifest::Manifest& manifest,
                                  const assets::Assets& assets, PackChoice choice);
 
+// A ready image to boot, open for reading. kInvalid or kDamaged when it is no image that Linux
+// could unpack, or has no init; nothing else of it is checked.
+Result<Fd> open_ready_image(const std::filesystem::path& file);
+
 // Packs the image that 'capsem run' boots, with the modules of `assets`.
 Result<initrd::PackResult> pack_image(const Layout& layout, const manifest::Manifest& manifest,
                                       const assets::Assets& assets, const PackChoice& choice);

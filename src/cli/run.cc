@@ -35,8 +35,13 @@ void add_run(CLI::App& app, Action& action) {
   run->add_option("--cpus", options->cpus, "The guest's processors")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  run->add_option("--codec", options->pack.codec, "The initrd's: none, gzip, zstd, lz4, xz or auto")
-      ->capture_default_str();
+  auto* codec = run->add_option("--codec", options->pack.codec,
+                                "The initrd's: none, gzip, zstd, lz4, xz or auto")
+                    ->capture_default_str();
+  run->add_option("--initrd", options->initrd,
+                  "Boot this image as it is, in place of one that is built and packed now")
+      ->type_name("FILE")
+      ->excludes(codec);
   run->add_option("--boot-limit", options->boot_limit_seconds,
                   "Give the boot up after this many seconds")
       ->check(CLI::Range(1, 3600))

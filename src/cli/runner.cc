@@ -50,10 +50,24 @@ void warn_of_stale_rootfs(const Layout& layout, const manifest::Manifest& manife
        "); run 'capsem build-assets'; booting it as it is");
 }
 
+Result<Prepared> prepare_ready(const RunOptions& options, const Layout& layout,
+                               host::Timeline& timeline) {
+  auto begin = Clock::now();
+  auto image = open_ready_image(options.initrd);
+  if (!image) return propagate(image);
+  auto checked = Clock::now();
+  timeline.add("look at the initrd", begin, checked);
+  auto assets = assets::open_assets(layout.assets, layout.cache);
+  if (!assets) return propagate(assets);
+  timeline.add("open assets", checked, Clock::now());
+  return Prepared{std::move(*assets), std::move(*image), layout.cache};
+}
+
 Result<Prepared> prepare(const RunOptions& options, host::Timeline& timeline) {
   auto begin = Clock::now();
   auto layout = find_layout();
   if (!layout) return propagate(layout);
+  if (!options.initrd.empty()) return prepare_ready(options, *layout, timeline);
   if (auto built = build_guest_programs(*layout); !built) return propagate(built);
   auto built = Clock::now();
   timeline.add("build", begin, built);

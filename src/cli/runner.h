@@ -15,9 +15,10 @@ struct RunOptions {
   unsigned memory_mib = 1024;
   unsigned cpus = 1;
   PackChoice pack;
+  std::string initrd;  // a ready image, booted as it is; packed with `pack` when empty
   int boot_limit_seconds = 60;
   bool timing = false;
-  bool privileged = false;  // nothing in the guest is protected from the command
+  bool privileged = false;       // nothing in the guest is protected from the command
   std::optional<bool> terminal;  // when standard input and output are one, if absent
 };
 

@@ -8,6 +8,9 @@
 namespace capsem::host {
 namespace {
 
+// As much of a hash as a person compares; the guest's /capsem/deployed has all of it.
+constexpr std::size_t kShownDigits = 12;
+
 double milliseconds(Timeline::Clock::duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
 }
@@ -39,6 +42,7 @@ void Timeline::add_guest(const wire::Hello& hello, Clock::time_point started,
     add("init: " + printable(step.name), begin, after(begin, step.duration_us));
   }
   mark("hello", arrived);
+  entries_ = hello.entries;
 }
 
 std::string Timeline::table() const {
@@ -48,6 +52,13 @@ std::string Timeline::table() const {
     std::snprintf(line, sizeof line, "%9.1f %9.1f  ", milliseconds(row.begin - zero_),
                   milliseconds(row.end - row.begin));
     text += line + row.name + "\n";
+  }
+  if (!entries_.empty()) text += "   origin  SHA-256       entry\n";
+  for (const auto& entry : entries_) {
+    auto hash = entry.sha256 ? entry.sha256->hex().substr(0, kShownDigits) : "-";
+    char line[64];
+    std::snprintf(line, sizeof line, "%9s  %-12s  ", name_of(entry.origin).data(), hash.c_str());
+    text += line + printable(entry.name) + "\n";
   }
   return text;
 }

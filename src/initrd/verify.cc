@@ -9,6 +9,7 @@
 #include "initrd/tree.h"
 #include "initrd/tree_reader.h"
 #include "initrd/warnings.h"
+#include "manifest/policy.h"
 
 namespace capsem::initrd {
 namespace {
@@ -99,6 +100,23 @@ Result<> check_hashes(HashingInput& image, const Index& index,
 }
 
 }  // namespace
+
+Result<> check_bootable(Input& image, std::uint64_t limit_bytes) {
+  Tree tree;
+  ImageReader records(image, limit_bytes);
+  TreeReader reader(records, tree, TreeReader::Bodies::kSkip);
+  for (;;) {
+    auto record = reader.next();
+    if (!record) return propagate(record);
+    if (*record == nullptr) break;
+    if (auto added = reader.add(); !added) return propagate(added);
+  }
+  const File* init = tree.find("init");
+  if (init != nullptr && init->type() == cpio::kRegular && manifest::is_executable(init->mode))
+    return {};
+  return fail("find", "/init", init == nullptr ? "there is none" : "it cannot be executed", "",
+              ErrorKind::kInvalid);
+}
 
 Result<Findings> verify(Input& image, const GuestRules* guest, std::uint64_t limit_bytes) {
   if (guest == nullptr) return Verifier(image, nullptr, limit_bytes).run();

@@ -34,4 +34,9 @@ struct Findings {
 Result<Findings> verify(Input& image, const GuestRules* guest,
                         std::uint64_t limit_bytes = kDefaultLimitBytes);
 
+// Reads all of `image`, which stands at its first byte, and checks no more than that Linux could
+// unpack it and would find an init in it. Errors as ImageReader::next(), and kInvalid for want of
+// an init.
+Result<> check_bootable(Input& image, std::uint64_t limit_bytes = kDefaultLimitBytes);
+
 }  // namespace capsem::initrd

@@ -4,6 +4,8 @@
 
 #include <limits>
 
+#include "base/fd.h"
+
 namespace capsem::host {
 namespace {
 
@@ -74,13 +76,30 @@ TEST(Timeline, AGuestThatClaimsMoreTimeThanThereWasIsCut) {
   }
 }
 
+TEST(Timeline, SaysOfEveryEntryWhereItCameFromWithItsHash) {
+  wire::Hello hello{.steps = {},
+                    .entries = {{"one", Origin::kInitrd, sha256(as_bytes("abc"))},
+                                {"two", Origin::kRootfs, Digest{}},
+                                {"three"}},
+                    .kernel_release = {},
+                    .uptime_us = 200'000};
+  auto table = guest_part(hello);
+  EXPECT_EQ(table.substr(table.find("hello\n")),
+            "hello\n"
+            "   origin  SHA-256       entry\n"
+            "   initrd  ba7816bf8f01  one\n"
+            "   rootfs  000000000000  two\n"
+            "   absent  -             three\n");
+}
+
 TEST(Timeline, NamesFromTheGuestAreMadePrintable) {
   wire::Hello hello{.steps = {{"\x1b[2Jgone\n 0.0 forged", 0, 0}},
-                    .entries = {},
+                    .entries = {{"\x1b[2Jentry\n"}},
                     .kernel_release = {},
                     .uptime_us = 0};
   auto table = guest_part(hello);
   EXPECT_NE(table.find("init: \\x1b[2Jgone\\x0a 0.0 forged\n"), std::string::npos) << table;
+  EXPECT_NE(table.find("\\x1b[2Jentry\\x0a\n"), std::string::npos) << table;
   EXPECT_EQ(table.find('\x1b'), std::string::npos);
 }
 

@@ -176,6 +176,35 @@ TEST(VerifyAny, AcceptsACompressedSegmentAtAnyByte) {
               IsEmpty());
 }
 
+Result<> bootable(std::string_view image) {
+  MemoryInput input(as_bytes(image));
+  return check_bootable(input);
+}
+
+TEST(CheckBootable, WantsAnInitThatCanBeExecuted) {
+  EXPECT_TRUE(bootable(gzip(sound().trailer())));
+  EXPECT_TRUE(bootable(RawArchive().symlink("init", "x").add(program("x")).trailer().bytes()));
+  struct Case {
+    RawArchive image;
+    const char* error;
+  };
+  for (const auto& [image, error] :
+       {Case{RawArchive().add(program("x")), "cannot find /init: there is none"},
+        Case{RawArchive().add({.path = "init"}), "cannot find /init: it cannot be executed"},
+        Case{RawArchive().directory("init"), "cannot find /init: it cannot be executed"}}) {
+    auto checked = bootable(image.bytes());
+    ASSERT_FALSE(checked) << error;
+    EXPECT_EQ(checked.error().message(), error);
+  }
+}
+
+TEST(CheckBootable, RefusesWhatLinuxWouldNotUnpack) {
+  EXPECT_FALSE(bootable(""));
+  EXPECT_FALSE(bootable("nonsense"));
+  auto cut = gzip(sound().trailer());
+  EXPECT_FALSE(bootable(std::string_view(cut).substr(0, cut.size() - 9)));
+}
+
 // The guest's own image: two programs and a directory of data, with an index to it.
 class VerifyGuest : public ::testing::Test {
  protected:
