@@ -1,0 +1,63 @@
+"""Archives: made and unpacked, with everything that belongs to a file; damage is noticed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from support import Shell
+
+LISTING = "find . -printf '%p %y %m %U:%G %s %l %TY\\n' | sort; cat 'größe x'"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with names, modes, owners, times and links worth keeping."""
+    directory = tmp_path_factory.mktemp("archive") / "tree"
+    (directory / "sub").mkdir(parents=True)
+    (directory / "größe x").write_text("content\n" * 500)
+    (directory / "sub/program").write_text("#!/bin/sh\n")
+    (directory / "sub/program").chmod(0o750)
+    os.chown(directory / "sub/program", 1234, 5678)
+    os.symlink("sub/program", directory / "link")
+    for path in [directory / "größe x", directory / "sub/program"]:
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    return directory
+
+
+@pytest.mark.parametrize("option", ["", "--gzip", "--bzip2", "--xz", "--zstd"])
+def test_tar_keeps_all_of_a_tree(shell: Shell, tree: Path, option: str) -> None:
+    shell(f"tar -c {option} -f a.tar -C {tree} . && mkdir out && tar -x -f a.tar -C out")
+    assert Shell(shell.directory / "out")(LISTING) == Shell(tree)(LISTING)
+
+
+def test_zip_and_unzip(shell: Shell, tree: Path) -> None:
+    shell(f"(cd {tree} && zip -qry {shell.directory}/a.zip .) && unzip -q a.zip -d out")
+    assert shell(f"diff -r --no-dereference {tree} out; stat -c %a out/sub/program; readlink out/link") == (
+        "750\nsub/program\n"
+    )
+
+
+@pytest.mark.parametrize("tool", ["gzip", "bzip2", "xz", "zstd"])
+def test_compressors_give_back_what_they_got(shell: Shell, tool: str) -> None:
+    shell(f"seq 20000 >f; {tool} -q -c -1 f >f.packed; {tool} -dc <f.packed | cmp - f")
+    assert (shell.directory / "f.packed").stat().st_size < (shell.directory / "f").stat().st_size / 2
+
+
+@pytest.mark.parametrize("tool", ["gzip", "bzip2", "xz", "zstd"])
+def test_compressors_notice_damage(shell: Shell, tool: str) -> None:
+    packed = shell.directory / "f.packed"
+    shell(f"seq 20000 | {tool} -q -c -1 >f.packed")
+    content = bytearray(packed.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    packed.write_bytes(content)
+    shell(f"{tool} -dc <f.packed >/dev/null && exit 100 || exit 7", status=7)
+
+
+def test_one_file_out_of_an_archive(shell: Shell, tree: Path) -> None:
+    shell(f"tar -czf a.tgz -C {tree} .")
+    assert shell("tar -xzOf a.tgz ./sub/program; tar -tzf a.tgz | wc -l") == "#!/bin/sh\n5\n"
+
+
+def test_tar_leaves_out_what_it_is_told_to(shell: Shell, tree: Path) -> None:
+    assert shell(f"tar -c -C {tree} --exclude=sub . | tar -t | sort") == "./\n./größe x\n./link\n"
