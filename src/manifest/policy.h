@@ -1,6 +1,6 @@
-// The mode policy: which mode an entry's files have, asked wherever it counts. guest.toml is
-// checked against it when it is read, the archive when it is packed, the rootfs when it is built,
-// the copies when PID 1 deploys them, and what is mounted by the doctor.
+// The mode policy: which mode an entry's files have, asked at five gates. guest.toml is checked
+// against it when it is read, the archive when it is packed and verified, the rootfs when it is
+// built, the copies when PID 1 deploys them, and what is mounted by the doctor.
 #pragma once
 
 #include <cstdint>
