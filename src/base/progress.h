@@ -18,10 +18,10 @@ class Progress {
 
   // `done` of `total`, in any unit; `total` 0 when it is not known, then `done` is bytes. Shown
   // after the first second, and at most ten times in each.
+  void update(std::uint64_t done, std::uint64_t total);
+
   // Takes the line away, for good.
   void end();
-
-  void update(std::uint64_t done, std::uint64_t total);
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -98,4 +98,23 @@ Sink write_to(const Fd& fd, std::string name) {
   };
 }
 
+Result<> read_range(const Fd& fd, std::uint64_t offset, std::uint64_t bytes, const Sink& sink,
+                    const std::string& name) {
+  auto size = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, kFileBufferBytes));
+  auto buffer = std::make_unique_for_overwrite<std::byte[]>(size);
+  while (bytes > 0) {
+    auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, size));
+    ssize_t n = ::pread(fd.get(), buffer.get(), wanted, static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_system("read", name, errno);
+    if (n == 0)
+      return fail("read", name, "it became shorter while it was read", "run it again",
+                  ErrorKind::kDamaged);
+    if (auto sunk = sink(std::span(buffer.get(), static_cast<std::size_t>(n))); !sunk) return sunk;
+    offset += static_cast<std::uint64_t>(n);
+    bytes -= static_cast<std::uint64_t>(n);
+  }
+  return {};
+}
+
 }  // namespace capsem

@@ -105,6 +105,11 @@ class FileInput : public BufferedInput {
 // Takes all of a span or returns why it could not.
 using Sink = std::function<Result<>(std::span<const std::byte> bytes)>;
 
+// Hands `sink` the `bytes` bytes from `offset` in the file `fd`, piece by piece; the descriptor's
+// position is left alone. kDamaged when the file ends before that; `name` is for messages.
+Result<> read_range(const Fd& fd, std::uint64_t offset, std::uint64_t bytes, const Sink& sink,
+                    const std::string& name);
+
 // Both have to outlive the sink.
 Sink append_to(std::vector<std::byte>& bytes);
 Sink write_to(const Fd& fd, std::string name);

@@ -14,7 +14,6 @@ namespace capsem::initrd {
 namespace {
 
 constexpr std::size_t kMagicBytes = 8;
-constexpr std::size_t kPieceBytes = 256 << 10;
 constexpr std::uint64_t kWritebackBytes = 2 << 20;
 
 // Linux takes an lz4 stream to go on until a zero length (lib/decompress_unlz4.c).
@@ -61,18 +60,11 @@ Result<> ImageTarget::write(std::span<const std::byte> bytes) {
 }
 
 Result<> ImageTarget::hash_file(const MadeSegment& segment) {
-  std::vector<std::byte> buffer(kPieceBytes);
-  auto offset = static_cast<off_t>(segment.file.offset);
-  for (std::uint64_t left = segment.file.bytes; left > 0;) {
-    auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer.size()));
-    ssize_t n = ::pread(segment.fd().get(), buffer.data(), wanted, offset);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return fail_system("read", "a segment", n < 0 ? errno : EIO);
-    hash_->update(std::span(buffer).first(static_cast<std::size_t>(n)));
-    offset += n;
-    left -= static_cast<std::uint64_t>(n);
-  }
-  return {};
+  auto hash = [this](std::span<const std::byte> piece) -> Result<> {
+    hash_->update(piece);
+    return {};
+  };
+  return read_range(segment.fd(), segment.file.offset, segment.file.bytes, hash, "a segment");
 }
 
 Result<> ImageTarget::add(const std::string& name, const MadeSegment& segment) {

@@ -12,27 +12,8 @@
 namespace capsem::initrd {
 namespace {
 
-constexpr std::size_t kPieceBytes = 256 << 10;
-
 std::unexpected<Error> changed(const std::string& name) {
   return fail("pack", name, "it changed while it was packed", "run it again", ErrorKind::kDamaged);
-}
-
-Result<> read_range(const Fd& fd, const std::string& name, std::uint64_t offset,
-                    std::uint64_t count, const Sink& sink) {
-  auto buffer = std::make_unique_for_overwrite<std::byte[]>(
-      static_cast<std::size_t>(std::min<std::uint64_t>(count, kPieceBytes)));
-  while (count > 0) {
-    auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(count, kPieceBytes));
-    ssize_t n = ::pread(fd.get(), buffer.get(), wanted, static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail_system("read", name, errno);
-    if (n == 0) return changed(name);
-    if (auto sunk = sink(std::span(buffer.get(), static_cast<std::size_t>(n))); !sunk) return sunk;
-    offset += static_cast<std::uint64_t>(n);
-    count -= static_cast<std::uint64_t>(n);
-  }
-  return {};
 }
 
 Result<> read_host_file(const Node& node, const Sink& sink) {
@@ -45,7 +26,7 @@ Result<> read_host_file(const Node& node, const Sink& sink) {
     return content.identity && *now != *content.identity ? changed(content.file) : Result<>{};
   };
   if (auto same = is_as_listed(); !same) return same;
-  auto read = read_range(*fd, content.file, 0, node.body_bytes, sink);
+  auto read = read_range(*fd, 0, node.body_bytes, sink, content.file);
   return read ? is_as_listed() : read;
 }
 
@@ -97,7 +78,7 @@ Result<> read_content(const Node& node, const Sink& sink) {
   const auto& content = node.content;
   if (node.body_bytes == 0) return {};
   if (content.spool)
-    return read_range(*content.spool, node.paths.front(), content.offset, node.body_bytes, sink);
+    return read_range(*content.spool, content.offset, node.body_bytes, sink, node.paths.front());
   if (!content.file.empty()) return read_host_file(node, sink);
   return sink(as_bytes(content.bytes));
 }
