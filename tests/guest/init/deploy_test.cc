@@ -328,6 +328,17 @@ TEST_F(Deploy, ANameWhoseOtherNameWasRefusedIsTaken) {
   EXPECT_EQ(status(target(other)).st_nlink, 1U);
 }
 
+TEST_F(Deploy, ANameThatIsListedOtherwiseThanItsFileIsRefusedThoughTheOtherNameWasTaken) {
+  auto other = program("other");
+  put(initrd(tool), "all in one");
+  fs::create_hard_link(initrd(tool), initrd(other));
+  list(initrd(other), "another");
+  auto deployment = run({tool, other});
+  ASSERT_TRUE(deployment);
+  EXPECT_THAT(deployment->entries,
+              ElementsAre(deployed("tool", Origin::kInitrd, "all in one"), DeployedEntry{"other"}));
+}
+
 TEST_F(Deploy, ACopyThatIsNotListedIsRefused) {
   put(initrd(tool), "slipped in");
   unlist(initrd(tool));
@@ -358,6 +369,21 @@ TEST_F(Deploy, ADirectoryWithAFileMoreOrLessIsRefusedAndNothingOfItStays) {
     EXPECT_FALSE(fs::exists(target(checks)));
     fs::remove_all(initrd(checks));
   }
+}
+
+TEST_F(Deploy, AFileOfARefusedDirectoryIsCopiedAnewForAnother) {
+  auto refused = tree("refused");
+  auto taken = tree("taken");
+  put(initrd(refused) / "a.py", "a", kData);
+  list(initrd(refused) / "b.py", "missing");
+  ASSERT_TRUE(make_directories(initrd(taken)));
+  fs::create_hard_link(initrd(refused) / "a.py", initrd(taken) / "a.py");
+  list(initrd(taken) / "a.py", "a");
+  for (const auto* entry : {&refused, &taken}) ASSERT_EQ(::chmod(initrd(*entry).c_str(), 0555), 0);
+  auto deployment = run({refused, taken});
+  ASSERT_TRUE(deployment) << deployment.error().message();
+  EXPECT_FALSE(fs::exists(target(refused)));
+  EXPECT_EQ(content(target(taken) / "a.py"), "a");
 }
 
 TEST_F(Deploy, APlaceWithoutHashesIsSaidOnceAndNothingTakenFromIt) {
