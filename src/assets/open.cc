@@ -13,6 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxIndexBytes = 256 << 10;
+constexpr const char* kRecordName = "verified-assets.json";
 constexpr const char* kAdvice = "build the assets with: capsem build-assets";
 
 Result<std::string> read_index_text(const fs::path& directory) {
@@ -53,6 +54,11 @@ Result<Fd> open_verified(const fs::path& directory, const AssetFile& wanted,
   return file;
 }
 
+Error not_named(const fs::path& directory, const char* name) {
+  return {"use", directory / kIndexName, std::string("it does not name ") + name, kAdvice,
+          ErrorKind::kDamaged};
+}
+
 Result<Assets> open_set(const fs::path& directory, Index index, Wanted wanted_parts,
                         VerifiedFiles& verified) {
   Assets assets{.index = std::move(index)};
@@ -68,9 +74,7 @@ Result<Assets> open_set(const fs::path& directory, Index index, Wanted wanted_pa
   for (const auto& part : parts) {
     if (wanted_parts == Wanted::kModules && part.fd != &Assets::modules) continue;
     const auto* wanted = assets.index.find(part.name);
-    if (wanted == nullptr)
-      return fail("use", directory / kIndexName, std::string("it does not name ") + part.name,
-                  kAdvice, ErrorKind::kDamaged);
+    if (wanted == nullptr) return std::unexpected(not_named(directory, part.name));
     auto file = open_verified(directory, *wanted, verified);
     if (!file) return propagate(file);
     assets.*part.fd = std::move(*file);
@@ -88,7 +92,7 @@ Result<Index> read_index(const fs::path& directory) {
 
 Result<Assets> open_assets(const fs::path& directory, const fs::path& cache_directory,
                            Wanted wanted) {
-  auto verified = VerifiedFiles::load(cache_directory / "verified-assets.json");
+  auto verified = VerifiedFiles::load(cache_directory / kRecordName);
   // A build may publish between reading the index and opening the files: then the index is
   // another one afterwards, and it is this one that counts. A set that stays as it is fails at
   // once.
@@ -103,6 +107,26 @@ Result<Assets> open_assets(const fs::path& directory, const fs::path& cache_dire
     auto again = read_index_text(directory);
     if (!again || *again == *text) return assets;
   }
+}
+
+Result<SetHealth> check_set(const fs::path& directory, const fs::path& cache_directory) {
+  auto index = read_index(directory);
+  if (!index) return propagate(index);
+  auto verified =
+      VerifiedFiles::load(cache_directory.empty() ? fs::path() : cache_directory / kRecordName);
+  SetHealth health{.index = std::move(*index), .problems = {}};
+  for (const auto& file : health.index.files) {
+    health.total_bytes += file.size_bytes;
+    auto opened = open_verified(directory, file, verified);
+    if (!opened) health.problems.push_back(std::move(opened).error());
+  }
+  for (const char* name : {kModulesName, kRootfsName})
+    if (health.index.find(name) == nullptr) health.problems.push_back(not_named(directory, name));
+  if (health.index.find(kKernelName) == nullptr &&
+      health.index.find(kCompressedKernelName) == nullptr)
+    health.problems.push_back(not_named(directory, kCompressedKernelName));
+  health.files_read = verified.files_read();
+  return health;
 }
 
 }  // namespace capsem::assets

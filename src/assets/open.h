@@ -2,8 +2,10 @@
 // so that a build that replaces the files meanwhile changes nothing for the machine that starts.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "assets/index.h"
 #include "base/error.h"
@@ -30,6 +32,19 @@ struct Assets {
 Result<Assets> open_assets(const std::filesystem::path& directory,
                            const std::filesystem::path& cache_directory,
                            Wanted wanted = Wanted::kAll);
+
+// What is wrong with a set, file by file.
+struct SetHealth {
+  Index index;
+  std::vector<Error> problems;    // one for each file that open_assets() would refuse
+  std::uint64_t total_bytes = 0;  // of all files as they were built
+  int files_read = 0;             // the others did not change since they were last checked
+};
+
+// Checks every file of the set in `directory` as open_assets() does, and writes nothing. With an
+// empty `cache_directory` every file is read. An error when there is no index to check against.
+Result<SetHealth> check_set(const std::filesystem::path& directory,
+                            const std::filesystem::path& cache_directory);
 
 // Only the index of the set in `directory`, with the same errors.
 Result<Index> read_index(const std::filesystem::path& directory);

@@ -46,19 +46,19 @@ Error Error::system(std::string attempted, std::string subject, int errno_value,
 }
 
 Error Error::wrapped(std::string attempted, std::string subject) && {
-  std::string inner = "cannot " + attempted_;
-  if (!subject_.empty()) inner += " " + subject_;
-  inner += ": " + reason_;
+  auto inner = statement();
   return Error(std::move(attempted), std::move(subject), std::move(inner), std::move(advice_),
                kind_);
 }
 
-std::string Error::message() const {
+std::string Error::statement() const {
   std::string text = "cannot " + attempted_;
   if (!subject_.empty()) text += " " + subject_;
-  text += ": " + reason_;
-  if (!advice_.empty()) text += "; " + advice_;
-  return text;
+  return text + ": " + reason_;
+}
+
+std::string Error::message() const {
+  return advice_.empty() ? statement() : statement() + "; " + advice_;
 }
 
 }  // namespace capsem

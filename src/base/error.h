@@ -40,8 +40,12 @@ class Error {
   // "cannot open /x/y: Permission denied; run it as the owner".
   std::string message() const;
 
+  // message() without the advice, for who shows that in a place of its own.
+  std::string statement() const;
+
   ErrorKind kind() const { return kind_; }
   const std::string& reason() const { return reason_; }
+  const std::string& advice() const { return advice_; }
 
  private:
   std::string attempted_;

@@ -18,6 +18,7 @@ inline constexpr const char* kSeparator = "\x1f--";
 void add_run(CLI::App& app, Action& action);
 void add_initrd(CLI::App& app, Action& action);
 void add_loop(CLI::App& app, Action& action);
+void add_doctor(CLI::App& app, Action& action);
 
 inline constexpr const char* kBuildAssetsDoes =
     "Make kernel, module segment and rootfs from Debian packages";

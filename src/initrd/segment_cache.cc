@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <charconv>
 #include <ctime>
 #include <vector>
@@ -82,6 +84,22 @@ std::vector<CacheFile> files_by_use(const fs::path& directory) {
 
 }  // namespace
 
+Result<std::optional<Digest>> stored_hash(const Fd& file, const Digest& key,
+                                          const std::string& name) {
+  std::array<std::byte, kHeaderBytes> header{};
+  auto got = ::pread(file.get(), header.data(), header.size(), 0);
+  if (got < 0) return fail_system("read", name, errno);
+  if (got != static_cast<ssize_t>(header.size())) return std::nullopt;
+  Digest own;
+  std::ranges::copy(std::span(header).first<kHeaderBytes / 2>(), own.bytes.begin());
+  if (!std::ranges::equal(binding(key, own).bytes, std::span(header).last<kHeaderBytes / 2>()))
+    return std::nullopt;
+  auto found = sha256(file, kHeaderBytes, name);
+  if (!found) return propagate(found);
+  if (*found != own) return std::nullopt;
+  return own;
+}
+
 fs::path SegmentCache::path_of(const Digest& key) const {
   return directory_ / key.hex();
 }
@@ -103,16 +121,9 @@ std::optional<StoredSegment> SegmentCache::find(const Digest& key, const KnownFi
     segment.sha256 = trusted->sha256;
     return segment;
   }
-  std::vector<std::byte> header(kHeaderBytes);
-  if (::pread(segment.file.get(), header.data(), header.size(), 0) !=
-      static_cast<ssize_t>(header.size()))
-    return std::nullopt;
-  auto [own, bound] = std::pair(std::span(header).first(kHeaderBytes / 2),
-                                std::span(header).last(kHeaderBytes / 2));
-  std::ranges::copy(own, segment.sha256.bytes.begin());
-  if (!std::ranges::equal(binding(key, segment.sha256).bytes, bound)) return std::nullopt;
-  auto found = sha256(segment.file, segment.offset, path);
-  if (!found || *found != segment.sha256) return std::nullopt;
+  auto hash = stored_hash(segment.file, key, path);
+  if (!hash || !*hash) return std::nullopt;
+  segment.sha256 = **hash;
   return segment;
 }
 

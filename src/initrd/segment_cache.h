@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -16,6 +17,9 @@
 
 namespace capsem::initrd {
 
+// Where it lies in capsem's cache directory.
+inline constexpr const char* kSegmentsDirectory = "segments";
+
 // The bytes of a segment: a part of an open file.
 struct StoredSegment {
   Fd file;
@@ -24,6 +28,11 @@ struct StoredSegment {
   Digest sha256;
   FileIdentity identity;
 };
+
+// Whether `file` is, whole, the segment that the cache keeps under `key`: its hash when it is,
+// nothing when it is another's or damaged. `name` is for errors of the system.
+Result<std::optional<Digest>> stored_hash(const Fd& file, const Digest& key,
+                                          const std::string& name);
 
 class SegmentCache {
  public:

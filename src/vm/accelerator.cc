@@ -55,7 +55,11 @@ std::string cache_key(const AcceleratorQuery& query, const std::filesystem::path
 Verdict fall_back(const Finding& found, bool fresh) {
   auto sentence = "KVM does not work here: " + found.reason + "; using emulation (TCG)";
   if (!found.advice.empty()) sentence += "; to use KVM, " + found.advice;
-  return {.accelerator = Accelerator::kTcg, .reason = std::move(sentence), .fresh = fresh};
+  return {.accelerator = Accelerator::kTcg,
+          .reason = std::move(sentence),
+          .obstacle = found.reason,
+          .advice = found.advice,
+          .fresh = fresh};
 }
 
 }  // namespace
@@ -92,7 +96,7 @@ Task<Result<Verdict>> choose_accelerator(boost::asio::any_io_executor executor,
   }
   // A verdict that cannot be stored is found again, and said again, by the next run.
   bool fresh = !remembered || *remembered != found;
-  if (fresh) [[maybe_unused]]
+  if (fresh && query.remember) [[maybe_unused]]
     auto stored = cache.store(found);
 
   if (found.works) {

@@ -27,6 +27,7 @@ struct AcceleratorQuery {
   std::filesystem::path cache_directory;  // e.g. ~/.cache/capsem; made when missing
   std::filesystem::path kvm_device = "/dev/kvm";
   std::filesystem::path boot_id = "/proc/sys/kernel/random/boot_id";
+  bool remember = true;  // false: a verdict found just now is not written to the cache
   Probe probe;
 };
 
@@ -34,6 +35,9 @@ struct Verdict {
   Accelerator accelerator = Accelerator::kTcg;
   // Why KVM is not used though it might be: a sentence for the user; empty otherwise.
   std::string reason;
+  // The same in two parts: what is in KVM's way, and what to do about it, which may be empty.
+  std::string obstacle;
+  std::string advice;
   // The reason was found just now, not remembered from an earlier run of this boot of the host.
   bool fresh = false;
 };

@@ -81,6 +81,33 @@ TEST_F(OpenAssets, MissingAndShortFilesAreFound) {
   expect_error(ErrorKind::kDamaged, kRootfsName);
 }
 
+TEST_F(OpenAssets, TheHealthOfASetNamesEveryFileThatIsNotAsItWasBuilt) {
+  publish_set(set_.path(), "x");
+  EXPECT_THAT(check_set(set_.path(), {})->problems, ::testing::IsEmpty());
+  fs::resize_file(set_ / kRootfsName, 3);
+  fs::remove(set_ / kModulesName);
+  auto health = check_set(set_.path(), {});
+  ASSERT_TRUE(health);
+  ASSERT_EQ(health->problems.size(), 2u);
+  EXPECT_THAT(health->problems[0].message(), ::testing::HasSubstr(kModulesName));
+  EXPECT_THAT(health->problems[1].message(), ::testing::HasSubstr(kRootfsName));
+}
+
+TEST_F(OpenAssets, TheHealthOfASetMissesWhatTheIndexShouldName) {
+  stage(set_.path(), {{kKernelName, "kernel"}, {kRootfsName, "rootfs"}});
+  ASSERT_TRUE(publish(set_.path()));
+  auto health = check_set(set_.path(), {});
+  ASSERT_TRUE(health);
+  ASSERT_EQ(health->problems.size(), 1u);
+  EXPECT_THAT(health->problems[0].message(), ::testing::HasSubstr(kModulesName));
+}
+
+TEST_F(OpenAssets, TheHealthOfASetIsAskedWithoutWriting) {
+  publish_set(set_.path(), "x");
+  EXPECT_EQ(check_set(set_.path(), cache_.path())->files_read, 3);
+  EXPECT_TRUE(fs::is_empty(cache_.path()));
+}
+
 TEST_F(OpenAssets, DamagedIndexIsFound) {
   publish_set(set_.path(), "x");
   fs::resize_file(set_ / kIndexName, fs::file_size(set_ / kIndexName) / 2);

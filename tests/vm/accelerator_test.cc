@@ -49,6 +49,7 @@ class Accelerators : public ::testing::Test {
                            .cache_directory = directory_ / "cache",
                            .kvm_device = kvm_device_,
                            .boot_id = directory_ / "boot_id",
+                           .remember = remember_,
                            .probe = {.limit = milliseconds(20000), .program = directory_ / "qemu"}};
     Result<Verdict> verdict = Verdict();
     testing::on_loop(
@@ -58,6 +59,7 @@ class Accelerators : public ::testing::Test {
 
   TemporaryDirectory directory_;
   std::filesystem::path kvm_device_ = directory_ / "kvm";
+  bool remember_ = true;
 };
 
 TEST_F(Accelerators, AutoTakesKvmWhereItWorks) {
@@ -142,6 +144,16 @@ TEST_F(Accelerators, MissingPermissionNamesTheGroup) {
   EXPECT_THAT(choose()->reason, HasSubstr("join the group kvm"));
   EXPECT_THAT(choose(AcceleratorChoice::kKvm).error().message(), HasSubstr("join the group kvm"));
   EXPECT_EQ(probes(), 0u);
+}
+
+TEST_F(Accelerators, AQuestionThatIsNotToBeRememberedIsAskedAgain) {
+  remember_ = false;
+  auto first = choose();
+  EXPECT_EQ(first->obstacle, "QEMU ended with exit status 1");
+  EXPECT_EQ(first->advice, "");
+  EXPECT_TRUE(choose()->fresh);
+  EXPECT_EQ(probes(), 2u);
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "cache"));
 }
 
 TEST_F(Accelerators, AMemoryThatCannotBeWrittenDoesNoHarm) {
