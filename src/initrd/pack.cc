@@ -34,7 +34,7 @@ class Packer {
       : options_(options),
         guest_(guest),
         record_(std::move(record)),
-        cache_(options.cache / "segments", options.cache_limit_bytes) {
+        cache_(options.cache / kSegmentsDirectory, options.cache_limit_bytes) {
     auto& index = result_.index;
     index.codec = options.codec;
     index.level = options.level.value_or(codec::default_level(options.codec));
@@ -55,7 +55,7 @@ class Packer {
     std::error_code error;
     auto target = fs::absolute(options.target, error).lexically_normal();
     if (error) return {};
-    return options.cache / "packs" / sha256(as_bytes(target.native())).hex();
+    return options.cache / kRecordsDirectory / sha256(as_bytes(target.native())).hex();
   }
 
   static fs::path spool_directory(const PackOptions& options) {
