@@ -1,6 +1,7 @@
 #include "guest/doctor/attack.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <optional>
 
@@ -31,6 +33,10 @@ constexpr std::size_t kMaxReportBytes = 512;
 constexpr std::array kReadOnly = {EROFS, EACCES, EPERM};
 constexpr std::array kPermission = {EPERM, EACCES};
 constexpr std::array kMissing = {ENOENT, ENXIO, ENODEV, EROFS, EACCES, EPERM};
+
+int remove_one(const char* path, const struct stat*, int, struct FTW*) {
+  return ::remove(path);
+}
 
 bool write_text(const char* path, const std::string& text) {
   auto file = open_file(path, O_WRONLY);
@@ -125,8 +131,8 @@ Scratch::Scratch(const char* parent) : path_(std::string(parent) + "/capsem-doct
 }
 
 Scratch::~Scratch() {
-  std::error_code ignored;
-  if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  constexpr int kMostDirectories = 8;
+  if (!path_.empty()) ::nftw(path_.c_str(), remove_one, kMostDirectories, FTW_DEPTH | FTW_PHYS);
 }
 
 std::string Scratch::file(const char* name) const {
