@@ -93,7 +93,7 @@ def test_a_privileged_session_may_do_everything_and_says_so(capsem: Capsem) -> N
     result = capsem.run(
         "--privileged",
         "set -e; mount -o remount,rw /capsem; mount -o remount,rw,bind /capsem; touch /capsem/new; "
-        "mount -t tmpfs t /mnt; sysctl -q -w kernel.sysrq=1; kill -0 $(pgrep -x capsem-net-prox); ls -d /proc/1/root",
+        "mount -t tmpfs t /mnt; modprobe nf_tables; nft list ruleset; sysctl -q -w kernel.sysrq=1; kill -0 $(pgrep -x capsem-net-prox); ls -d /proc/1/root",
     )
     assert result.returncode == 0, result.stderr
     assert [line for line in error_lines(result) if "this session is privileged" in line]
