@@ -7,7 +7,16 @@ import pytest
 
 from support import Shell
 
-LISTING = "find . -printf '%p %y %m %U:%G %s %l %TY\\n' | sort; cat 'größe x'"
+
+def describe(tree: Path) -> dict[str, tuple[object, ...]]:
+    """All that an archive has to keep of each file."""
+    described = {}
+    for path in sorted(tree.rglob("*")):
+        status = path.lstat()
+        content = path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        time = status.st_mtime if path.is_file() and not path.is_symlink() else None
+        described[str(path.relative_to(tree))] = (status.st_mode, status.st_uid, status.st_gid, time, content)
+    return described
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +37,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("option", ["", "--gzip", "--bzip2", "--xz", "--zstd"])
 def test_tar_keeps_all_of_a_tree(shell: Shell, tree: Path, option: str) -> None:
     shell(f"tar -c {option} -f a.tar -C {tree} . && mkdir out && tar -x -f a.tar -C out")
-    assert Shell(shell.directory / "out")(LISTING) == Shell(tree)(LISTING)
+    assert describe(shell.directory / "out") == describe(tree)
 
 
 def test_zip_and_unzip(shell: Shell, tree: Path) -> None:
@@ -40,7 +49,7 @@ def test_zip_and_unzip(shell: Shell, tree: Path) -> None:
 
 @pytest.mark.parametrize("tool", ["gzip", "bzip2", "xz", "zstd"])
 def test_compressors_give_back_what_they_got(shell: Shell, tool: str) -> None:
-    shell(f"seq 20000 >f; {tool} -q -c -1 f >f.packed; {tool} -dc <f.packed | cmp - f")
+    shell(f"seq 20000 >f; {tool} -q -c -1 f >f.packed && {tool} -dc <f.packed | cmp - f")
     assert (shell.directory / "f.packed").stat().st_size < (shell.directory / "f").stat().st_size / 2
 
 

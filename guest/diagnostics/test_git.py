@@ -55,9 +55,9 @@ def test_a_difference_applies_elsewhere(git: Shell) -> None:
 
 
 def test_clone_fetch_and_push(git: Shell) -> None:
-    git("git init -q --bare -b main --template= ../bare && git push -q ../bare main")
-    git("git clone -q --template= ../bare ../clone && cd ../clone && seq 11 >f && git commit -qam three && git push -q")
-    assert git("git fetch -q ../bare main && git log -1 --format=%s FETCH_HEAD") == "three\n"
+    git("git clone -q --bare --template= . ../bare && git clone -q --template= ../bare ../clone")
+    git("cd ../clone && seq 11 >f && git commit -qam three && git push -q")
+    assert git("git pull -q ../bare main && git log -1 --format=%s") == "three\n"
 
 
 def test_branches_merge(git: Shell) -> None:

@@ -2,13 +2,14 @@
 
 import http.server
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from support import Shell
+from support import LIMIT_S, Shell, wait_until
 
 BODY = b"0123456789" * 1000
 
@@ -110,11 +111,11 @@ def test_names_of_this_machine_are_known() -> None:
 
 
 def test_netcat_listens_and_ss_shows_it(shell: Shell) -> None:
-    line = (
-        "nc -lU s >got & while ! ss -xlH | grep -q \"$PWD/s\\|[[:space:]]s[[:space:]]\"; do sleep 0.01; done; "
-        "echo hello | nc -NU s; wait; cat got"
-    )
-    assert shell(line) == "hello\n"
+    socket_path = shell.directory / "s"
+    with subprocess.Popen(["nc", "-lU", socket_path], stdout=subprocess.PIPE) as server:
+        wait_until(lambda: str(socket_path) in shell("ss -xlH"), "ss shows the socket")
+        shell("nc -NU s", stdin="hello")
+        assert server.communicate(timeout=LIMIT_S)[0] == b"hello"
 
 
 def test_ping_answers_on_loopback(shell: Shell) -> None:

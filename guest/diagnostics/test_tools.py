@@ -24,19 +24,10 @@ def test_make_in_parallel_stops_at_an_error(shell: Shell) -> None:
     assert "Error 3" in shell("make -j2 2>&1", status=2)
 
 
-QUERIES = {
-    "path": (".a[1].b", "2"),
-    "filter": ("[.a[] | select(.b > 1)] | length", "1"),
-    "keys": ("keys | join(\",\")", '"a,n"'),
-    "unicode": (".n | length", "5"),
-}
-
-
-@pytest.mark.parametrize("query", QUERIES)
-def test_jq(shell: Shell, query: str) -> None:
-    expression, answer = QUERIES[query]
+def test_jq_answers_questions(shell: Shell) -> None:
     data = json.dumps({"a": [{"b": 1}, {"b": 2}], "n": "größe"})
-    assert shell(f"jq -c '{expression}'", stdin=data) == answer + "\n"
+    query = '[.a[1].b, ([.a[] | select(.b > 1)] | length), (keys | join("+")), (.n | length)]'
+    assert shell(f"jq -c '{query}'", stdin=data) == '[2,1,"a+n",5]\n'
 
 
 def test_jq_refuses_what_is_no_json(shell: Shell) -> None:
@@ -45,10 +36,8 @@ def test_jq_refuses_what_is_no_json(shell: Shell) -> None:
 
 def test_rsync_copies_changes_and_removes(shell: Shell) -> None:
     shell("mkdir -p a/d; echo 1 >a/f; echo 2 >a/d/g; ln -s f a/l; chmod 640 a/f; rsync -a --delete a/ b/")
-    shell("diff -r --no-dereference a b; test $(stat -c %a b/f) = 640")
-    assert shell("rm a/f; echo 33 >a/d/g; rsync -a --delete --out-format='%o %n' a/ b/; ls b; cat b/d/g") == (
-        "del. f\nsend d/g\nd\nl\n33\n"
-    ) or "33\n" in shell("diff -r --no-dereference a b && cat b/d/g")
+    shell("diff -r --no-dereference a b && test $(stat -c %a b/f) = 640")
+    shell("rm a/f; echo 33 >a/d/g; rsync -a --delete a/ b/; diff -r --no-dereference a b")
 
 
 def test_ripgrep_searches_and_heeds_gitignore(shell: Shell) -> None:
@@ -62,8 +51,9 @@ def test_tree_draws_directories(shell: Shell) -> None:
 
 
 def test_file_recognises_content(shell: Shell) -> None:
-    assert shell("file -b /bin/true; gzip -c /dev/null | file -b -; echo größe | file -b --mime-encoding -").split("\n")[2] == "utf-8"
-    assert "ELF 64-bit" in shell("file -b /bin/bash")
+    (shell.directory / "text").write_text("größe\n")
+    program, text = shell("file -bL --mime /bin/bash text").splitlines()
+    assert program.startswith("application/x-pie-executable") and text == "text/plain; charset=utf-8"
 
 
 def test_openssl_makes_a_certificate_that_verifies(shell: Shell) -> None:

@@ -24,7 +24,8 @@ def user() -> Iterator[str]:
     try:
         yield USER
     finally:
-        run(f"userdel -r {USER} 2>&1; groupdel {GROUP}")
+        run(f"userdel -r {USER} 2>&1; groupdel {GROUP}; ! getent passwd {USER} && ! getent group {GROUP}")
+        assert not Path("/home", USER).exists()
 
 
 @pytest.fixture
@@ -37,14 +38,21 @@ def public() -> Iterator[Path]:
 
 
 def as_user(line: str, status: int = 0) -> str:
-    """What the user's login shell prints for `line`."""
-    ended = subprocess.run(["su", "-", USER, "-c", line], capture_output=True, text=True, timeout=LIMIT_S)
+    """What a shell of the user prints for `line`; without a login, which takes much longer."""
+    ended = subprocess.run(
+        ["bash", "-c", line],
+        user=USER, group=USER, extra_groups=[GROUP], cwd=f"/home/{USER}",
+        capture_output=True, text=True, timeout=LIMIT_S,
+    )
     assert ended.returncode == status, f"'{line}' ended with {ended.returncode}: {ended.stderr.strip()}"
     return ended.stdout
 
 
 def test_su_becomes_the_user(user: str) -> None:
-    assert as_user("id -un; id -Gn; echo $HOME; pwd") == f"{USER}\n{USER} {GROUP}\n/home/{USER}\n/home/{USER}\n"
+    run = Shell(Path("/"))
+    assert run(f"su - {USER} -c 'id -un; id -Gn; echo $HOME; pwd'").splitlines() == [
+        USER, f"{USER} {GROUP}", f"/home/{USER}", f"/home/{USER}"
+    ]
 
 
 def test_the_home_is_the_users_own(user: str) -> None:
@@ -86,8 +94,7 @@ def test_a_sticky_directory_protects_what_others_put_there(user: str, public: Pa
 
 
 def test_a_password_is_set(user: str) -> None:
-    Shell(Path("/"))(f"echo {USER}:correct-horse | chpasswd && passwd -S {USER} | grep -q '^{USER} P '")
-    Shell(Path("/"))(f"passwd -l {USER} >/dev/null && passwd -S {USER} | grep -q '^{USER} L '")
+    Shell(Path("/"))(f"echo {USER}:correct-horse | chpasswd && getent shadow {USER} | grep -q '^{USER}:[$]y[$]'")
 
 
 def test_root_ends_a_process_of_the_user(user: str) -> None:
@@ -99,9 +106,3 @@ def test_root_ends_a_process_of_the_user(user: str) -> None:
 def test_a_program_gives_its_rights_up_for_good(user: str) -> None:
     line = f"setpriv --reuid={USER} --regid={USER} --clear-groups --inh-caps=-all bash -c 'echo $EUID; echo x >/etc/f'"
     assert Shell(Path("/"))(line, status=1) == f"{pwd.getpwnam(USER).pw_uid}\n"
-
-
-def test_accounts_are_gone_after_they_were_removed() -> None:
-    run = Shell(Path("/"))
-    run(f"useradd -M {USER}-brief && userdel {USER}-brief")
-    run(f"getent passwd {USER}-brief", status=2)
