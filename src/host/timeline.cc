@@ -55,9 +55,10 @@ std::string Timeline::table() const {
   }
   if (!entries_.empty()) text += "   origin  SHA-256       entry\n";
   for (const auto& entry : entries_) {
+    const std::string origin(name_of(entry.origin));
     auto hash = entry.sha256 ? entry.sha256->hex().substr(0, kShownDigits) : "-";
     char line[64];
-    std::snprintf(line, sizeof line, "%9s  %-12s  ", name_of(entry.origin).data(), hash.c_str());
+    std::snprintf(line, sizeof line, "%9s  %-12s  ", origin.c_str(), hash.c_str());
     text += line + printable(entry.name) + "\n";
   }
   return text;
