@@ -1,8 +1,12 @@
 """What the diagnostics share. They run inside the guest: python3 -m pytest /capsem/diagnostics"""
 
 import ctypes
+import itertools
 import json
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +17,30 @@ from support import Shell
 RESULTS = "CAPSEM_DOCTOR_RESULTS"
 MAX_TEXT = 400
 
+# Of the directories of tests.
+NUMBERS = itertools.count(1)
+
 # Where the processor is emulated, the translation of a program is found again only when it lies at
 # the same addresses: with them fixed, the processes that tests start are there in a quarter of the
 # time.
 ADDR_NO_RANDOMIZE = 0x0040000  # personality(2)
 ctypes.CDLL(None).personality(ADDR_NO_RANDOMIZE)
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A directory for the whole run, gone afterwards."""
+    directory = Path(tempfile.mkdtemp(prefix="capsem-diagnostics-"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def tmp_path(scratch: Path) -> Path:
+    """In place of pytest's own, which looks for the next free name and at what earlier runs left."""
+    directory = scratch / str(next(NUMBERS))
+    directory.mkdir()
+    return directory
 
 
 @pytest.fixture

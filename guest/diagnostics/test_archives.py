@@ -20,9 +20,9 @@ def describe(tree: Path) -> dict[str, tuple[object, ...]]:
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tree(scratch: Path) -> Path:
     """A directory with names, modes, owners, times and links worth keeping."""
-    directory = tmp_path_factory.mktemp("archive") / "tree"
+    directory = scratch / "archive" / "tree"
     (directory / "sub").mkdir(parents=True)
     (directory / "größe x").write_text("content\n" * 500)
     (directory / "sub/program").write_text("#!/bin/sh\n")

@@ -21,10 +21,10 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(scratch: Path) -> Path:
     """A repository with the commits "one" and "two" of the file f, on the branch main."""
-    directory = tmp_path_factory.mktemp("git") / "repository"
-    directory.mkdir()
+    directory = scratch / "git" / "repository"
+    directory.mkdir(parents=True)
     git = Shell(directory, SETTINGS)
     git("git init -q -b main --template= . && seq 9 >f && git add f && git commit -qm one && "
         "seq 10 >f && git commit -qam two")

@@ -64,10 +64,11 @@ def look(run: Shell) -> Seen:
 
 
 @pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+def history(scratch: Path) -> History:
     """Installs, removes and purges the package once for all tests, looking after each step."""
-    directory = tmp_path_factory.mktemp("deb")
-    directory.parent.chmod(0o755)  # for apt's own user
+    directory = scratch / "deb"
+    directory.mkdir()
+    scratch.chmod(0o755)  # for apt's own user
     run = Shell(directory, {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"})
     deb = build(directory)
     try:

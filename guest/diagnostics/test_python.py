@@ -55,9 +55,10 @@ def make_wheel(directory: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def environment(scratch: Path) -> Path:
     """A virtual environment with the wheel in it."""
-    directory = tmp_path_factory.mktemp("wheel")
+    directory = scratch / "wheel"
+    directory.mkdir()
     # Without a pip of its own: unpacking one takes most of a minute where the processor is emulated.
     # For the same reason the environment's Python runs the system's pip itself: `pip --python` does
     # that too, but imports pip twice.

@@ -11,9 +11,10 @@ PANE = "bash --noprofile --norc"
 
 
 @pytest.fixture(scope="module")
-def tmux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def tmux(scratch: Path) -> Iterator[Shell]:
     """A shell in which `tmux` talks to a server of this module's own, with one session."""
-    directory = tmp_path_factory.mktemp("tmux")
+    directory = scratch / "tmux"
+    directory.mkdir()
     run = Shell(directory, {"TMUX_TMPDIR": str(directory), "HISTFILE": "/dev/null", "PS1": "$ ", "TMUX": ""})
     run(f"tmux new-session -d -s work -x 80 -y 24 '{PANE}'")
     try:
