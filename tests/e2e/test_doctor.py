@@ -65,8 +65,11 @@ def test_json_counts_its_checks(ordinary: Report) -> None:
     assert set(ordinary.data["checks"][0]) == {"group", "name", "expected", "seen", "verdict", "seconds"}
 
 
-def test_its_own_checks_take_under_two_seconds_of_processor_time(ordinary: Report) -> None:
-    assert 0 < ordinary.data["processor_seconds"] < 2
+def test_its_own_checks_take_under_two_seconds_of_processor_time(capsem: Capsem) -> None:
+    # The least of three: while the host runs something else, the guest's processor seems busy.
+    result = capsem.run(f"for i in 1 2 3; do capsem-doctor --json {OWN}; echo @; done")
+    *reports, _ = result.stdout.decode().split("@\n")
+    assert 0 < min(json.loads(text)["processor_seconds"] for text in reports) < 2
 
 
 def test_services_that_do_not_exist_are_absent_and_not_skipped(ordinary: Report) -> None:

@@ -122,7 +122,7 @@ Outcome stays_in_user_namespace() {
   return in_child(Namespaces::kUser, attack, [&](Outcome outcome) {
     struct stat after{};
     bool same = ::stat(kMount, &after) == 0 && same_file(before, after);
-    return same ? outcome : expect(false, "it is seen here too");
+    return same ? std::move(outcome) : expect(false, "it is seen here too");
   });
 }
 

@@ -18,9 +18,10 @@ namespace {
 
 constexpr pid_t kInit = 1;
 
-// The real init, a kernel thread, or what PID 1 keeps running.
+// The real init, a kernel thread, or what the real init keeps running; not the PID 1 of sessions.
 bool is_of_the_system(const ProcessInfo& process, const manifest::Manifest& manifest) {
   if (process.is_kernel_thread) return true;
+  if (process.pid == kInit && process.name == kSessionInitName) return false;
   for (const auto& entry : manifest.entries)
     if ((entry.service || entry.is_init()) && process.executable == entry.path) return true;
   return false;

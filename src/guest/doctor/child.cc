@@ -8,17 +8,12 @@
 #include <array>
 #include <cerrno>
 
+#include "guest/doctor/deadline.h"
+
 namespace capsem::guest::doctor {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr std::size_t kPipeBytes = 64 << 10;  // pipe(7): what a pipe takes without a reader
-
-int milliseconds_until(Clock::time_point deadline) {
-  auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-  return static_cast<int>(std::max<long>(left, 0));
-}
 
 // Takes what lies ready once; false when the pipe has ended.
 bool take_once(Listener& listener) {

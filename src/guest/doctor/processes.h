@@ -12,6 +12,9 @@
 
 namespace capsem::guest::doctor {
 
+// PID 1 of the sessions' namespace (guest/pty-agent/session_init.h).
+inline constexpr const char* kSessionInitName = "session-init";
+
 struct ProcessInfo {
   pid_t pid = 0;
   pid_t parent = 0;

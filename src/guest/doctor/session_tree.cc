@@ -15,7 +15,6 @@
 namespace capsem::guest::doctor {
 namespace {
 
-constexpr const char* kReaper = "session-init";
 constexpr int kReapMilliseconds = 2000;
 
 void pause_briefly() {
@@ -26,7 +25,7 @@ void pause_briefly() {
 Outcome pid_1_is_the_reaper(const Guest&) {
   auto init = see_process(1);
   if (!init) return expect(false, "there is none");
-  return expect(init->name == kReaper, init->name);
+  return expect(init->name == kSessionInitName, init->name);
 }
 
 // A process whose parent ends before it and which PID 1 therefore has to reap; its number, or -1.
@@ -85,7 +84,7 @@ Outcome self_is_in_sight(const Guest& guest) {
 }
 
 constexpr std::array kRows = {
-    CheckRow{"PID 1", "session-init", pid_1_is_the_reaper},
+    CheckRow{"PID 1", kSessionInitName, pid_1_is_the_reaper},
     CheckRow{"orphans", "PID 1 reaps them", orphans_are_reaped},
     CheckRow{"zombies", "none", no_zombies},
     CheckRow{"in sight", "processes of sessions only", one_tree},

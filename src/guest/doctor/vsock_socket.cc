@@ -12,11 +12,10 @@
 #include <cstring>
 
 #include "base/fd.h"
+#include "guest/doctor/deadline.h"
 
 namespace capsem::guest::doctor {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr std::uint32_t kMostAtOnce = 256;
 // Descriptors that are left to the rest of this process.
@@ -40,11 +39,6 @@ std::uint32_t at_once() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= kSpareDescriptors) return 1;
   return static_cast<std::uint32_t>(
       std::min<rlim_t>(kMostAtOnce, limit.rlim_cur - kSpareDescriptors));
-}
-
-int milliseconds_until(Clock::time_point deadline) {
-  auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-  return static_cast<int>(std::max<long>(left, 0));
 }
 
 // Sockets whose connections are awaited together, and used for one port after the other: to make
