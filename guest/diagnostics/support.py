@@ -43,7 +43,9 @@ class Shell:
 
     def __init__(self, directory: Path, environment: Mapping[str, str] | None = None) -> None:
         self.directory = directory
-        self._environment = {**os.environ, **(environment or {})}
+        # What programs keep of themselves is the test's, not that of who runs it.
+        home = {"HOME": str(directory / "home")}
+        self._environment = {**os.environ, **home, **(environment or {})}
 
     def __call__(self, line: str, *, status: int = 0, stdin: str = "", **environment: str) -> str:
         """Returns what `line` prints; it has to end with `status`."""
@@ -73,7 +75,9 @@ class Terminal:
         self._process = subprocess.Popen(
             argv,
             cwd=directory,
-            env={**os.environ, "TERM": "xterm-256color", **(environment or {})},
+            env={
+                **os.environ, "TERM": "xterm-256color", "HOME": str(directory / "home"), **(environment or {})
+            },
             preexec_fn=functools.partial(os.login_tty, slave),
         )
         os.close(slave)

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import lzma
 import multiprocessing
+import os
 import sqlite3
 import ssl
 import subprocess
@@ -66,7 +67,8 @@ def environment(scratch: Path) -> Path:
     spec = importlib.util.find_spec("pip")
     assert spec is not None and spec.origin is not None, "pip is not installed"
     command = [directory / "venv/bin/python", Path(spec.origin).parent, *PIP_INSTALL, make_wheel(directory)]
-    subprocess.run(command, check=True, timeout=LIMIT_S)
+    home = {**os.environ, "HOME": str(directory)}
+    subprocess.run(command, check=True, env=home, timeout=LIMIT_S)
     return directory / "venv"
 
 

@@ -147,6 +147,7 @@ Observation check_segment_cache(const Host& host) {
   std::vector<Observation> found;
   if (!health->damaged.empty()) {
     std::vector<std::string> names;
+    names.reserve(health->damaged.size());
     for (const auto& path : health->damaged) names.push_back(path.filename());
     found.push_back(problem("damaged in " + directory.string() + ": " + first_and_more(names),
                             "look after the disk; packing passes over them; 'rm -rf " +
@@ -164,18 +165,14 @@ Observation check_leftovers(const Host& host) {
   auto left = find_leftovers(*host.layout);
   std::vector<Observation> found;
   if (!left.files.empty()) {
-    std::vector<std::string> names;
+    std::vector<std::string> names(left.files.begin(), left.files.end());
     std::string command = "rm";
-    for (const auto& path : left.files) {
-      names.push_back(path);
-      command += " " + shell_word(path);
-    }
+    for (const auto& name : names) command += " " + shell_word(name);
     found.push_back(
         warning("left by a process that was killed: " + first_and_more(names), command));
   }
   if (!left.of_build.empty()) {
-    std::vector<std::string> names;
-    for (const auto& path : left.of_build) names.push_back(path);
+    std::vector<std::string> names(left.of_build.begin(), left.of_build.end());
     found.push_back(
         warning("left by a build of the assets that was killed: " + first_and_more(names),
                 "the next 'capsem build-assets' removes it"));
