@@ -17,7 +17,8 @@ def ctrl(letter: str) -> str:
 def home(tmp_path: Path) -> dict[str, str]:
     """An environment in which editors keep what they remember in the test's directory."""
     (tmp_path / "home").mkdir()
-    return {"HOME": str(tmp_path / "home")}
+    # As root nano looks for its home in /etc/passwd, and at this first.
+    return {"HOME": str(tmp_path / "home"), "XDG_DATA_HOME": str(tmp_path / "home")}
 
 
 def test_vim_writes_a_new_file(tmp_path: Path, home: dict[str, str]) -> None:
