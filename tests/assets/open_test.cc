@@ -94,7 +94,7 @@ TEST_F(OpenAssets, TheHealthOfASetNamesEveryFileThatIsNotAsItWasBuilt) {
 }
 
 TEST_F(OpenAssets, TheHealthOfASetMissesWhatTheIndexShouldName) {
-  stage(set_.path(), {{kKernelName, "kernel"}, {kRootfsName, "rootfs"}});
+  testing::stage(set_.path(), {{kKernelName, "kernel"}, {kRootfsName, "rootfs"}});
   ASSERT_TRUE(publish(set_.path()));
   auto health = check_set(set_.path(), {});
   ASSERT_TRUE(health);
