@@ -109,7 +109,9 @@ TEST_F(Rootfs, AModeThatIsNotThePolicysInTheFinishedImageIsRefused) {
     const char* changed;
     const char* error;
   };
-  const std::string path = ::getenv("PATH");
+  const char* set = ::getenv("PATH");
+  ASSERT_NE(set, nullptr);
+  const std::string path = set;
   for (const auto& [changed, error] :
        {Case{"capsem/bin/tool m 0775 0 0",
              "cannot accept a.squashfs:/capsem/bin/tool: its mode is 0775, the policy says 0555"},
