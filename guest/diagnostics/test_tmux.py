@@ -73,6 +73,8 @@ def test_what_scrolled_away_is_kept(tmux: Shell, pane: str) -> None:
 
 def test_a_client_attaches_and_leaves_it_running(tmux: Shell) -> None:
     tmux(f"tmux new-session -d -s seen -x 80 -y 24 '{PANE}'")
+    # Keys that come within a millisecond are otherwise taken for pasted text.
+    tmux("tmux set-option -g assume-paste-time 0")
     environment = {"TMUX_TMPDIR": str(tmux.directory), "TMUX": ""}
     with Terminal(["tmux", "attach", "-t", "seen"], tmux.directory, environment) as client:
         client.wait_for("[seen]")

@@ -36,11 +36,13 @@ int show(std::string_view text) {
 
 // The groups that `options` ask for, in the order of the report.
 std::vector<Group> chosen(const Options& options) {
+  auto holds = [](const std::vector<std::string>& names, const Group& group) {
+    return std::ranges::find(names, group.name) != names.end();
+  };
   auto groups = all_groups();
-  if (!options.only.empty())
-    std::erase_if(groups, [&](const Group& group) {
-      return std::ranges::find(options.only, group.name) == options.only.end();
-    });
+  std::erase_if(groups, [&](const Group& group) {
+    return (!options.only.empty() && !holds(options.only, group)) || holds(options.skip, group);
+  });
   return groups;
 }
 
@@ -115,7 +117,8 @@ Result<Guest> see_guest() {
 int run_with(const Options& options) {
   if (options.help) return show(kHelp);
   auto groups = chosen(options);
-  if (options.list && options.only.empty()) return show(groups_in_words(groups));
+  if (options.list && options.only.empty() && options.skip.empty())
+    return show(groups_in_words(groups));
   auto guest = see_guest();
   if (!guest) {
     say(guest.error().message() + "; is this a capsem guest?");

@@ -29,15 +29,18 @@ struct Valued {
 constexpr Valued kValued[] = {
     {"--only", "a group",
      [](Options& options, std::string value) { options.only.push_back(std::move(value)); }},
+    {"--skip", "a group",
+     [](Options& options, std::string value) { options.skip.push_back(std::move(value)); }},
     {"--junit", "a file",
      [](Options& options, std::string value) { options.junit = std::move(value); }},
 };
 
 Result<> check(const Options& options, const std::vector<std::string>& groups) {
-  for (const auto& group : options.only)
-    if (std::ranges::find(groups, group) == groups.end())
-      return refuse("there is no group '" + printable(group) + "' (there are " +
-                    join(groups, ", ") + ")");
+  for (const auto* named : {&options.only, &options.skip})
+    for (const auto& group : *named)
+      if (std::ranges::find(groups, group) == groups.end())
+        return refuse("there is no group '" + printable(group) + "' (there are " +
+                      join(groups, ", ") + ")");
   if (options.json && options.junit == "-")
     return refuse("--json and --junit - would both write to standard output");
   if (options.list && (options.json || options.junit)) return refuse("--list makes no report");
@@ -47,14 +50,15 @@ Result<> check(const Options& options, const std::vector<std::string>& groups) {
 }  // namespace
 
 const char* const kHelp =
-    "usage: capsem-doctor [--only GROUP]... [--json | --junit FILE | --list]\n"
+    "usage: capsem-doctor [--only GROUP]... [--skip GROUP]... [--json | --junit FILE | --list]\n"
     "\n"
     "Checks whether this guest is as it should be, and then runs its diagnostics.\n"
     "\n"
     "  --only GROUP   only the checks of this group; may be repeated\n"
+    "  --skip GROUP   all but the checks of this group; may be repeated\n"
     "  --json         one JSON object in place of the table\n"
     "  --junit FILE   a report for JUnit's readers too; - for standard output, without the table\n"
-    "  --list         the groups, or the checks of those that --only names\n"
+    "  --list         the groups, or, with --only or --skip, the checks of those that are left\n"
     "\n"
     "exit status: 0 no check failed, 1 one did or the report could not be written, 2 wrong usage\n";
 

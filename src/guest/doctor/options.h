@@ -16,10 +16,11 @@ struct Options {
   bool json = false;
   std::optional<std::string> junit;  // a file, or "-" for standard output
   std::vector<std::string> only;     // groups; all when empty
+  std::vector<std::string> skip;     // groups that are left out of those
 };
 
-// The words after the program's name. `groups` are the names that --only may be given. kInvalid for
-// what is not understood.
+// The words after the program's name. `groups` are the names that --only and --skip may be given.
+// kInvalid for what is not understood.
 Result<Options> parse_options(const std::vector<std::string_view>& words,
                               const std::vector<std::string>& groups);
 

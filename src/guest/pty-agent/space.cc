@@ -20,13 +20,9 @@ constexpr int kDirectoryOnly = O_PATH | O_DIRECTORY;
 // What a privileged session sees of the machine besides its files.
 struct Shared {
   const char* from;
-  const char* to;
+  const char* to;  // below kSessionRoot
 };
-constexpr Shared kShared[] = {
-    {"/proc", "/run/capsem/root/proc"},
-    {"/sys", "/run/capsem/root/sys"},
-    {"/dev", "/run/capsem/root/dev"},
-};
+constexpr Shared kShared[] = {{"/proc", "proc"}, {"/sys", "sys"}, {"/dev", "dev"}};
 
 Result<Space> own_space() {
   auto root = open_file("/", kDirectoryOnly);
@@ -35,7 +31,7 @@ Result<Space> own_space() {
 }
 
 int enter_session_root() noexcept {
-  if (::unshare(CLONE_NEWNS) != 0) return errno;
+  if (::unshare(CLONE_NEWNS) != 0 || ::chdir(kSessionRoot) != 0) return errno;
   for (const auto& row : kShared)
     if (::mount(row.from, row.to, nullptr, MS_BIND | MS_REC, nullptr) != 0) return errno;
   return pivot_to(kSessionRoot);

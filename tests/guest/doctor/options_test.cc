@@ -19,10 +19,12 @@ TEST(Options, WithoutWordsAreATableOfAllGroups) {
   auto options = parse({}).value();
   EXPECT_FALSE(options.help || options.list || options.json || options.junit);
   EXPECT_TRUE(options.only.empty());
+  EXPECT_TRUE(options.skip.empty());
 }
 
 TEST(Options, MayNameSeveralGroups) {
   EXPECT_THAT(parse({"--only", "vsock", "--only=boot"})->only, ElementsAre("vsock", "boot"));
+  EXPECT_THAT(parse({"--skip", "vsock"})->skip, ElementsAre("vsock"));
 }
 
 TEST(Options, TakeAFileAndStandardOutput) {
@@ -46,6 +48,7 @@ TEST(Options, RefuseWhatHasNoMeaning) {
            {{"--only"}, "--only needs a group"},
            {{"--only", "none"}, "there is no group 'none' (there are boot, vsock)"},
            {{"--only="}, "there is no group ''"},
+           {{"--skip", "none"}, "there is no group 'none' (there are boot, vsock)"},
            {{"--junit"}, "--junit needs a file"},
            {{"--jsn"}, "the word '--jsn' is not known"},
            {{"--json=1"}, "the word '--json=1' is not known"},
