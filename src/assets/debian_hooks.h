@@ -54,7 +54,7 @@ dpkg-deb --fsys-tarfile capsem-kernel.deb |
     './lib/modules/*/modules.*' $patterns
 set +f
 chroot . depmod "$(ls lib/modules)"
-sed -i 's/^\([^:]*:[^:]*:\)[0-9]*:/\10:/' etc/shadow
+sed -i 's/^\([^:]*:[^:]*:\)[0-9]*:/\11:/' etc/shadow  # 0 would mean: to be changed now
 rm -f capsem-kernel.deb etc/hostname etc/resolv.conf \
   etc/passwd- etc/group- etc/shadow- etc/gshadow- \
   etc/apt/apt.conf.d/99mmdebstrap etc/dpkg/dpkg.cfg.d/99mmdebstrap \

@@ -7,6 +7,7 @@
 #include <pty.h>
 #include <unistd.h>
 
+#include <array>
 #include <functional>
 #include <thread>
 
@@ -30,9 +31,10 @@ std::string on_terminal(const std::function<void()>& work) {
   work();
   ::dup2(saved.get(), STDERR_FILENO);
   EXPECT_TRUE(set_nonblocking(ours, true));
-  std::string text(4096, '\0');
-  ssize_t size = ::read(ours.get(), text.data(), text.size());
-  text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  std::string text;
+  std::array<char, 4096> piece{};
+  for (ssize_t size = 0; (size = ::read(ours.get(), piece.data(), piece.size())) > 0;)
+    text.append(piece.data(), static_cast<std::size_t>(size));
   return text;
 }
 

@@ -103,7 +103,11 @@ TEST_F(HostGuest, OnlyADeepLookReadsWhatLooksUnchanged) {
   auto path = layout_.assets / assets::kKernelName;
   timespec long_ago[] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
   ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), long_ago, 0), 0);
-  ::usleep(20'000);  // until the clock that changes are noted by has moved on
+  for (const char* name : {assets::kKernelName, assets::kModulesName, assets::kRootfsName}) {
+    struct stat status{};
+    ASSERT_EQ(::stat((layout_.assets / name).c_str(), &status), 0);
+    while (!is_settled(identity_of(status), file_clock_ns())) ::usleep(1000);
+  }
   ASSERT_TRUE(assets::open_assets(layout_.assets, layout_.cache));
   auto quick = look("assets").seen;
   deep_ = true;

@@ -84,6 +84,31 @@ def test_the_kernel_starts_no_program_of_a_session(capsem: Capsem) -> None:
     assert result.stdout == b"/tmp/helped\n", result.stderr
 
 
+def test_no_cgroup_can_be_reached(capsem: Capsem) -> None:
+    result = capsem.run("unshare -UrmC true; unshare -Urm mount -t cgroup2 none /mnt; mkdir /sys/fs/cgroup/x; echo tried")
+    assert result.stdout == b"tried\n"
+    assert len(error_lines(result)) >= 3
+
+
+def test_nothing_of_proc_and_sys_opens_for_writing_but_ones_own(capsem: Capsem) -> None:
+    result = capsem.run("find /proc /sys -type f -not -path '/proc/[0-9]*' -writable; echo searched")
+    assert result.stdout == b"searched\n"
+
+
+def test_full_file_systems_leave_room_to_go_on(capsem: Capsem) -> None:
+    result = capsem.run(
+        "for d in /tmp /dev/shm /run /root; do head -c 2G /dev/zero >$d/f; done; ls /usr/bin | wc -l; rm /tmp/f; "
+        "python3 -c 'print(6 * 7)'"
+    )
+    assert result.stdout.split()[-1] == b"42", result.stderr
+    assert b"No space left on device" in result.stderr
+
+
+def test_programs_of_capsem_are_found_before_others(capsem: Capsem) -> None:
+    result = capsem.run("cp /bin/true /usr/local/bin/snapshots; type -p snapshots; bash -lc 'type -p snapshots'")
+    assert result.stdout == b"/capsem/bin/snapshots\n" * 2
+
+
 def test_the_kernels_own_helpers_are_switched_off(capsem: Capsem) -> None:
     result = capsem.run("cat /proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe")
     assert result.stdout == b"core\n\n"
@@ -104,6 +129,7 @@ def test_a_privileged_session_may_do_everything_and_says_so(capsem: Capsem) -> N
     ("work", "said"),
     [
         ("useradd -m bob && su bob -c 'id -un; touch ~/own' && userdel -r bob", b"bob\n"),
+        ("su -s /bin/bash nobody -c 'id -un'", b"nobody\n"),
         ("strace -o /dev/null -e trace=none true && echo traced", b"traced\n"),
         ("sleep 100 & strace -o /tmp/trace -p $! & sleep 0.5; kill %1; wait; grep -c SIGTERM /tmp/trace", b"2\n"),
         ("ping -c 1 -q 127.0.0.1 >/dev/null && echo pinged", b"pinged\n"),

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/text.h"
@@ -57,12 +58,17 @@ class Tail {
   std::string text_;
 };
 
+// What else would have a say in which tests run, and by what.
+constexpr std::string_view kLeftOut[] = {kResultsVariable, "PYTEST_", "PYTHON"};
+
 std::vector<std::string> environment_with_results() {
   std::vector<std::string> variables;
-  std::string prefix = std::string(kResultsVariable) + "=";
   for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable)
-    if (!std::string_view(*variable).starts_with(prefix)) variables.emplace_back(*variable);
-  variables.push_back(prefix + std::to_string(kResultsFd));
+    if (std::ranges::none_of(kLeftOut, [&](std::string_view prefix) {
+          return std::string_view(*variable).starts_with(prefix);
+        }))
+      variables.emplace_back(*variable);
+  variables.push_back(std::string(kResultsVariable) + "=" + std::to_string(kResultsFd));
   return variables;
 }
 

@@ -36,13 +36,8 @@ int show(std::string_view text) {
 
 // The groups that `options` ask for, in the order of the report.
 std::vector<Group> chosen(const Options& options) {
-  auto holds = [](const std::vector<std::string>& names, const Group& group) {
-    return std::ranges::find(names, group.name) != names.end();
-  };
   auto groups = all_groups();
-  std::erase_if(groups, [&](const Group& group) {
-    return (!options.only.empty() && !holds(options.only, group)) || holds(options.skip, group);
-  });
+  std::erase_if(groups, [&](const Group& group) { return leaves_out(options, group.name); });
   return groups;
 }
 

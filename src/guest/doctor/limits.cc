@@ -1,13 +1,14 @@
 // How much a session may use. The least values are what ordinary tools need, not what there is.
 #include <sys/resource.h>
 #include <sys/statvfs.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "guest/doctor/groups.h"
 
@@ -26,7 +27,7 @@ struct LimitRow {
 
 constexpr std::array kLimits = {
     LimitRow{"open files", "1024 or more, up to 4096 or more", RLIMIT_NOFILE, 1024, 4096},
-    LimitRow{"processes", "1024 or more", RLIMIT_NPROC, 1024, 1024},
+    LimitRow{"processes", "256 or more", RLIMIT_NPROC, 256, 256},
     LimitRow{"stack", "8 MB or more", RLIMIT_STACK, 8 * kMegabyte, 8 * kMegabyte},
     LimitRow{"address space", "unlimited", RLIMIT_AS, RLIM_INFINITY, RLIM_INFINITY},
     LimitRow{"file size", "unlimited", RLIMIT_FSIZE, RLIM_INFINITY, RLIM_INFINITY},
@@ -45,11 +46,15 @@ Outcome see_limit(const LimitRow& row) {
 
 Outcome memory(const Guest&) {
   constexpr std::uint64_t kLeast = 64 * kMegabyte;
-  struct sysinfo info{};
-  if (::sysinfo(&info) != 0) return expect(false, std::strerror(errno));
-  auto total = std::uint64_t{info.totalram} * info.mem_unit;
-  auto left = std::uint64_t{info.freeram + info.bufferram} * info.mem_unit;
-  return expect(left >= kLeast, human_size(left) + " free of " + human_size(total));
+  auto text = read_file("/proc/meminfo", 1 << 16);
+  if (!text) return expect(false, text.error().message());
+  // In KiB (Documentation/filesystems/proc.rst); what the page cache holds can be had as well.
+  constexpr std::string_view kAvailable = "MemAvailable:";
+  std::uint64_t left = 0;
+  for (auto line : split(*text, '\n'))
+    if (line.starts_with(kAvailable))
+      left = std::strtoull(std::string(line.substr(kAvailable.size())).c_str(), nullptr, 10) << 10;
+  return expect(left >= kLeast, human_size(left) + " available");
 }
 
 Outcome disk(const Guest&) {
@@ -67,7 +72,7 @@ Outcome processors(const Guest&) {
 
 constexpr std::array kRows = {
     CheckRow{"processors", "1 or more", processors},
-    CheckRow{"memory", "64 MB free", memory},
+    CheckRow{"memory", "64 MB available", memory},
     CheckRow{"space on /", "32 MB free", disk},
 };
 

@@ -41,6 +41,9 @@ Result<> check(const Options& options, const std::vector<std::string>& groups) {
       if (std::ranges::find(groups, group) == groups.end())
         return refuse("there is no group '" + printable(group) + "' (there are " +
                       join(groups, ", ") + ")");
+  if (std::ranges::all_of(groups,
+                          [&](const std::string& group) { return leaves_out(options, group); }))
+    return refuse("--only and --skip leave no group");
   if (options.json && options.junit == "-")
     return refuse("--json and --junit - would both write to standard output");
   if (options.list && (options.json || options.junit)) return refuse("--list makes no report");
@@ -49,8 +52,15 @@ Result<> check(const Options& options, const std::vector<std::string>& groups) {
 
 }  // namespace
 
+bool leaves_out(const Options& options, const std::string& group) {
+  auto holds = [&](const std::vector<std::string>& names) {
+    return std::ranges::find(names, group) != names.end();
+  };
+  return (!options.only.empty() && !holds(options.only)) || holds(options.skip);
+}
+
 const char* const kHelp =
-    "usage: capsem-doctor [--only GROUP]... [--skip GROUP]... [--json | --junit FILE | --list]\n"
+    "usage: capsem-doctor [--only GROUP]... [--skip GROUP]... [--json] [--junit FILE] [--list]\n"
     "\n"
     "Checks whether this guest is as it should be, and then runs its diagnostics.\n"
     "\n"

@@ -24,6 +24,9 @@ struct Options {
 Result<Options> parse_options(const std::vector<std::string_view>& words,
                               const std::vector<std::string>& groups);
 
+// Whether the checks of this group are not to be made.
+bool leaves_out(const Options& options, const std::string& group);
+
 extern const char* const kHelp;
 
 }  // namespace capsem::guest::doctor

@@ -21,6 +21,9 @@ constexpr Setting kSettings[] = {
     {"/proc/sys/kernel/modprobe", "\n"},
     // A core dump is a file of its process, never the input of a program that the kernel starts.
     {"/proc/sys/kernel/core_pattern", "core\n"},
+    // Root of a user namespace with a cgroup namespace may mount all cgroups, and freeze or starve
+    // what it sees in them.
+    {"/proc/sys/user/max_cgroup_namespaces", "0\n"},
     {"/proc/sys/kernel/sysrq", "0\n"},
     {"/proc/sys/kernel/dmesg_restrict", "1\n"},
     {"/proc/sys/kernel/kptr_restrict", "1\n"},

@@ -27,13 +27,15 @@ struct Mount {
 
 constexpr unsigned long kNoPrograms = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
+// What sessions can fill is together three quarters of the memory: without a limit the machine
+// would stand still, since no process that could be ended holds it.
 constexpr Mount kEarlyMounts[] = {
     {"proc", "/proc", "proc", kNoPrograms, ""},
     {"sysfs", "/sys", "sysfs", kNoPrograms, ""},
     {"devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755"},
     {"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=0620,ptmxmode=0666"},
-    {"tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
-    {"tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755"},
+    {"tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=10%"},
+    {"tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1%"},
     {"cgroup2", "/sys/fs/cgroup", "cgroup2", kNoPrograms, ""},
 };
 
@@ -42,7 +44,8 @@ struct SessionMount {
   const char* options;
 };
 
-constexpr SessionMount kSessionMounts[] = {{"/tmp", "mode=1777"}, {"/run", "mode=0755"}};
+constexpr SessionMount kSessionMounts[] = {{"/tmp", "mode=1777,size=20%"},
+                                           {"/run", "mode=0755,size=5%"}};
 
 // Of the mount itself, beside its file system: a remount of the one does not open the other.
 constexpr unsigned long kReadOnlyMount = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
@@ -136,7 +139,8 @@ Result<> mount_rootfs() {
 
 Result<> mount_overlay() {
   std::string store = kOverlayStore;
-  if (auto mounted = mount_file_system("tmpfs", store, "tmpfs", MS_NODEV, "mode=0755"); !mounted)
+  if (auto mounted = mount_file_system("tmpfs", store, "tmpfs", MS_NODEV, "mode=0755,size=40%");
+      !mounted)
     return mounted;
   for (const char* name : {"/upper", "/work"})
     if (auto made = make_directories(store + name); !made) return made;

@@ -4,6 +4,7 @@
 #include <linux/openat2.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -19,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/capabilities.h"
 #include "base/text.h"
 #include "guest/pty-agent/environment.h"
 
@@ -93,6 +95,14 @@ void reset_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
+// Closes everything but the standard descriptors and `report`, whose number then it returns.
+int keep_only(int report) {
+  constexpr int kOnly = STDERR_FILENO + 1;
+  if (report != kOnly) ::dup3(report, kOnly, O_CLOEXEC);
+  ::syscall(SYS_close_range, kOnly + 1, ~0U, 0);
+  return kOnly;
+}
+
 [[noreturn]] void become_command(const Plan& plan, char* const* argv, char** environment) {
   reset_signals();
   ::umask(022);
@@ -103,18 +113,22 @@ void reset_signals() {
   for (int target = 0; target < 3; ++target)
     if (::dup2(plan.standard.at(static_cast<std::size_t>(target)), target) < 0)
       give_up(plan.report, Step::kSetUp);
-  ::syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
-  if (int error = enter(*plan.space); error != 0) {
+  int error = enter(*plan.space);
+  // Before it is no more than other processes of the session: they may look into it from then on.
+  const int report = keep_only(plan.report);
+  if (error == 0 && plan.space->capabilities != manifest::kAllCapabilities)
+    error = limit_capabilities(plan.space->capabilities);
+  if (error != 0) {
     errno = error;
-    give_up(plan.report, Step::kSpace);
+    give_up(report, Step::kSpace);
   }
   if (::chdir(plan.directory.c_str()) != 0) {
     bool goes_on = plan.directory_is_optional && ::chdir("/") == 0;
-    if (!goes_on) give_up(plan.report, Step::kDirectory);
+    if (!goes_on) give_up(report, Step::kDirectory);
   }
   environ = environment;
   ::execvp(plan.program.c_str(), argv);
-  give_up(plan.report, Step::kExecute);
+  give_up(report, Step::kExecute);
 }
 
 bool has_nul(const std::string& text) {
@@ -225,6 +239,9 @@ Result<> open_pipes(Child& child, std::array<Fd, 3>& theirs) {
 // Forks; nothing when the command is running.
 Result<std::optional<Report>> launch(Plan& plan, Child& child) {
   if (auto adopted = adopt_for_children(*plan.space); !adopted) return propagate(adopted);
+  // Nor is the new process to be looked into while it still holds what the agent does; execve(2)
+  // lifts this, once its descriptors are closed.
+  if (::prctl(PR_SET_DUMPABLE, 0) != 0) return fail_system("protect", "the new process", errno);
   auto report = make_pipe();
   if (!report) return propagate(report);
   plan.report = report->second.get();

@@ -13,7 +13,7 @@ struct Variable {
 };
 
 constexpr std::array kStandard = {
-    Variable{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/capsem/bin"},
+    Variable{"PATH", "/capsem/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
     Variable{"HOME", kHome},
     Variable{"USER", "root"},
     Variable{"LOGNAME", "root"},

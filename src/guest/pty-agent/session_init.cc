@@ -51,13 +51,13 @@ int keep_only(int kept) {
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
   ::prctl(PR_SET_NAME, kName);
+  // With as few capabilities as it will have, anything in its namespace could otherwise trace it.
+  ::prctl(PR_SET_DUMPABLE, 0);
   ::setsid();
   auto made = make_session_root();
   std::string problem = made ? "" : made.error().message();
   if (int error = limit_capabilities(0); problem.empty() && error != 0)
     problem = Error::system("drop the capabilities of", kName, error).message();
-  // With as few capabilities as it has, anything in its namespace could otherwise trace it.
-  ::prctl(PR_SET_DUMPABLE, 0);
   if (!problem.empty()) {
     problem.resize(std::min(problem.size(), kReportBytes));
     [[maybe_unused]] auto written = ::write(report, problem.data(), problem.size());

@@ -1,5 +1,6 @@
 #include "guest/pty-agent/session_root.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -8,7 +9,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/file.h"
 #include "guest/paths.h"
@@ -57,13 +60,6 @@ constexpr Link kLinks[] = {
     {"/dev/stderr", "/proc/self/fd/2"},
 };
 
-// Files by which root changes the whole machine, where the mode of the file is all that is asked.
-// A kernel need not have each.
-constexpr const char* kReadOnly[] = {
-    "/sys",     "/proc/sys",  "/proc/sysrq-trigger", "/proc/irq",  "/proc/bus",
-    "/proc/fs", "/proc/acpi", "/proc/scsi",          "/proc/mtrr",
-};
-
 // With all that is mounted below `path`.
 Result<> make_read_only(const std::string& path) {
   mount_attr attributes{};
@@ -98,10 +94,28 @@ Result<> make_devices() {
 }
 
 Result<> bind_read_only(const std::string& path) {
-  if (::mount(path.c_str(), path.c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0)
-    return make_read_only(path);
-  if (errno == ENOENT) return {};
-  return fail_system("bind to itself", path, errno);
+  if (::mount(path.c_str(), path.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0)
+    return fail_system("bind to itself", path, errno);
+  return make_read_only(path);
+}
+
+// All of /proc that is no process: by its files root changes the whole machine, and the mode of a
+// file is all that is asked.
+Result<> protect_proc() {
+  auto proc = kSessionRoot + std::string("/proc");
+  std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(proc.c_str()), &::closedir);
+  if (!stream) return fail_system("list", proc, errno);
+  while (const dirent* item = ::readdir(stream.get())) {
+    const std::string_view name = item->d_name;
+    const bool is_process = name.find_first_not_of("0123456789") == std::string_view::npos;
+    if (is_process || name == "." || name == ".." || item->d_type == DT_LNK) continue;
+    auto path = proc + "/" + item->d_name;
+    struct stat status{};
+    if (::lstat(path.c_str(), &status) != 0) return fail_system("look at", path, errno);
+    if (!S_ISDIR(status.st_mode) && (status.st_mode & 0222) == 0) continue;
+    if (auto bound = bind_read_only(path); !bound) return bound;
+  }
+  return {};
 }
 
 }  // namespace
@@ -114,8 +128,7 @@ Result<> make_session_root() {
     if (row.target == std::string_view("/dev"))
       if (auto made = make_devices(); !made) return made;
   }
-  for (const char* path : kReadOnly)
-    if (auto made = bind_read_only(kSessionRoot + std::string(path)); !made) return made;
+  if (auto done = protect_proc(); !done) return done;
   if (int error = pivot_to(kSessionRoot); error != 0)
     return fail_system("switch the root to", kSessionRoot, error);
   return {};

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <string>
 
-#include "base/capabilities.h"
 #include "guest/paths.h"
 #include "guest/pty-agent/session_root.h"
 
@@ -70,10 +69,8 @@ Result<> adopt_for_children(const Space& space) {
 int enter(const Space& space) noexcept {
   if (space.mount_namespace && ::setns(space.mount_namespace->get(), CLONE_NEWNS) != 0)
     return errno;
-  if (space.on_session_root)
-    if (int error = enter_session_root(); error != 0) return error;
-  if (space.capabilities == manifest::kAllCapabilities) return 0;
-  return limit_capabilities(space.capabilities);
+  if (space.on_session_root) return enter_session_root();
+  return 0;
 }
 
 }  // namespace capsem::guest::pty_agent

@@ -35,8 +35,8 @@ Result<Spaces> own_spaces();
 // Children that this process has from now on are in the space's pid namespace.
 Result<> adopt_for_children(const Space& space);
 
-// Enters the space for good, in a process that was forked after adopt_for_children(). Returns 0 or
-// an errno value. Async-signal-safe.
+// Enters the space's mount namespace for good, in a process that was forked after
+// adopt_for_children(). Returns 0 or an errno value. Async-signal-safe.
 int enter(const Space& space) noexcept;
 
 }  // namespace capsem::guest::pty_agent

@@ -48,6 +48,7 @@ TEST(Options, RefuseWhatHasNoMeaning) {
            {{"--only"}, "--only needs a group"},
            {{"--only", "none"}, "there is no group 'none' (there are boot, vsock)"},
            {{"--only="}, "there is no group ''"},
+           {{"--only", "boot", "--skip=boot"}, "--only and --skip leave no group"},
            {{"--skip", "none"}, "there is no group 'none' (there are boot, vsock)"},
            {{"--junit"}, "--junit needs a file"},
            {{"--jsn"}, "the word '--jsn' is not known"},

@@ -1,10 +1,12 @@
 // What the agent promises to a host, and what it does with one that breaks the rules.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include <cstdlib>
 
+#include "guest/pty-agent/child.h"
 #include "tests/guest/pty-agent/host_peer.h"
 #include "tests/temporary_directory.h"
 
@@ -160,6 +162,28 @@ TEST(AgentProtocol, AConnectionThatEndsInTheMiddleOfAMessageEndsTheSession) {
   host.close();
   pollfd waiting{.fd = process.get(), .events = POLLIN, .revents = 0};
   EXPECT_EQ(::poll(&waiting, 1, kTestLimitMilliseconds), 1);
+}
+
+// Until its execve(2), a command's process has what the agent has open; nothing of the session may
+// look into it (ptrace(2), PTRACE_MODE_ATTACH).
+TEST(AgentProtocol, ACommandIsNotToBeLookedIntoBeforeItRuns) {
+  pid_t agent = ::fork();
+  if (agent == 0) {
+    auto spaces = own_spaces().value();
+    auto child = start_child({.command_line = "read line"}, spaces.ordinary);
+    bool hidden = child.has_value() && ::prctl(PR_GET_DUMPABLE) == 0;
+    if (child) ::kill(child->pid, SIGKILL);
+    ::_exit(hidden ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(agent, &status, 0), agent);
+  EXPECT_EQ(status, 0);
+}
+
+TEST(AgentProtocol, ACommandHasNoDescriptorButItsOwn) {
+  HostPeer host;
+  host.start("ls /proc/self/fd | tr '\\n' ' '");
+  EXPECT_EQ(host.wait_for<wire::Stdout>(), (wire::Stdout{"0 1 2 3 "}));
 }
 
 }  // namespace

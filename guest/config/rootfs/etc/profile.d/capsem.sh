@@ -1,7 +1,7 @@
-# The environment of every session: programs of capsem are found like any other.
+# The environment of every session: programs of capsem are found before all others.
 case ":$PATH:" in
-*:/capsem/bin:*) ;;
-*) PATH="$PATH:/capsem/bin" ;;
+:/capsem/bin:*) ;;
+*) PATH="/capsem/bin:$PATH" ;;
 esac
 export PATH
 export LANG=C.UTF-8
