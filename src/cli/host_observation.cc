@@ -5,8 +5,8 @@
 namespace capsem::cli {
 namespace {
 
-Observation from(const Error& error, Health health, std::string advice) {
-  return {health, error.statement(), error.advice().empty() ? std::move(advice) : error.advice()};
+Observation from(const Error& error, Health health, const std::string& advice) {
+  return {health, error.statement(), error.advice().empty() ? advice : error.advice()};
 }
 
 void add(std::string& line, const std::string& text) {
@@ -16,12 +16,12 @@ void add(std::string& line, const std::string& text) {
 
 }  // namespace
 
-Observation as_problem(const Error& error, std::string advice) {
-  return from(error, Health::kProblem, std::move(advice));
+Observation as_problem(const Error& error, const std::string& advice) {
+  return from(error, Health::kProblem, advice);
 }
 
-Observation as_warning(const Error& error, std::string advice) {
-  return from(error, Health::kWarning, std::move(advice));
+Observation as_warning(const Error& error, const std::string& advice) {
+  return from(error, Health::kWarning, advice);
 }
 
 std::string first_and_more(const std::vector<std::string>& things) {

@@ -21,8 +21,8 @@ inline Observation problem(std::string seen, std::string advice) {
 }
 
 // An error as an observation; `advice` where the error has none.
-Observation as_problem(const Error& error, std::string advice = {});
-Observation as_warning(const Error& error, std::string advice = {});
+Observation as_problem(const Error& error, const std::string& advice = {});
+Observation as_warning(const Error& error, const std::string& advice = {});
 
 // The first of `things`, and how many more there are.
 std::string first_and_more(const std::vector<std::string>& things);

@@ -91,8 +91,11 @@ Result<> examine(const Entry& entry, const std::string& path, Context& context,
   }
   auto names = names_in(path);
   if (!names) return propagate(names);
-  for (const auto& name : *names)
-    if (auto fine = examine(entry, path + "/" + name, context, sums); !fine) return fine;
+  for (const auto& name : *names) {
+    auto inner = path + "/";
+    inner += name;
+    if (auto fine = examine(entry, inner, context, sums); !fine) return fine;
+  }
   return {};
 }
 
