@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "guest/doctor/diagnostics_results.h"
 
 namespace capsem::guest::doctor {
@@ -116,6 +118,13 @@ TEST(Diagnostics, AreOneCheckForEachTestAndOneForTheRun) {
   EXPECT_EQ(report.checks()[2].name, "the run");
   EXPECT_EQ(run_of(report).verdict, Verdict::kPass);
   EXPECT_EQ(run_of(report).seen, "2 tests, 1 failed");
+}
+
+TEST(Diagnostics, AreNotChosenByTheEnvironment) {
+  for (const char* name : {"PYTEST_ADDOPTS", "PYTHONPATH"}) ASSERT_EQ(::setenv(name, "x", 1), 0);
+  auto report = run_shell(std::string("test -z \"$PYTEST_ADDOPTS$PYTHONPATH\" && ") + kPassed);
+  for (const char* name : {"PYTEST_ADDOPTS", "PYTHONPATH"}) ::unsetenv(name);
+  EXPECT_EQ(run_of(report).verdict, Verdict::kPass) << run_of(report).seen;
 }
 
 TEST(Diagnostics, FailWhenPytestDoes) {
