@@ -45,7 +45,7 @@ TEST(PipeSession, EnvironmentIsTheGuestsWithWhatWasAskedFor) {
   auto finished = run(std::move(request));
   EXPECT_EQ(finished.out,
             "for /root root root /bin/bash de_DE.UTF-8\n"
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/capsem/bin\n");
+            "/capsem/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n");
 }
 
 TEST(PipeSession, RunsInTheDirectoryAskedFor) {
