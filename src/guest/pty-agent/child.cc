@@ -22,6 +22,7 @@
 
 #include "base/capabilities.h"
 #include "base/text.h"
+#include "guest/pty-agent/descriptors.h"
 #include "guest/pty-agent/environment.h"
 
 namespace capsem::guest::pty_agent {
@@ -93,14 +94,6 @@ void reset_signals() {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-}
-
-// Closes everything but the standard descriptors and `report`, whose number then it returns.
-int keep_only(int report) {
-  constexpr int kOnly = STDERR_FILENO + 1;
-  if (report != kOnly) ::dup3(report, kOnly, O_CLOEXEC);
-  ::syscall(SYS_close_range, kOnly + 1, ~0U, 0);
-  return kOnly;
 }
 
 [[noreturn]] void become_command(const Plan& plan, char* const* argv, char** environment) {

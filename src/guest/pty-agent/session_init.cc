@@ -13,6 +13,7 @@
 
 #include "base/capabilities.h"
 #include "guest/end_signals.h"
+#include "guest/pty-agent/descriptors.h"
 #include "guest/pty-agent/session_root.h"
 
 namespace capsem::guest::pty_agent {
@@ -20,14 +21,6 @@ namespace {
 
 constexpr const char* kName = "session-init";
 constexpr std::size_t kReportBytes = 1024;
-
-// Nothing of the agent's stays open but `kept`, which becomes the first after standard error.
-int keep_only(int kept) {
-  constexpr int kOnly = STDERR_FILENO + 1;
-  if (kept != kOnly && ::dup2(kept, kOnly) < 0) return -1;
-  ::syscall(SYS_close_range, kOnly + 1, ~0U, 0);
-  return kOnly;
-}
 
 [[noreturn]] void reap_and_relay(int end_signals) {
   // Blocked signals reach even the first process of a namespace, and wait until they are asked for.
