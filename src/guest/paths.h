@@ -1,9 +1,16 @@
-// Places of the guest that more than one of its programs knows.
+// Places and names of the guest that more than one of its programs knows.
 #pragma once
 
 namespace capsem::guest {
 
 // What is "/" in a session, as PID 1 and the services see it.
 inline constexpr const char* kSessionRoot = "/run/capsem/root";
+
+// PATH of services and sessions: the guest's own programs before all others.
+inline constexpr const char* kPath =
+    "/capsem/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// What PID 1 of the sessions is called.
+inline constexpr const char* kSessionInitName = "session-init";
 
 }  // namespace capsem::guest

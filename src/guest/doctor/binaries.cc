@@ -1,15 +1,14 @@
 // The entries of guest.toml as they lie in the guest: each there, with the policy's mode and owner,
 // with the hash that PID 1 recorded, and with nothing mounted over it.
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <map>
-#include <memory>
 #include <optional>
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "guest/doctor/groups.h"
@@ -27,18 +26,6 @@ using manifest::FileType;
 
 constexpr std::uint64_t kRecordLimitBytes = 1 << 20;
 constexpr std::size_t kShownDigits = 12;
-
-Result<std::vector<std::string>> names_in(const std::string& directory) {
-  std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), &::closedir);
-  if (!stream) return fail_system("list", directory, errno);
-  std::vector<std::string> names;
-  while (const dirent* item = ::readdir(stream.get())) {
-    std::string name = item->d_name;
-    if (name != "." && name != "..") names.push_back(std::move(name));
-  }
-  std::ranges::sort(names);
-  return names;
-}
 
 // What the checks of all entries need: the record of PID 1, the mounts, and hashes of files that
 // were read already, as all programs are names of one file.

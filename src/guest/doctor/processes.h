@@ -8,12 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "guest/paths.h"
 #include "manifest/capabilities.h"
 
 namespace capsem::guest::doctor {
-
-// PID 1 of the sessions' namespace (guest/pty-agent/session_init.h).
-inline constexpr const char* kSessionInitName = "session-init";
 
 struct ProcessInfo {
   pid_t pid = 0;

@@ -1,6 +1,5 @@
 #include "guest/init/entry_copier.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "manifest/policy.h"
@@ -25,19 +25,6 @@ constexpr std::size_t kBufferBytes = 256 << 10;
 constexpr std::size_t kShownDigits = 12;
 
 enum class Verdict { kTaken, kRefused };
-
-Result<std::vector<std::string>> names_in(const std::string& directory) {
-  DIR* stream = ::opendir(directory.c_str());
-  if (stream == nullptr) return fail_system("list", directory, errno);
-  std::vector<std::string> names;
-  while (const dirent* item = ::readdir(stream)) {
-    std::string name = item->d_name;
-    if (name != "." && name != "..") names.push_back(std::move(name));
-  }
-  ::closedir(stream);
-  std::ranges::sort(names);
-  return names;
-}
 
 }  // namespace
 

@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "guest/paths.h"
+
 namespace capsem::guest::init {
 namespace {
 
-constexpr const char* kPath =
-    "PATH=/capsem/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr int kListenFd = 3;  // SD_LISTEN_FDS_START
 
 std::string milliseconds(Clock::duration duration) {
@@ -45,7 +45,8 @@ void Supervisor::run(const Service& service, int report) const {
   if (service.listener) pass_listener(*service.listener);
   int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null >= 0) ::dup2(null, STDIN_FILENO);
-  std::vector<std::string> environment = {kPath, "HOME=/root", "LANG=C.UTF-8"};
+  std::vector<std::string> environment = {std::string("PATH=") + kPath, "HOME=/root",
+                                          "LANG=C.UTF-8"};
   if (service.listener) {
     environment.emplace_back("LISTEN_FDS=1");
     environment.push_back("LISTEN_PID=" + std::to_string(::getpid()));

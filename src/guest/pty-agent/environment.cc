@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "guest/paths.h"
+
 namespace capsem::guest::pty_agent {
 namespace {
 
@@ -13,12 +15,8 @@ struct Variable {
 };
 
 constexpr std::array kStandard = {
-    Variable{"PATH", "/capsem/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-    Variable{"HOME", kHome},
-    Variable{"USER", "root"},
-    Variable{"LOGNAME", "root"},
-    Variable{"SHELL", kShell},
-    Variable{"LANG", "C.UTF-8"},
+    Variable{"PATH", kPath},     Variable{"HOME", kHome},   Variable{"USER", "root"},
+    Variable{"LOGNAME", "root"}, Variable{"SHELL", kShell}, Variable{"LANG", "C.UTF-8"},
 };
 
 // Of the agent alone: how it was started, and the terminal of the machine's console.

@@ -13,13 +13,13 @@
 
 #include "base/capabilities.h"
 #include "guest/end_signals.h"
+#include "guest/paths.h"
 #include "guest/pty-agent/descriptors.h"
 #include "guest/pty-agent/session_root.h"
 
 namespace capsem::guest::pty_agent {
 namespace {
 
-constexpr const char* kName = "session-init";
 constexpr std::size_t kReportBytes = 1024;
 
 [[noreturn]] void reap_and_relay(int end_signals) {
@@ -43,14 +43,14 @@ constexpr std::size_t kReportBytes = 1024;
   sigset_t all;
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
-  ::prctl(PR_SET_NAME, kName);
+  ::prctl(PR_SET_NAME, kSessionInitName);
   // With as few capabilities as it will have, anything in its namespace could otherwise trace it.
   ::prctl(PR_SET_DUMPABLE, 0);
   ::setsid();
   auto made = make_session_root();
   std::string problem = made ? "" : made.error().message();
   if (int error = limit_capabilities(0); problem.empty() && error != 0)
-    problem = Error::system("drop the capabilities of", kName, error).message();
+    problem = Error::system("drop the capabilities of", kSessionInitName, error).message();
   if (!problem.empty()) {
     problem.resize(std::min(problem.size(), kReportBytes));
     [[maybe_unused]] auto written = ::write(report, problem.data(), problem.size());
@@ -70,7 +70,7 @@ Result<SessionInit> start_session_init() {
   arguments.flags = CLONE_NEWPID | CLONE_NEWNS;
   arguments.exit_signal = SIGCHLD;
   auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
-  if (pid < 0) return fail_system("start", kName, errno);
+  if (pid < 0) return fail_system("start", kSessionInitName, errno);
   if (pid == 0) become_session_init(report->second.get(), end_signals->second.get());
 
   // It closes its end of the pipe once it is complete, and writes before that only what is wrong.
