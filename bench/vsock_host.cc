@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "vsock/socket_stream.h"
+#include "async/socket_stream.h"
 
 namespace capsem::vsock {
 namespace {
@@ -151,8 +151,8 @@ Task<> BenchHost::accept_tcp() {
     }
     socket.set_option(asio::ip::tcp::no_delay(true));
     Fd owned(socket.release());
-    Result<std::unique_ptr<SocketStream>> stream =
-        SocketStream::create(machine_.loop().executor(), std::move(owned));
+    Result<std::unique_ptr<async::SocketStream>> stream =
+        async::SocketStream::create(machine_.loop().executor(), std::move(owned));
     if (stream) {
       serve(*std::move(stream));
     }

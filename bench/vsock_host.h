@@ -10,8 +10,8 @@
 #include <optional>
 #include <string>
 
+#include "async/stream.h"
 #include "tests/vsock/vm/machine.h"
-#include "vsock/stream.h"
 
 namespace capsem::vsock {
 

@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
-#include "cli/guest_set.h"
 #include "manifest/parse.h"
+#include "prepare/guest_set.h"
 
 namespace capsem::cli {
 namespace {
@@ -21,9 +21,9 @@ struct Arguments {
 };
 
 Result<> build(const Arguments& arguments) {
-  auto layout = find_layout();
+  auto layout = prepare::find_layout();
   if (!layout) return propagate(layout);
-  if (auto built = build_guest_programs(*layout); !built) return built;
+  if (auto built = prepare::build_guest_programs(*layout); !built) return built;
   auto manifest = manifest::load(layout->guest_toml);
   if (!manifest) return propagate(manifest);
   assets::BuildOptions options;

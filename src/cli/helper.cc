@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <vector>
 
-#include "cli/layout.h"
+#include "prepare/layout.h"
 
 namespace capsem::cli {
 
@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 
 Result<fs::path> find_helper(const fs::path& executable, const std::string& name) {
   auto directory = executable.parent_path();
-  const std::array places = {directory / name, directory.parent_path() / kInstalledRoot / name};
+  const std::array places = {directory / name,
+                             directory.parent_path() / prepare::kInstalledRoot / name};
   for (const auto& place : places) {
     std::error_code error;
     if (fs::exists(place, error)) return place;
@@ -26,7 +27,7 @@ Result<fs::path> find_helper(const fs::path& executable, const std::string& name
 }
 
 Error become_helper(const std::string& name, char* const* arguments) {
-  auto executable = running_executable();
+  auto executable = prepare::running_executable();
   if (!executable) return executable.error();
   auto helper = find_helper(*executable, name);
   if (!helper) return helper.error();

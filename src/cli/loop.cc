@@ -7,8 +7,8 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
-#include "cli/layout.h"
 #include "manifest/parse.h"
+#include "prepare/layout.h"
 
 namespace capsem::cli {
 namespace {
@@ -53,7 +53,7 @@ void print(const Row& row) {
 }
 
 int print_loop() {
-  auto layout = find_layout();
+  auto layout = prepare::find_layout();
   auto manifest = layout ? manifest::load(layout->guest_toml)
                          : Result<manifest::Manifest>(std::unexpected(layout.error()));
   if (!manifest) {

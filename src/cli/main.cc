@@ -10,7 +10,7 @@
 #include "cli/command.h"
 #include "cli/exit_status.h"
 #include "cli/helper.h"
-#include "host/session/endpoint.h"
+#include "client/endpoint.h"
 
 namespace {
 
@@ -21,7 +21,7 @@ constexpr const char* kBuildAssets = "build-assets";
 int main(int argc, char** argv) {
   using namespace capsem::cli;  // NOLINT(google-build-using-namespace): the whole file is the CLI
 
-  auto reserved = capsem::host::session::reserve_standard_descriptors();
+  auto reserved = capsem::client::reserve_standard_descriptors();
   if (!reserved) {
     capsem::say(reserved.error().message());
     return kTrouble;

@@ -10,13 +10,13 @@
 #include <exception>
 #include <utility>
 
-#include "assets/inputs.h"
 #include "base/log.h"
 #include "cli/exit_status.h"
+#include "cli/trial_boot.h"
+#include "client/session.h"
+#include "client/timeline.h"
 #include "host/monitor.h"
-#include "host/session/session.h"
-#include "host/timeline.h"
-#include "manifest/parse.h"
+#include "prepare/boot_files.h"
 #include "vm/accelerator.h"
 
 namespace capsem::cli {
@@ -24,73 +24,35 @@ namespace {
 
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
-using host::session::SignalAction;
+using client::SignalAction;
 
 constexpr std::size_t kConsoleLines = 20;
 constexpr std::chrono::milliseconds kEndLimit{1500};
 // From the connection to the started command; an agent that keeps crashing never starts one.
 constexpr std::chrono::seconds kStartLimit{30};
 
-// What is ready before a VM starts: the opened files that make it up.
 struct Prepared {
-  assets::Assets assets;
-  Fd image;
+  prepare::BootFiles files;
   std::filesystem::path cache;
 };
 
-void warn_of_stale_rootfs(const Layout& layout, const manifest::Manifest& manifest,
-                          const assets::Assets& assets) {
-  if (!layout.checkout) return;
-  auto stale = assets::stale_inputs(
-      assets.index, {.config = layout.config, .manifest = manifest, .sources = layout.sources});
-  if (!stale) return warn(stale.error().message());
-  if (stale->empty()) return;
-  auto more = stale->size() > 1 ? " and " + std::to_string(stale->size() - 1) + " more" : "";
-  warn("the rootfs is older than what it is made from (" + stale->front() + more +
-       "); run 'capsem build-assets'; booting it as it is");
-}
-
-Result<Prepared> prepare_ready(const RunOptions& options, const Layout& layout,
-                               host::Timeline& timeline) {
-  auto begin = Clock::now();
-  auto image = open_ready_image(options.initrd);
-  if (!image) return propagate(image);
-  auto checked = Clock::now();
-  timeline.add("look at the initrd", begin, checked);
-  auto assets = assets::open_assets(layout.assets, layout.cache);
-  if (!assets) return propagate(assets);
-  timeline.add("open assets", checked, Clock::now());
-  return Prepared{std::move(*assets), std::move(*image), layout.cache};
-}
-
-Result<Prepared> prepare(const RunOptions& options, host::Timeline& timeline) {
-  auto begin = Clock::now();
-  auto layout = find_layout();
+Result<Prepared> prepare_run(const RunOptions& options, client::Timeline& timeline) {
+  auto layout = prepare::find_layout();
   if (!layout) return propagate(layout);
-  if (!options.initrd.empty()) return prepare_ready(options, *layout, timeline);
-  if (auto built = build_guest_programs(*layout); !built) return propagate(built);
-  auto built = Clock::now();
-  timeline.add("build", begin, built);
-
-  auto manifest = manifest::load(layout->guest_toml);
-  if (!manifest) return propagate(manifest);
-  auto assets = assets::open_assets(layout->assets, layout->cache);
-  if (!assets) return propagate(assets);
-  auto opened = Clock::now();
-  timeline.add("open assets", built, opened);
-
-  auto packed = pack_image(*layout, *manifest, *assets, options.pack);
-  if (!packed) return propagate(packed);
-  auto packed_at = Clock::now();
-  timeline.add("repack", opened, packed_at);
-  warn_of_stale_rootfs(*layout, *manifest, *assets);
-  timeline.add("look for a stale rootfs", packed_at, Clock::now());
-  return Prepared{std::move(*assets), std::move(packed->image), layout->cache};
+  auto on_step = [&timeline](std::string name, Clock::time_point begin, Clock::time_point end) {
+    timeline.add(std::move(name), begin, end);
+  };
+  TrialBoot trial(layout->cache);
+  auto files = options.initrd.empty()
+                   ? prepare::prepare_boot_files(*layout, options.pack, trial, on_step)
+                   : prepare::open_boot_files(*layout, options.initrd, on_step);
+  if (!files) return propagate(files);
+  return Prepared{std::move(*files), layout->cache};
 }
 
 class Runner {
  public:
-  Runner(const RunOptions& options, host::Timeline& timeline, asio::io_context& loop)
+  Runner(const RunOptions& options, client::Timeline& timeline, asio::io_context& loop)
       : options_(options), timeline_(timeline), loop_(loop), signals_(loop) {}
 
   // Runs the loop until the command has ended or a signal ended us; returns the exit status.
@@ -154,9 +116,9 @@ class Runner {
     options.machine.accelerator = verdict.accelerator;
     options.machine.memory_bytes = std::uint64_t{options_.memory_mib} << 20;
     options.machine.cpus = options_.cpus;
-    options.machine.kernel = &prepared.assets.kernel;
-    options.machine.initrd = &prepared.image;
-    options.machine.rootfs = &prepared.assets.rootfs;
+    options.machine.kernel = &prepared.files.assets.kernel;
+    options.machine.initrd = &prepared.files.initrd;
+    options.machine.rootfs = &prepared.files.assets.rootfs;
     options.boot_limit = std::chrono::seconds(options_.boot_limit_seconds);
     options.on_event = [this](const std::string& line) { tell(line); };
     return options;
@@ -185,9 +147,9 @@ class Runner {
       warn(
           "this session is privileged: it can change everything in the guest, its programs and "
           "services too");
-    std::optional<host::session::Terminal> terminal;
+    std::optional<client::Terminal> terminal;
     if (wants_terminal()) {
-      auto attached = host::session::Terminal::attach(STDIN_FILENO);
+      auto attached = client::Terminal::attach(STDIN_FILENO);
       if (!attached) co_return complain(attached.error());
       terminal.emplace(std::move(*attached));
       request.terminal = &*terminal;
@@ -204,7 +166,7 @@ class Runner {
       timeline_.mark("command started", Clock::now());
     };
     auto begin = Clock::now();
-    auto end = co_await host::session::run_session(**stream, std::move(request));
+    auto end = co_await client::run_session(**stream, std::move(request));
     timeline_.add("session", begin, Clock::now());
     terminal.reset();
     attached_ = false;
@@ -219,8 +181,8 @@ class Runner {
     return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
   }
 
-  host::session::SessionRequest session_request() {
-    host::session::SessionRequest request;
+  client::SessionRequest session_request() {
+    client::SessionRequest request;
     if (options_.command.size() == 1)
       request.start.command_line = options_.command.front();
     else
@@ -259,7 +221,7 @@ class Runner {
   }
 
   const RunOptions& options_;
-  host::Timeline& timeline_;
+  client::Timeline& timeline_;
   asio::io_context& loop_;
   asio::signal_set signals_;
   int status_ = kRunTrouble;
@@ -273,8 +235,8 @@ class Runner {
 
 int run_in_vm(const RunOptions& options) {
   auto begin = Clock::now();
-  host::Timeline timeline(begin);
-  auto prepared = prepare(options, timeline);
+  client::Timeline timeline(begin);
+  auto prepared = prepare_run(options, timeline);
   if (!prepared) {
     if (prepared.error().kind() == ErrorKind::kInterrupted) return kInterrupted;
     say(prepared.error().message());

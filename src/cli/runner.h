@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/guest_set.h"
+#include "prepare/guest_set.h"
 
 namespace capsem::cli {
 
@@ -14,7 +14,7 @@ struct RunOptions {
   std::string accelerator = "auto";
   unsigned memory_mib = 1024;
   unsigned cpus = 1;
-  PackChoice pack;
+  prepare::PackChoice pack;
   std::string initrd;  // a ready image, booted as it is; packed with `pack` when empty
   int boot_limit_seconds = 60;
   bool timing = false;

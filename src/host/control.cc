@@ -32,7 +32,7 @@ Result<> check_end(bool greeted, bool at_boundary) {
 
 }  // namespace
 
-Task<Result<>> serve_control(vsock::Stream& stream, wire::Configuration configuration,
+Task<Result<>> serve_control(async::Stream& stream, wire::Configuration configuration,
                              ControlHandlers handlers) {
   wire::MessageDecoder<wire::GuestControl> decoder;
   bool greeted = false;

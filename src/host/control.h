@@ -5,9 +5,9 @@
 #include <functional>
 #include <memory>
 
+#include "async/stream.h"
+#include "async/task.h"
 #include "base/error.h"
-#include "base/task.h"
-#include "vsock/stream.h"
 #include "wire/messages.h"
 
 namespace capsem::host {
@@ -22,7 +22,7 @@ struct ControlHandlers {
 // Serves the connection until the guest ends it. Errors: kInvalid for anything but the protocol, of
 // another version too, in words; kClosed when it was reset, or ended before the hello or in the
 // middle of a message.
-Task<Result<>> serve_control(vsock::Stream& stream, wire::Configuration configuration,
+Task<Result<>> serve_control(async::Stream& stream, wire::Configuration configuration,
                              ControlHandlers handlers);
 
 }  // namespace capsem::host

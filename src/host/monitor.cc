@@ -6,10 +6,10 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <optional>
 
+#include "async/latch.h"
 #include "base/text.h"
 #include "host/control.h"
-#include "vm/latch.h"
-#include "vm/lines.h"
+#include "vm/panic.h"
 #include "vm/qemu.h"
 #include "vsock/device.h"
 #include "wire/console.h"
@@ -40,7 +40,7 @@ struct Monitor::State : std::enable_shared_from_this<State> {
   std::optional<vm::Qemu> qemu;
   std::unique_ptr<vsock::Device> device;
 
-  vm::Latch booted;  // set with the outcome of the boot
+  async::Latch booted;  // set with the outcome of the boot
   std::optional<Result<wire::Hello>> outcome;
   std::string step = "before the kernel's first line";
   std::string failure;          // what the guest said of its end
@@ -52,11 +52,11 @@ struct Monitor::State : std::enable_shared_from_this<State> {
   void settle(Result<wire::Hello> result);
   void read_console_line(std::string_view line);
   void read_event(std::string_view event, const nlohmann::json& data);
-  void serve(std::unique_ptr<vsock::Stream> stream);
+  void serve(std::unique_ptr<async::Stream> stream);
   Task<> watch_qemu();
   Task<> connect_qmp();
   Task<> watch_heartbeat();
-  Task<> serve_connection(std::unique_ptr<vsock::Stream> stream);
+  Task<> serve_connection(std::unique_ptr<async::Stream> stream);
   void report(const std::string& line) {
     if (options.on_event) options.on_event(line);
   }
@@ -74,7 +74,7 @@ Result<> Monitor::State::start() {
   device = std::move(*created);
   auto listening =
       device->listen(wire::kControlPort.number,
-                     [this](std::unique_ptr<vsock::Stream> stream) { serve(std::move(stream)); });
+                     [this](std::unique_ptr<async::Stream> stream) { serve(std::move(stream)); });
   if (!listening) return listening;
   auto self = shared_from_this();
   asio::co_spawn(executor, [self] { return self->watch_qemu(); }, asio::detached);
@@ -129,7 +129,7 @@ Task<> Monitor::State::connect_qmp() {
   if (!connected && !ending) settle(propagate(connected));
 }
 
-void Monitor::State::serve(std::unique_ptr<vsock::Stream> stream) {
+void Monitor::State::serve(std::unique_ptr<async::Stream> stream) {
   auto self = shared_from_this();
   // One control connection at a time: PID 1's. Another process of the guest is turned away.
   device->stop_listening(wire::kControlPort.number);
@@ -141,7 +141,7 @@ void Monitor::State::serve(std::unique_ptr<vsock::Stream> stream) {
       asio::detached);
 }
 
-Task<> Monitor::State::serve_connection(std::unique_ptr<vsock::Stream> stream) {
+Task<> Monitor::State::serve_connection(std::unique_ptr<async::Stream> stream) {
   auto self = shared_from_this();
   ControlHandlers handlers;
   handlers.on_hello = [this](wire::Hello hello) {
@@ -209,7 +209,7 @@ Task<Result<wire::Hello>> Monitor::boot() {
   co_return *state->outcome;
 }
 
-Task<Result<std::unique_ptr<vsock::Stream>>> Monitor::open_session() {
+Task<Result<std::unique_ptr<async::Stream>>> Monitor::open_session() {
   auto state = state_;
   auto stream = co_await state->device->connect(wire::kSessionPort.number);
   if (!stream) co_return propagate(stream, "open a session in", "the guest");

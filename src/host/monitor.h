@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "async/stream.h"
+#include "async/task.h"
 #include "base/error.h"
-#include "base/task.h"
 #include "vm/machine.h"
-#include "vsock/stream.h"
 #include "wire/messages.h"
 
 namespace capsem::host {
@@ -40,7 +40,7 @@ class Monitor {
   Task<Result<wire::Hello>> boot();
 
   // A connection to the session agent; the guest must have booted.
-  Task<Result<std::unique_ptr<vsock::Stream>>> open_session();
+  Task<Result<std::unique_ptr<async::Stream>>> open_session();
 
   // The last lines of the guest's console, safe to print.
   std::vector<std::string> console_tail(std::size_t lines) const;

@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "async/task.h"
 #include "base/error.h"
-#include "base/task.h"
 #include "vm/machine.h"
 #include "vm/probe.h"
 

@@ -8,8 +8,8 @@
 #include <span>
 #include <string>
 
+#include "async/task.h"
 #include "base/error.h"
-#include "base/task.h"
 #include "vm/machine.h"
 #include "vm/qemu.h"
 

@@ -11,13 +11,14 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <charconv>
 
+#include "async/latch.h"
 #include "base/text.h"
 #include "vm/arguments.h"
-#include "vm/latch.h"
 
 namespace capsem::vm {
 
 namespace asio = boost::asio;
+using async::Latch;
 
 namespace {
 

@@ -9,15 +9,17 @@
 #include <optional>
 #include <string>
 
+#include "async/line_reader.h"
+#include "async/task.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/process.h"
-#include "base/task.h"
-#include "vm/line_reader.h"
 #include "vm/machine.h"
 #include "vm/qmp.h"
 
 namespace capsem::vm {
+
+using async::LineReader;
 
 // The program, looked up in PATH, and the oldest version that has all we ask of it.
 inline constexpr const char* kQemuProgram = "qemu-system-x86_64";

@@ -11,12 +11,13 @@
 #include <map>
 #include <optional>
 
+#include "async/latch.h"
 #include "base/text.h"
-#include "vm/latch.h"
 
 namespace capsem::vm {
 
 namespace asio = boost::asio;
+using async::Latch;
 using nlohmann::json;
 
 namespace {

@@ -10,9 +10,9 @@
 #include <string>
 #include <string_view>
 
+#include "async/task.h"
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/task.h"
 
 namespace capsem::vm {
 

@@ -9,14 +9,16 @@
 #include <span>
 #include <string_view>
 
+#include "async/task.h"
+#include "async/waiter.h"
 #include "base/error.h"
-#include "base/task.h"
 #include "vsock/byte_ring.h"
 #include "vsock/packet.h"
 #include "vsock/segments.h"
-#include "vsock/waiter.h"
 
 namespace capsem::vsock {
+
+using async::Waiter;
 
 class Connection;
 

@@ -13,12 +13,14 @@
 #include <functional>
 #include <memory>
 
+#include "async/stream.h"
+#include "async/task.h"
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/task.h"
-#include "vsock/stream.h"
 
 namespace capsem::vsock {
+
+using async::Stream;
 
 struct DeviceOptions {
   std::uint64_t guest_cid = 3;               // the guest's address; only this guest sees it

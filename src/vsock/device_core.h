@@ -11,10 +11,10 @@
 #include <memory>
 #include <optional>
 
+#include "async/waiter.h"
 #include "vsock/back_end.h"
 #include "vsock/device.h"
 #include "vsock/multiplexer.h"
-#include "vsock/waiter.h"
 
 namespace capsem::vsock {
 

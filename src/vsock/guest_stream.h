@@ -4,10 +4,12 @@
 #include <memory>
 #include <utility>
 
+#include "async/stream.h"
 #include "vsock/connection.h"
-#include "vsock/stream.h"
 
 namespace capsem::vsock {
+
+using async::Stream;
 
 class GuestStream final : public Stream {
  public:

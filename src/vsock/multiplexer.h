@@ -13,14 +13,16 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "async/stream.h"
+#include "async/task.h"
 #include "base/error.h"
-#include "base/task.h"
 #include "vsock/connection.h"
 #include "vsock/packet.h"
 #include "vsock/segments.h"
-#include "vsock/stream.h"
 
 namespace capsem::vsock {
+
+using async::Stream;
 
 using Handler = std::move_only_function<void(std::unique_ptr<Stream>)>;
 

@@ -5,9 +5,9 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include "async/socket_stream.h"
 #include "base/fd.h"
-#include "tests/vsock/loop.h"
-#include "vsock/socket_stream.h"
+#include "tests/async/loop.h"
 #include "wire/codec.h"
 #include "wire/frame.h"
 
@@ -30,7 +30,7 @@ const wire::Configuration kConfiguration{.hostname = "capsem-1", .environment = 
 struct Connection {
   Connection() {
     auto pair = socket_pair();
-    stream = vsock::SocketStream::create(loop.executor(), std::move(pair->first)).value();
+    stream = async::SocketStream::create(loop.executor(), std::move(pair->first)).value();
     guest = std::move(pair->second);
     handlers.on_hello = [this](const wire::Hello& hello) {
       events.push_back("hello " + hello.kernel_release);
@@ -65,8 +65,8 @@ struct Connection {
     return messages;
   }
 
-  vsock::Loop loop;
-  std::unique_ptr<vsock::SocketStream> stream;
+  async::Loop loop;
+  std::unique_ptr<async::SocketStream> stream;
   Fd guest;
   ControlHandlers handlers;
   std::vector<std::string> events;

@@ -16,6 +16,7 @@
 #include "tests/temporary_directory.h"
 #include "tests/vm/kernels.h"
 #include "tests/vm/on_loop.h"
+#include "vm/panic.h"
 #include "vm/qemu.h"
 
 namespace capsem::vm {

@@ -9,7 +9,7 @@
 #include <exception>
 #include <functional>
 
-#include "base/task.h"
+#include "async/task.h"
 
 namespace capsem::testing {
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/async/loop.h"
 #include "tests/vsock/front_end.h"
-#include "tests/vsock/loop.h"
 #include "vsock/device.h"
 
 namespace capsem::vsock {

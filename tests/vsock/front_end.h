@@ -12,13 +12,15 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "tests/vsock/loop.h"
+#include "tests/async/loop.h"
 #include "vsock/back_end.h"
 #include "vsock/guest_memory.h"
 #include "vsock/packet.h"
 #include "vsock/vhost_user.h"
 
 namespace capsem::vsock {
+
+using async::Loop;
 
 struct Packet {
   Header header;

@@ -11,10 +11,12 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/process.h"
-#include "tests/vsock/loop.h"
+#include "tests/async/loop.h"
 #include "vsock/device.h"
 
 namespace capsem::vsock {
+
+using async::Loop;
 
 // Where the guest comes from.
 struct GuestFiles {

@@ -1,0 +1,117 @@
+#include "prepare/guest_set.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+
+#include "assets/interrupts.h"
+#include "assets/watched_program.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/stream.h"
+#include "base/text.h"
+#include "initrd/verify.h"
+
+namespace capsem::prepare {
+namespace {
+
+Result<std::optional<std::uint32_t>> source_date_epoch() {
+  const char* text = ::getenv("SOURCE_DATE_EPOCH");
+  if (text == nullptr || *text == '\0') return std::nullopt;
+  std::uint32_t seconds = 0;
+  std::string_view digits(text);
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), seconds);
+  if (error != std::errc{} || end != digits.data() + digits.size())
+    return fail("use SOURCE_DATE_EPOCH", printable(text), "it is no number of seconds that fits",
+                "unset it, or write seconds since 1970", ErrorKind::kInvalid);
+  return seconds;
+}
+
+}  // namespace
+
+Result<> build_guest_programs(const Layout& layout) {
+  if (!layout.checkout) return {};
+  auto interrupts = assets::Interrupts::hold();
+  if (!interrupts) return propagate(interrupts);
+  // All it says goes to stderr, since stdout belongs to the command in the guest; what it says when
+  // there is nothing to do goes nowhere.
+  Command ninja{
+      .argv = {"sh", "-c", "exec ninja -C \"$1\" --quiet guest >&2", "sh", layout.build.string()}};
+  auto status = assets::run_watched(std::move(ninja), *interrupts, [](std::string_view line) {
+    if (line == "ninja: no work to do.") return;
+    auto text = std::string(line) + "\n";
+    [[maybe_unused]] auto written = ::write(STDERR_FILENO, text.data(), text.size());
+  });
+  if (!status) return propagate(status, "build", "the guest programs");
+  if (!status->success())
+    return fail("build", "the guest programs", "ninja ended with " + status->describe(),
+                "mend what the lines above say");
+  return {};
+}
+
+Result<initrd::PackOptions> pack_options(const PackChoice& choice,
+                                         const std::filesystem::path& cache) {
+  if (choice.codec == kAutoCodec)
+    return fail("choose", "a codec", "only the guest's own image can be booted to find out",
+                "name one with --codec", ErrorKind::kInvalid);
+  auto codec = codec::parse(choice.codec);
+  if (!codec) return propagate(codec);
+  auto epoch = source_date_epoch();
+  if (!epoch) return propagate(epoch);
+  initrd::PackOptions options;
+  if (choice.use_cache) options.cache = cache;
+  options.cache_limit_bytes = choice.cache_limit_bytes;
+  options.codec = *codec;
+  options.level = choice.level;
+  options.mtime = epoch->value_or(0);
+  options.keep_mtime = choice.keep_times && !*epoch;
+  options.checksum = choice.checksum;
+  options.threads = choice.threads;
+  return options;
+}
+
+Result<PackChoice> resolve_codec(const Layout& layout, const manifest::Manifest& manifest,
+                                 const assets::Assets& assets, PackChoice choice,
+                                 TrialMachine& machine) {
+  if (choice.codec != kAutoCodec) return choice;
+  if (choice.level)
+    return fail("use", "--level", "the codec is to be chosen", "name one with --codec",
+                ErrorKind::kInvalid);
+  auto chosen = choose_codec(layout, manifest, assets, machine);
+  if (!chosen) return propagate(chosen);
+  say("codec " + chosen->codec + " (" + chosen->reason + ")");
+  choice.codec = chosen->codec;
+  return choice;
+}
+
+Result<Fd> open_ready_image(const std::filesystem::path& file) {
+  constexpr const char* kAttempt = "boot the image";
+  auto fd = open_file(file, O_RDONLY);
+  if (!fd) return propagate(fd, kAttempt, file);
+  struct stat status{};
+  if (::fstat(fd->get(), &status) != 0) return fail_system(kAttempt, file, errno);
+  // A pipe could be read once, and QEMU reads it too.
+  if (!S_ISREG(status.st_mode))
+    return fail(kAttempt, file, "it is not a regular file", "", ErrorKind::kInvalid);
+  FileInput input(*fd, file);
+  if (auto checked = initrd::check_bootable(input); !checked)
+    return propagate(checked, kAttempt, file);
+  return fd;
+}
+
+Result<initrd::PackResult> pack_image(const Layout& layout, const manifest::Manifest& manifest,
+                                      const assets::Assets& assets, const PackChoice& choice,
+                                      TrialMachine& machine) {
+  auto resolved = resolve_codec(layout, manifest, assets, choice, machine);
+  if (!resolved) return propagate(resolved);
+  auto options = pack_options(*resolved, layout.cache);
+  if (!options) return propagate(options);
+  options->target = layout.image;
+  return initrd::pack_guest(manifest, layout.sources, &assets.modules, *options);
+}
+
+}  // namespace capsem::prepare

@@ -1,0 +1,203 @@
+// Sessions on a terminal: the test plays the user at the master of a pseudo-terminal, the process
+// under test has its other end, and the command has the one that the agent makes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/ioctl.h>
+
+#include "tests/client/capsem_process.h"
+
+namespace capsem::client {
+namespace {
+
+using ::testing::HasSubstr;
+
+class TerminalSession : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    winsize window{.ws_row = 33, .ws_col = 77, .ws_xpixel = 0, .ws_ypixel = 0};
+    int master = -1;
+    int slave = -1;
+    ASSERT_EQ(::openpty(&master, &slave, nullptr, nullptr, &window), 0);
+    user_ = Fd(master);
+    slave_ = Fd(slave);
+    ASSERT_EQ(::fcntl(master, F_SETFD, FD_CLOEXEC), 0);
+    found_ = modes();
+  }
+
+  void start(SessionRequest request) {
+    ::setenv("TERM", "xterm", 1);
+    process_.emplace(std::move(request), std::array{slave_.get(), slave_.get(), slave_.get()},
+                     true);
+  }
+
+  termios modes() {
+    termios now{};
+    EXPECT_EQ(::tcgetattr(slave_.get(), &now), 0);
+    return now;
+  }
+
+  void type(std::string_view keys) {
+    EXPECT_TRUE(write_full(user_, as_bytes(keys), "the terminal"));
+  }
+
+  // Waits for `text` on the screen and forgets what stood up to there.
+  ::testing::AssertionResult sees(const std::string& text) {
+    if (!read_until(user_.get(), screen_, text))
+      return ::testing::AssertionFailure() << "no \"" << text << "\" in: " << screen_;
+    screen_.erase(0, screen_.find(text) + text.size());
+    return ::testing::AssertionSuccess();
+  }
+
+  // Waits until the terminal's modes are as they were found.
+  bool is_restored() {
+    auto deadline = std::chrono::steady_clock::now() + kTestLimit;
+    while (!same_modes(modes(), found_)) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      ::usleep(1000);
+    }
+    return true;
+  }
+
+  Fd user_;
+  Fd slave_;
+  termios found_{};
+  std::string screen_;
+  std::optional<CapsemProcess> process_;
+};
+
+TEST_F(TerminalSession, TheCommandHasATerminalOfTheSameSizeAndName) {
+  start(command_line("stty size; echo $TERM; test -t 0 -a -t 1 -a -t 2 && echo all three; exit 6"));
+  EXPECT_TRUE(sees("33 77\r\n"));
+  EXPECT_TRUE(sees("xterm\r\n"));
+  EXPECT_TRUE(sees("all three\r\n"));
+  EXPECT_EQ(process_->wait(), 6);
+}
+
+TEST_F(TerminalSession, AResizeReachesTheCommand) {
+  start(command_line("trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.01; done"));
+  ASSERT_TRUE(sees("ready"));
+  winsize window{.ws_row = 11, .ws_col = 222, .ws_xpixel = 0, .ws_ypixel = 0};
+  ASSERT_EQ(::ioctl(user_.get(), TIOCSWINSZ, &window), 0);
+  EXPECT_TRUE(sees("11 222\r\n"));
+  EXPECT_EQ(process_->wait(), 0);
+}
+
+TEST_F(TerminalSession, WithoutACommandThereIsALoginShell) {
+  start(SessionRequest{});
+  type("shopt -q login_shell && echo lo''gin; exit 9\r");
+  EXPECT_TRUE(sees("login\r\n"));
+  EXPECT_EQ(process_->wait(), 9);
+}
+
+TEST_F(TerminalSession, KeysDoJobControlInTheGuest) {
+  SessionRequest request;
+  request.start.argv = {"bash", "--norc", "-i"};
+  request.start.environment = {{"PS1", "prompt> "}};
+  start(std::move(request));
+  ASSERT_TRUE(sees("prompt> "));
+  type("(echo sl''eeping; exec sleep 1000)\r");
+  ASSERT_TRUE(sees("sleeping\r\n"));
+  type("\x03");
+  ASSERT_TRUE(sees("prompt> "));
+  type("echo $?\r");
+  ASSERT_TRUE(sees("130\r\n"));
+  ASSERT_TRUE(sees("prompt> "));
+  type("(echo re''ading; exec cat)\r");
+  ASSERT_TRUE(sees("reading\r\n"));
+  type("\x1a");
+  ASSERT_TRUE(sees("Stopped"));
+  ASSERT_TRUE(sees("prompt> "));
+  type("fg\r");
+  ASSERT_TRUE(sees("exec cat )\r\n"));
+  type("still here\r");
+  ASSERT_TRUE(sees("still here\r\nstill here\r\n"));
+  type("\x04");
+  ASSERT_TRUE(sees("prompt> "));
+  type("exit 8\r");
+  EXPECT_EQ(process_->wait(), 8);
+}
+
+TEST_F(TerminalSession, TheLastOutputIsNotLost) {
+  start(command_line("seq 1 50000; echo the end"));
+  EXPECT_TRUE(sees("\n49999\r\n50000\r\nthe end\r\n"));
+  EXPECT_EQ(process_->wait(), 0);
+}
+
+TEST_F(TerminalSession, EndsAtOnceThoughABackgroundProcessHoldsTheTerminal) {
+  start(command_line("trap '' HUP; sleep 1000 & echo pid $!.; exit 2"));
+  ASSERT_TRUE(sees("pid "));
+  ASSERT_TRUE(read_until(user_.get(), screen_, "."));
+  EXPECT_EQ(process_->wait(), 2);
+  ::kill(std::stoi(screen_), SIGKILL);
+}
+
+TEST_F(TerminalSession, GuestOutputReachesTheTerminalUnaltered) {
+  start(command_line("stty raw; printf 'a\\nb\\t\\033[1mc\\377'"));
+  EXPECT_TRUE(sees("a\nb\t\x1b[1mc\xff"));
+  EXPECT_EQ(process_->wait(), 0);
+}
+
+TEST_F(TerminalSession, IsRawWhileAttachedAndPutBackAfterwards) {
+  start(command_line("echo ready; read line"));
+  ASSERT_TRUE(sees("ready"));
+  EXPECT_EQ(modes().c_lflag & (ICANON | ECHO | ISIG), 0U);
+  type("\r");
+  EXPECT_EQ(process_->wait(), 0);
+  EXPECT_TRUE(same_modes(modes(), found_));
+}
+
+TEST_F(TerminalSession, IsPutBackWhenASignalEndsIt) {
+  for (int number : {SIGTERM, SIGHUP, SIGQUIT, SIGINT}) {
+    start(command_line("echo ready; read line"));
+    ASSERT_TRUE(sees("ready"));
+    process_->signal(number);
+    EXPECT_EQ(process_->wait(), 125);
+    EXPECT_TRUE(same_modes(modes(), found_)) << number;
+    EXPECT_TRUE(sees("ended by"));
+  }
+}
+
+TEST_F(TerminalSession, IsPutBackAfterACrashOrAKill) {
+  for (int number : {SIGKILL, SIGSEGV, SIGABRT}) {
+    start(command_line("echo ready; read line"));
+    ASSERT_TRUE(sees("ready"));
+    EXPECT_FALSE(same_modes(modes(), found_));
+    process_->signal(number);
+    process_->wait();
+    EXPECT_TRUE(is_restored()) << number;
+  }
+}
+
+TEST_F(TerminalSession, IsPutBackWhileItIsStoppedAndRawAgainAfterwards) {
+  start(command_line("echo ready; read line; stty size; read line"));
+  ASSERT_TRUE(sees("ready"));
+  process_->signal(SIGTSTP);
+  int status = 0;
+  ASSERT_EQ(::waitpid(process_->pid(), &status, WUNTRACED), process_->pid());
+  ASSERT_TRUE(WIFSTOPPED(status));
+  EXPECT_TRUE(same_modes(modes(), found_));
+  winsize window{.ws_row = 5, .ws_col = 6, .ws_xpixel = 0, .ws_ypixel = 0};
+  ASSERT_EQ(::ioctl(slave_.get(), TIOCSWINSZ, &window), 0);
+  process_->signal(SIGCONT);
+  // What is typed now may still be echoed by the terminal; the command's answer comes after it is
+  // raw again and has its new size.
+  type("\r");
+  EXPECT_TRUE(sees("5 6\r\n"));
+  EXPECT_EQ(modes().c_lflag & (ICANON | ECHO | ISIG), 0U);
+  type("\r");
+  EXPECT_EQ(process_->wait(), 0);
+  EXPECT_TRUE(same_modes(modes(), found_));
+}
+
+TEST_F(TerminalSession, WhenTheTerminalGoesSoDoesTheSession) {
+  start(command_line("echo pid $$.; exec sleep 1000"));
+  ASSERT_TRUE(sees("pid "));
+  ASSERT_TRUE(read_until(user_.get(), screen_, "."));
+  user_.reset();
+  slave_.reset();
+  EXPECT_TRUE(ends(std::stoi(screen_)));
+  process_->wait();
+}
+
+}  // namespace
+}  // namespace capsem::client
