@@ -68,8 +68,8 @@ void Device::Core::stop(Result<> why) {
   streams_.close("the vsock device was stopped");
   readable_.reset();
   channel_ = Channel(Fd());
-  for (Waiter& waiter : stop_waiters_) {
-    waiter.wake();
+  for (async::Event& waiter : stop_waiters_) {
+    waiter.notify();
   }
 }
 

@@ -11,7 +11,7 @@
 #include <memory>
 #include <optional>
 
-#include "async/waiter.h"
+#include "async/event.h"
 #include "vsock/back_end.h"
 #include "vsock/device.h"
 #include "vsock/multiplexer.h"
@@ -81,7 +81,7 @@ class Device::Core final : public RingOwner, public std::enable_shared_from_this
   bool settle_due_ = false;
   bool unsettled_ = false;  // the rings were used since settle()
   std::optional<Result<>> stopped_;
-  std::list<Waiter> stop_waiters_;
+  std::list<async::Event> stop_waiters_;
 };
 
 }  // namespace capsem::vsock
