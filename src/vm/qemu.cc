@@ -165,7 +165,7 @@ Qemu::~Qemu() {
 Result<std::filesystem::path> find_qemu(const std::string& program) {
   auto path = find_program(program);
   if (!path)
-    return fail("start", program, path.error().reason(), kPackageAdvice, path.error().kind());
+    return std::unexpected(std::move(path).error().restated("start", program, kPackageAdvice));
   return path;
 }
 
@@ -189,7 +189,7 @@ Result<Qemu> Qemu::start(const asio::any_io_executor& executor, const Machine& m
       .argv = std::move(argv), .fds = std::move(fds), .new_session = true, .die_with_parent = true};
   auto process = Process::start(command);
   if (!process)
-    return fail("start", program, process.error().reason(), kPackageAdvice, process.error().kind());
+    return std::unexpected(std::move(process).error().restated("start", program, kPackageAdvice));
   // A QEMU that aborts must not leave its memory in a file.
   const rlimit none{.rlim_cur = 0, .rlim_max = 0};
   ::prlimit(process->pid(), RLIMIT_CORE, &none, nullptr);
