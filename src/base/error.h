@@ -49,6 +49,8 @@ class Error {
   std::string statement() const;
 
   ErrorKind kind() const { return kind_; }
+  const std::string& attempted() const { return attempted_; }
+  const std::string& subject() const { return subject_; }
   // The errno value that the system gave, 0 where the failure was found otherwise. The variable
   // errno may have changed by the time that a Result is looked at.
   int system_error() const { return system_error_; }

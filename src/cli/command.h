@@ -19,6 +19,7 @@ void add_run(CLI::App& app, Action& action);
 void add_initrd(CLI::App& app, Action& action);
 void add_loop(CLI::App& app, Action& action);
 void add_doctor(CLI::App& app, Action& action);
+void add_monitor(CLI::App& app, Action& action);
 
 inline constexpr const char* kBuildAssetsDoes =
     "Make kernel, module segment and rootfs from Debian packages";

@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
   });
   add_loop(app, action);
   add_doctor(app, action);
+  add_monitor(app, action);
 
   // In reverse, as CLI11 takes them.
   std::vector<std::string> words(std::make_reverse_iterator(arguments),

@@ -10,6 +10,7 @@
 #include <charconv>
 
 #include "async/latch.h"
+#include "async/offload.h"
 #include "async/task_group.h"
 #include "base/text.h"
 #include "vm/arguments.h"
@@ -106,6 +107,7 @@ struct Qemu::State {
         vsock(std::move(vsock_)) {}
 
   std::string program;
+  std::optional<QemuVersion> version;  // once QMP has told it
   Process process;
   asio::posix::stream_descriptor ended;  // the pidfd: readable when QEMU has ended
   Latch end;
@@ -126,7 +128,7 @@ struct Qemu::State {
   }
 
   std::string end_in_words(const ExitStatus& how) const;
-  Error failure(const ExitStatus& how) const;
+  static Task<Error> failure(std::shared_ptr<const State> state, ExitStatus how);
 
   static Task<> watch(std::shared_ptr<State> state) {
     boost::system::error_code error;
@@ -144,11 +146,15 @@ std::string Qemu::State::end_in_words(const ExitStatus& how) const {
   return words;
 }
 
-Error Qemu::State::failure(const ExitStatus& how) const {
-  // Asked only now: starting QEMU for its version would cost every run.
-  auto version = program_version(program);
-  return Error("run", program, "it " + end_in_words(how),
-               version && *version < kOldestQemu ? kPackageAdvice : "");
+Task<Error> Qemu::State::failure(std::shared_ptr<const State> state, ExitStatus how) {
+  auto version = state->version;
+  if (!version) {
+    // Only now: starting QEMU for its version would cost every run.
+    async::Offload offload;
+    version = co_await offload.run([program = state->program] { return program_version(program); });
+  }
+  co_return Error("run", state->program, "it " + state->end_in_words(how),
+                  version && *version < kOldestQemu ? kPackageAdvice : "");
 }
 
 Qemu::Qemu(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -209,9 +215,10 @@ Task<Result<>> Qemu::connect(std::chrono::milliseconds limit) {
     // A closed socket is how a QEMU that ends is seen first; its status follows.
     bool ended = co_await state->end.wait(std::chrono::milliseconds(500));
     if (ended && state->status->has_value())
-      co_return std::unexpected(state->failure(**state->status));
+      co_return std::unexpected(co_await State::failure(state, **state->status));
     co_return propagate(version);
   }
+  state->version = *version;
   if (*version < kOldestQemu)
     co_return fail("use", state->program, "it is version " + version->text(), kPackageAdvice);
   co_return Result<>();
@@ -247,6 +254,10 @@ Task<Result<std::optional<ExitStatus>>> Qemu::wait_for(std::chrono::milliseconds
   co_return std::optional<ExitStatus>(**state->status);
 }
 
+void Qemu::kill() {
+  state_->process.kill(SIGKILL);
+}
+
 Task<Result<ExitStatus>> Qemu::end() {
   constexpr auto kPatience = std::chrono::milliseconds(250);
   auto state = state_;
@@ -267,8 +278,8 @@ std::string Qemu::end_in_words(const ExitStatus& status) const {
   return state_->end_in_words(status);
 }
 
-Error Qemu::failure(const ExitStatus& status) const {
-  return state_->failure(status);
+Task<Error> Qemu::failure(const ExitStatus& status) const {
+  return State::failure(state_, status);
 }
 
 }  // namespace capsem::vm
