@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/fd.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "initrd/file_type.h"
 
@@ -128,7 +129,7 @@ void put_json_string(BufferedOutput& out, std::string_view text) {
   if (is_plain(text))
     out.put("\"").put(text).put("\"");
   else
-    out.put(json(text).dump(-1, ' ', false, json::error_handler_t::replace));
+    out.put(json_string(text));
 }
 
 void put_json(BufferedOutput& out, const cpio::Record& record, std::uint32_t archive,

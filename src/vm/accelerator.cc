@@ -48,7 +48,7 @@ std::optional<Finding> obstacle(const std::filesystem::path& device) {
 std::string cache_key(const AcceleratorQuery& query, const std::filesystem::path& program) {
   auto boot = read_file(query.boot_id, 256);
   if (!boot) return {};
-  return std::string(trim(*boot)) + " " + program.string() + " " + file_identity(program) + " " +
+  return std::string(trim(*boot)) + " " + file_identity(program) + " " +
          file_identity(query.kvm_device);
 }
 

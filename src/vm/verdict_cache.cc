@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace capsem::vm {
@@ -42,7 +43,7 @@ Result<> VerdictCache::store(const Finding& finding) const {
                          {"probed", finding.probed},
                          {"reason", finding.reason},
                          {"advice", finding.advice}};
-  return write_file_atomically(directory_ / kFileName, file.dump(2) + "\n");
+  return write_file_atomically(directory_ / kFileName, json_text(file, 2) + "\n");
 }
 
 std::string file_identity(const std::filesystem::path& path) {

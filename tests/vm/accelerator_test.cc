@@ -50,7 +50,7 @@ class Accelerators : public ::testing::Test {
                            .kvm_device = kvm_device_,
                            .boot_id = directory_ / "boot_id",
                            .remember = remember_,
-                           .probe = {.limit = milliseconds(20000), .program = directory_ / "qemu"}};
+                           .probe = {.limit = milliseconds(20000), .program = directory_ / qemu_}};
     Result<Verdict> verdict = Verdict();
     testing::on_loop(
         [&](auto executor) -> Task<> { verdict = co_await choose_accelerator(executor, query); });
@@ -58,6 +58,7 @@ class Accelerators : public ::testing::Test {
   }
 
   TemporaryDirectory directory_;
+  std::filesystem::path qemu_ = "qemu";
   std::filesystem::path kvm_device_ = directory_ / "kvm";
   bool remember_ = true;
 };
@@ -93,6 +94,18 @@ TEST_F(Accelerators, AnotherQemuProbesAgain) {
   choose();
   qemu_with_working_kvm();
   EXPECT_EQ(choose()->accelerator, Accelerator::kKvm);
+}
+
+TEST_F(Accelerators, AQemuWhoseNameIsNotUtf8IsRememberedLikeAnother) {
+  qemu("exit 1");
+  auto odd = directory_ / "caf\xe9";
+  ASSERT_TRUE(make_directories(odd));
+  std::filesystem::rename(directory_ / "qemu", odd / "qemu");
+  qemu_ = std::filesystem::path("caf\xe9") / "qemu";
+  auto first = choose();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(choose()->reason, first->reason);
+  EXPECT_EQ(probes(), 1u);
 }
 
 TEST_F(Accelerators, AnotherKvmDeviceProbesAgain) {
