@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/fd.h"
@@ -13,8 +12,6 @@
 
 namespace capsem::cli {
 namespace {
-
-using nlohmann::json;
 
 constexpr std::size_t kSizeWidth = 10;
 constexpr std::size_t kLinksWidth = 3;
@@ -69,15 +66,6 @@ std::array<char, kTimeWidth> time_text(std::uint32_t seconds_since_1970) {
 bool is_plain(std::string_view text) {
   return std::ranges::all_of(text,
                              [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
-}
-
-bool is_utf8(std::string_view text) {
-  try {
-    [[maybe_unused]] auto dumped = json(text).dump();
-    return true;
-  } catch (const json::type_error&) {
-    return false;
-  }
 }
 
 // "NAME":"TEXT", with NAME_hex behind it where the text does not say it all.
