@@ -129,7 +129,8 @@ class Runner {
     auto hello = co_await monitor->boot();
     if (!hello) {
       print_console(*monitor, hello.error());
-      co_return complain(hello.error());
+      bool kvm = verdict->accelerator == vm::Accelerator::kKvm;
+      co_return complain(kvm ? vm::after_kvm_failed(prepared.cache, hello.error()) : hello.error());
     }
     timeline_.add_guest(*hello, started, Clock::now());
     int status = co_await serve(*monitor);
