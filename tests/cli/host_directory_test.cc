@@ -162,7 +162,8 @@ TEST_F(HostDirectories, ASocketThatNobodyServesIsALeftover) {
 TEST_F(HostDirectories, ADirectoryThatCannotBeReadIsSaid) {
   fs::remove_all(layout_.cache);
   fs::create_symlink(layout_.cache.filename(), layout_.cache);  // a loop
-  expect("leftovers", Health::kWarning, "cannot list " + layout_.cache.string());
+  expect("leftovers", Health::kWarning, "cannot list " + layout_.cache.string(),
+         "that this user may read");
 }
 
 TEST_F(HostDirectories, WhatAKilledBuildLeftIsNamedUnlessABuildRuns) {
