@@ -8,6 +8,8 @@
 #include <utility>
 #include <variant>
 
+#include "base/json.h"
+
 namespace capsem::api {
 namespace {
 
@@ -30,10 +32,6 @@ std::optional<Enum> find(const std::array<std::string_view, N>& names, std::stri
 template <class Enum, std::size_t N>
 std::string_view name_in(const std::array<std::string_view, N>& names, Enum value) {
   return names.at(static_cast<std::size_t>(value));
-}
-
-std::string dump(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 // ---- writing
@@ -221,28 +219,28 @@ std::string to_json(const Vm& vm) {
     value["end"] = {{"kind", name(vm.end->kind)}};
     if (vm.end->error) value["end"]["error"] = object(*vm.end->error);
   }
-  return dump(value);
+  return json_text(value);
 }
 
 std::string to_json(const Event& event) {
-  return dump({{"sequence", event.sequence},
-               {"dropped", event.dropped},
-               {"at_us", event.at_us},
-               {"kind", name(event.kind)},
-               {"text", event.text}});
+  return json_text({{"sequence", event.sequence},
+                    {"dropped", event.dropped},
+                    {"at_us", event.at_us},
+                    {"kind", name(event.kind)},
+                    {"text", event.text}});
 }
 
 std::string to_json(const Failure& failure) {
-  return dump({{"error", object(failure.error)}, {"console", failure.console}});
+  return json_text({{"error", object(failure.error)}, {"console", failure.console}});
 }
 
 std::string to_json(const Start& start) {
-  return dump({{"accelerator", start.accelerator},
-               {"memory_bytes", start.memory_bytes},
-               {"cpus", start.cpus},
-               {"boot_limit_ms", start.boot_limit_ms},
-               {"hostname", start.hostname},
-               {"cache_directory", start.cache_directory}});
+  return json_text({{"accelerator", start.accelerator},
+                    {"memory_bytes", start.memory_bytes},
+                    {"cpus", start.cpus},
+                    {"boot_limit_ms", start.boot_limit_ms},
+                    {"hostname", start.hostname},
+                    {"cache_directory", start.cache_directory}});
 }
 
 Result<Vm> parse_vm(std::string_view text) {

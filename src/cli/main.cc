@@ -1,3 +1,5 @@
+#include <signal.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iterator>
@@ -21,6 +23,8 @@ constexpr const char* kBuildAssets = "build-assets";
 int main(int argc, char** argv) {
   using namespace capsem::cli;  // NOLINT(google-build-using-namespace): the whole file is the CLI
 
+  // So that a file which may not grow further is an error that names the limit (setrlimit(2)).
+  [[maybe_unused]] auto before = ::signal(SIGXFSZ, SIG_IGN);
   auto reserved = capsem::client::reserve_standard_descriptors();
   if (!reserved) {
     capsem::say(reserved.error().message());

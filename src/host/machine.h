@@ -62,6 +62,9 @@ class Machine {
   // Connects to a port of the guest. kClosed when nothing listens there.
   virtual Task<Result<std::unique_ptr<async::Stream>>> connect(std::uint32_t port) = 0;
 
+  // The error of a boot that failed, with what the machine knows of its cause. Asked once.
+  virtual Error explain_failed_boot(Error error) = 0;
+
   // The last lines of the guest's console, oldest first, safe to print.
   virtual std::vector<std::string> console_tail(std::size_t lines) = 0;
 };

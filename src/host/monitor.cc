@@ -61,6 +61,8 @@ Task<> Monitor::run() {
   if (!gone) on_warning(gone.error());
   tasks_.cancel();
   vm_.end = watch_.end();
+  if (started && vm_.end->error && !watch_.booted())
+    vm_.end->error = machine_->explain_failed_boot(std::move(*vm_.end->error));
   enter(api::State::kEnded);
   co_await tasks_.join();
 }

@@ -30,6 +30,7 @@ class QemuMachine final : public Machine {
   Task<Result<>> end() override;
   Result<> listen(std::uint32_t port, const Quota& quota, Acceptor acceptor) override;
   Task<Result<std::unique_ptr<async::Stream>>> connect(std::uint32_t port) override;
+  Error explain_failed_boot(Error error) override;
   std::vector<std::string> console_tail(std::size_t lines) override;
 
  private:
@@ -111,6 +112,11 @@ Result<> QemuMachine::listen(std::uint32_t port, const Quota&, Acceptor acceptor
 
 Task<Result<std::unique_ptr<async::Stream>>> QemuMachine::connect(std::uint32_t port) {
   return device_->connect(port);
+}
+
+Error QemuMachine::explain_failed_boot(Error error) {
+  if (options_.machine.accelerator != vm::Accelerator::kKvm) return error;
+  return vm::after_kvm_failed(options_.accelerator.cache_directory, error);
 }
 
 std::vector<std::string> QemuMachine::console_tail(std::size_t lines) {

@@ -1,9 +1,11 @@
 #include "prepare/layout.h"
 
+#include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/file.h"
 #include "base/sha256.h"
@@ -49,15 +51,31 @@ Layout installed_layout(const fs::path& root, const fs::path& cache) {
                 .cache = {}};
 }
 
+// HOME, or, where a service manager or `env -i` set none, what the password database says.
+Result<fs::path> home_directory() {
+  constexpr std::size_t kMaxEntryBytes = 64 << 10;
+  const char* home = ::getenv("HOME");
+  if (home != nullptr && home[0] == '/') return home;
+  std::vector<char> buffer(kMaxEntryBytes);
+  passwd entry{};
+  passwd* found = nullptr;
+  int error = ::getpwuid_r(::getuid(), &entry, buffer.data(), buffer.size(), &found);
+  if (found != nullptr && found->pw_dir[0] == '/') return found->pw_dir;
+  const auto user = "the home directory of uid " + std::to_string(::getuid());
+  constexpr const char* kAdvice = "set HOME or XDG_CACHE_HOME to an absolute path";
+  if (error != 0) return fail_system("find", user, error, kAdvice);
+  return fail("find", user, "HOME is not set, and the password database has none", kAdvice,
+              ErrorKind::kNotFound);
+}
+
 }  // namespace
 
 Result<fs::path> cache_directory() {
   const char* cache = ::getenv("XDG_CACHE_HOME");
   if (cache != nullptr && cache[0] == '/') return fs::path(cache) / "capsem";
-  const char* home = ::getenv("HOME");
-  if (home != nullptr && home[0] == '/') return fs::path(home) / ".cache/capsem";
-  return fail("find", "the cache directory", "neither XDG_CACHE_HOME nor HOME is set",
-              "set one of them to an absolute path");
+  auto home = home_directory();
+  if (!home) return propagate(home, "find", "the cache directory");
+  return *home / ".cache/capsem";
 }
 
 Result<Layout> layout_around(const fs::path& executable, const fs::path& cache) {

@@ -27,7 +27,8 @@ struct Layout {
 
 Result<std::filesystem::path> running_executable();
 
-// $XDG_CACHE_HOME/capsem or ~/.cache/capsem; an error when neither variable is set.
+// $XDG_CACHE_HOME/capsem or ~/.cache/capsem, where ~ is $HOME or, without it, what the password
+// database says; an error when that says nothing either.
 Result<std::filesystem::path> cache_directory();
 
 // From the place of the running executable. kNotFound when neither a checkout's build folder nor an

@@ -75,6 +75,7 @@ class FakeMachine final : public Machine {
     sessions.push_back(stream(std::move(pair->first)));
     co_return stream(std::move(pair->second));
   }
+  Error explain_failed_boot(Error error) override { return error; }
   std::vector<std::string> console_tail(std::size_t) override { return console; }
 
   std::map<std::uint32_t, Quota> quotas;

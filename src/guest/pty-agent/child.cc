@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/capabilities.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "guest/pty-agent/descriptors.h"
 #include "guest/pty-agent/environment.h"
@@ -61,14 +62,6 @@ struct Plan {
   const Space* space = nullptr;
   int report = -1;
 };
-
-std::vector<char*> pointers(std::vector<std::string>& words) {
-  std::vector<char*> list;
-  list.reserve(words.size() + 1);
-  for (auto& word : words) list.push_back(word.data());
-  list.push_back(nullptr);
-  return list;
-}
 
 winsize window_size(const wire::TerminalSize& size) {
   auto cells = [](std::uint32_t n) {
@@ -238,8 +231,8 @@ Result<std::optional<Report>> launch(Plan& plan, Child& child) {
   auto report = make_pipe();
   if (!report) return propagate(report);
   plan.report = report->second.get();
-  auto argv = pointers(plan.arguments);
-  auto environment = pointers(plan.environment);
+  auto argv = exec_list(plan.arguments);
+  auto environment = exec_list(plan.environment);
   child.pid = ::fork();
   if (child.pid < 0) return fail_system("start", "a process", errno);
   if (child.pid == 0) become_command(plan, argv.data(), environment.data());
