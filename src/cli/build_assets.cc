@@ -10,7 +10,6 @@
 #include "cli/command.h"
 #include "cli/exit_status.h"
 #include "cli/guest_set.h"
-#include "manifest/parse.h"
 
 namespace capsem::cli {
 namespace {
@@ -23,8 +22,7 @@ struct Arguments {
 Result<> build(const Arguments& arguments) {
   auto layout = find_layout();
   if (!layout) return propagate(layout);
-  if (auto built = build_guest_programs(*layout); !built) return built;
-  auto manifest = manifest::load(layout->guest_toml);
+  auto manifest = build_guest(*layout);
   if (!manifest) return propagate(manifest);
   assets::BuildOptions options;
   options.directory =
@@ -39,7 +37,7 @@ Result<> build(const Arguments& arguments) {
 int run(const Arguments& arguments) {
   auto built = build(arguments);
   if (built) return kSuccess;
-  say(built.error().message());
+  say(in_words_of_here(built.error().message()));
   return built.error().kind() == ErrorKind::kInterrupted ? kInterrupted : kTrouble;
 }
 

@@ -17,7 +17,6 @@
 #include "cli/image_file.h"
 #include "initrd/image.h"
 #include "initrd/sources.h"
-#include "manifest/parse.h"
 
 namespace capsem::cli {
 namespace {
@@ -145,8 +144,7 @@ int run(const std::string& name, const Destination& output, initrd::PackOptions 
 int pack_guest(const PackArguments& arguments) {
   auto layout = find_layout();
   if (!layout) return report(layout.error());
-  if (auto built = build_guest_programs(*layout); !built) return report(built.error());
-  auto manifest = manifest::load(layout->guest_toml);
+  auto manifest = build_guest(*layout);
   if (!manifest) return report(manifest.error());
   // To choose a codec the image is booted, with all that takes.
   auto wanted =

@@ -49,7 +49,20 @@ Layout installed_layout(const fs::path& root, const fs::path& cache) {
                 .cache = {}};
 }
 
+std::string replaced(std::string text, std::string_view from, std::string_view to) {
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+  return text;
+}
+
 }  // namespace
+
+std::string in_words_of_here(std::string message) {
+  auto executable = running_executable();
+  std::error_code error;
+  if (!executable || !fs::exists(executable->parent_path() / kCheckoutFile, error)) return message;
+  return replaced(std::move(message), "capsem build-assets", "./dev build-assets");
+}
 
 Result<fs::path> cache_directory() {
   const char* cache = ::getenv("XDG_CACHE_HOME");

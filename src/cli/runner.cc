@@ -16,7 +16,6 @@
 #include "host/monitor.h"
 #include "host/session/session.h"
 #include "host/timeline.h"
-#include "manifest/parse.h"
 #include "vm/accelerator.h"
 
 namespace capsem::cli {
@@ -46,8 +45,8 @@ void warn_of_stale_rootfs(const Layout& layout, const manifest::Manifest& manife
   if (!stale) return warn(stale.error().message());
   if (stale->empty()) return;
   auto more = stale->size() > 1 ? " and " + std::to_string(stale->size() - 1) + " more" : "";
-  warn("the rootfs is older than what it is made from (" + stale->front() + more +
-       "); run 'capsem build-assets'; booting it as it is");
+  warn(in_words_of_here("the rootfs is older than what it is made from (" + stale->front() + more +
+                        "); run 'capsem build-assets'; booting it as it is"));
 }
 
 Result<Prepared> prepare_ready(const RunOptions& options, const Layout& layout,
@@ -68,12 +67,11 @@ Result<Prepared> prepare(const RunOptions& options, host::Timeline& timeline) {
   auto layout = find_layout();
   if (!layout) return propagate(layout);
   if (!options.initrd.empty()) return prepare_ready(options, *layout, timeline);
-  if (auto built = build_guest_programs(*layout); !built) return propagate(built);
+  auto manifest = build_guest(*layout);
+  if (!manifest) return propagate(manifest);
   auto built = Clock::now();
   timeline.add("build", begin, built);
 
-  auto manifest = manifest::load(layout->guest_toml);
-  if (!manifest) return propagate(manifest);
   auto assets = assets::open_assets(layout->assets, layout->cache);
   if (!assets) return propagate(assets);
   auto opened = Clock::now();
@@ -163,9 +161,10 @@ class Runner {
   }
 
   // A line while the terminal is the guest's would end up in the middle of its screen.
-  void tell(const std::string& line) {
+  void tell(const std::string& said) {
+    auto line = in_words_of_here(said);
     if (attached_)
-      held_back_.push_back(line);
+      held_back_.push_back(std::move(line));
     else
       warn(line);
   }
@@ -254,7 +253,7 @@ class Runner {
   }
 
   static int complain(const Error& error) {
-    say(error.message());
+    say(in_words_of_here(error.message()));
     return kRunTrouble;
   }
 
@@ -277,7 +276,7 @@ int run_in_vm(const RunOptions& options) {
   auto prepared = prepare(options, timeline);
   if (!prepared) {
     if (prepared.error().kind() == ErrorKind::kInterrupted) return kInterrupted;
-    say(prepared.error().message());
+    say(in_words_of_here(prepared.error().message()));
     return kRunTrouble;
   }
   int status = kRunTrouble;
