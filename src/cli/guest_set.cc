@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 
@@ -38,11 +39,22 @@ bool is_progress(std::string_view line) {
   return line == "ninja: no work to do." || line.starts_with("-- ");
 }
 
+// ninja knows the guest programs by the list of their names alone: with one of them gone, the list
+// goes too.
+void forget_lost_programs(const Layout& layout, const manifest::Manifest& manifest) {
+  std::error_code ignored;
+  bool lost = std::ranges::any_of(manifest.entries, [&](const manifest::Entry& entry) {
+    return entry.build && !std::filesystem::exists(layout.sources.programs / entry.name, ignored);
+  });
+  if (lost) std::filesystem::remove(layout.build / "guest-programs", ignored);
+}
+
 }  // namespace
 
 Result<manifest::Manifest> build_guest(const Layout& layout) {
   auto manifest = manifest::load(layout.guest_toml);
   if (!manifest || !layout.checkout) return manifest;
+  forget_lost_programs(layout, *manifest);
   auto interrupts = assets::Interrupts::hold();
   if (!interrupts) return propagate(interrupts);
   // All it says goes to stderr, since stdout belongs to the command in the guest.
