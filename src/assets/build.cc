@@ -6,11 +6,11 @@
 
 #include <cerrno>
 
+#include "assets/config_list.h"
 #include "assets/debian.h"
 #include "assets/kernel_image.h"
 #include "assets/kernel_package.h"
 #include "assets/module_segment.h"
-#include "assets/modules.h"
 #include "assets/publish.h"
 #include "assets/rootfs.h"
 #include "base/file.h"
@@ -23,7 +23,6 @@ namespace fs = std::filesystem;
 constexpr const char* kArchitecture = "x86_64";
 constexpr int kSteps = 4;
 constexpr std::uint64_t kMaxKernelBytes = 256 << 20;
-constexpr std::uint64_t kMaxListBytes = 1 << 20;
 
 class Builder {
  public:
@@ -35,6 +34,7 @@ class Builder {
         staging_(std::move(staging)) {}
 
   Result<> run() {
+    if (auto read = read_lists(); !read) return read;
     auto inputs = collect_inputs(options_.guest);
     if (!inputs) return propagate(inputs);
     index_ = {.architecture = kArchitecture, .inputs = std::move(*inputs)};
@@ -53,19 +53,26 @@ class Builder {
     progress_("assets: [" + std::to_string(step_) + "/" + std::to_string(kSteps) + "] " + what);
   }
 
-  Result<std::vector<std::string>> list(const char* name) const {
-    auto text = read_file(options_.guest.config / name, kMaxListBytes);
-    if (!text) return propagate(text);
-    return list_lines(*text);
+  // All of them before anything takes its time.
+  Result<> read_lists() {
+    struct Row {
+      const char* name;
+      const ItemRule& rule;
+      std::vector<std::string>& items;
+    };
+    for (const auto& row : {Row{kPackagesList, kPackageName, packages_.packages},
+                            Row{kRootfsModulesList, kModulePattern, packages_.module_patterns},
+                            Row{kBootModulesList, kModuleName, boot_modules_}}) {
+      auto items = read_list(options_.guest.config / row.name, row.rule);
+      if (!items) return propagate(items);
+      row.items = std::move(*items);
+    }
+    return {};
   }
 
   Result<> unpack_packages() {
-    auto packages = list(kPackagesList);
-    if (!packages) return propagate(packages);
-    auto modules = list(kRootfsModulesList);
-    if (!modules) return propagate(modules);
-    auto tree = debian_tree({std::move(*packages), std::move(*modules)}, options_.cache / "debian",
-                            options_.refresh, interrupts_, [this](const auto& what) { say(what); });
+    auto tree = debian_tree(packages_, options_.cache / "debian", options_.refresh, interrupts_,
+                            [this](const auto& what) { say(what); });
     if (!tree) return propagate(tree);
     debian_ = std::move(*tree);
     return {};
@@ -88,9 +95,7 @@ class Builder {
 
   Result<> pack_modules() {
     say("packing the modules for the boot");
-    auto wanted = list(kBootModulesList);
-    if (!wanted) return propagate(wanted);
-    auto segment = make_module_segment(kernel_.modules, *wanted);
+    auto segment = make_module_segment(kernel_.modules, boot_modules_);
     if (!segment) return propagate(segment);
     if (auto written = write(kModulesName, *segment); !written) return written;
     std::error_code error;
@@ -139,6 +144,8 @@ class Builder {
   Interrupts& interrupts_;
   fs::path staging_;
   Index index_;
+  PackageSet packages_;
+  std::vector<std::string> boot_modules_;
   DebianTree debian_;
   UnpackedKernel kernel_;
   int step_ = 0;

@@ -12,6 +12,7 @@
 #include "assets/scratch.h"
 #include "assets/sources_list.h"
 #include "assets/watched_program.h"
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/text.h"
@@ -199,14 +200,16 @@ class TreeMaker {
 };
 
 // The trees of other sets: one is kept.
-void remove_other_trees(const fs::path& cache, const std::string& kept) {
-  std::error_code ignored;
-  for (fs::directory_iterator walk(cache, ignored); !ignored && walk != fs::end(walk);
-       walk.increment(ignored)) {
-    auto name = walk->path().filename().string();
-    std::error_code failed;
-    if (name.starts_with("tree-") && name != kept) fs::remove_all(walk->path(), failed);
+Result<> remove_other_trees(const fs::path& cache, const std::string& kept) {
+  auto names = names_in(cache);
+  if (!names) return propagate(names);
+  for (const auto& name : *names) {
+    if (!name.starts_with("tree-") || name == kept) continue;
+    std::error_code error;
+    fs::remove_all(cache / name, error);
+    if (error) return fail_system("remove", cache / name, error.value());
   }
+  return {};
 }
 
 Result<DebianTree> opened(const fs::path& directory) {
@@ -251,7 +254,7 @@ Result<DebianTree> debian_tree(const PackageSet& set, const fs::path& cache, boo
     fs::remove_all(work, error);
     return propagate(made);
   }
-  remove_other_trees(cache, name);
+  if (auto removed = remove_other_trees(cache, name); !removed) return propagate(removed);
   return opened(cache / name);
 }
 

@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
-#include "manifest/parse.h"
 #include "prepare/guest_set.h"
+#include "prepare/layout.h"
 
 namespace capsem::cli {
 namespace {
@@ -23,8 +23,7 @@ struct Arguments {
 Result<> build(const Arguments& arguments) {
   auto layout = prepare::find_layout();
   if (!layout) return propagate(layout);
-  if (auto built = prepare::build_guest_programs(*layout); !built) return built;
-  auto manifest = manifest::load(layout->guest_toml);
+  auto manifest = prepare::build_guest(*layout);
   if (!manifest) return propagate(manifest);
   assets::BuildOptions options;
   options.directory =
@@ -39,7 +38,7 @@ Result<> build(const Arguments& arguments) {
 int run(const Arguments& arguments) {
   auto built = build(arguments);
   if (built) return kSuccess;
-  say(built.error().message());
+  say(prepare::in_words_of_here(built.error().message()));
   return built.error().kind() == ErrorKind::kInterrupted ? kInterrupted : kTrouble;
 }
 

@@ -114,7 +114,8 @@ class Runner {
   }
 
   // A line while the terminal is the guest's would end up in the middle of its screen.
-  void tell(const std::string& line) {
+  void tell(const std::string& said) {
+    auto line = prepare::in_words_of_here(said);
     if (!attached_)
       warn(line);
     else if (held_back_.size() < kMaxHeldBack)
@@ -243,7 +244,7 @@ class Runner {
   }
 
   static int report(const Error& error) {
-    say(error.message());
+    say(prepare::in_words_of_here(error.message()));
     return kRunTrouble;
   }
 
@@ -293,7 +294,7 @@ int run_in_vm(const RunOptions& options) {
   auto status = run_to_end(options, timeline);
   if (!status) {
     if (status.error().kind() == ErrorKind::kInterrupted) return kInterrupted;
-    say(status.error().message());
+    say(prepare::in_words_of_here(status.error().message()));
     return kRunTrouble;
   }
   timeline.add("total", begin, Clock::now());

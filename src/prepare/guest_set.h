@@ -13,9 +13,10 @@
 
 namespace capsem::prepare {
 
-// Builds what is stale of the guest programs, with the checkout's own build tool; nothing to do for
-// an installed capsem. On failure the compiler's output has gone to stderr.
-Result<> build_guest_programs(const Layout& layout);
+// Reads the list, and then builds what is stale of the guest programs, with the checkout's own
+// build tool; nothing to build for an installed capsem. When the build fails (kOther) the
+// compiler's output has gone to stderr; kInterrupted when a signal ended it.
+Result<manifest::Manifest> build_guest(const Layout& layout);
 
 struct PackChoice {
   std::string codec = "gzip";  // or "auto", for the guest's image only

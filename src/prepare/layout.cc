@@ -68,7 +68,20 @@ Result<fs::path> home_directory() {
               ErrorKind::kNotFound);
 }
 
+std::string replaced(std::string text, std::string_view from, std::string_view to) {
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+  return text;
+}
+
 }  // namespace
+
+std::string in_words_of_here(std::string message) {
+  auto executable = running_executable();
+  std::error_code error;
+  if (!executable || !fs::exists(executable->parent_path() / kCheckoutFile, error)) return message;
+  return replaced(std::move(message), "capsem build-assets", "./dev build-assets");
+}
 
 Result<fs::path> cache_directory() {
   const char* cache = ::getenv("XDG_CACHE_HOME");

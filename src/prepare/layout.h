@@ -40,4 +40,9 @@ Result<Layout> find_layout();
 Result<Layout> layout_around(const std::filesystem::path& executable,
                              const std::filesystem::path& cache);
 
+// A message for the user with the command that they have here: in a checkout `./dev build-assets`,
+// where it says `capsem build-assets`. What writes messages does not know where capsem runs, the
+// guest least of all.
+std::string in_words_of_here(std::string message);
+
 }  // namespace capsem::prepare

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cli/exit_status.h"
+#include "prepare/layout.h"
 
 namespace capsem::cli {
 
@@ -46,7 +47,7 @@ FileInput::OnRead ImageFile::on_read() const {
 }
 
 int report(const Error& error) {
-  say(error.message());
+  say(prepare::in_words_of_here(error.message()));
   return kTrouble;
 }
 

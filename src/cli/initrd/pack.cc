@@ -16,7 +16,6 @@
 #include "cli/trial_boot.h"
 #include "initrd/image.h"
 #include "initrd/sources.h"
-#include "manifest/parse.h"
 #include "prepare/guest_set.h"
 
 namespace capsem::cli {
@@ -145,8 +144,7 @@ int run(const std::string& name, const Destination& output, initrd::PackOptions 
 int pack_guest(const PackArguments& arguments) {
   auto layout = prepare::find_layout();
   if (!layout) return report(layout.error());
-  if (auto built = prepare::build_guest_programs(*layout); !built) return report(built.error());
-  auto manifest = manifest::load(layout->guest_toml);
+  auto manifest = prepare::build_guest(*layout);
   if (!manifest) return report(manifest.error());
   // To choose a codec the image is booted, with all that takes.
   auto wanted = arguments.choice.codec == prepare::kAutoCodec ? assets::Wanted::kAll
