@@ -44,6 +44,7 @@ struct Monitor::State : std::enable_shared_from_this<State> {
   std::optional<Result<wire::Hello>> outcome;
   std::string step = "before the kernel's first line";
   std::string failure;          // what the guest said of its end
+  std::string device_end;       // why the vsock device ended before QEMU did
   std::string shutdown_reason;  // QEMU's word for how the guest ended the machine
   Clock::time_point last_heard = Clock::now();
   bool ending = false;
@@ -68,6 +69,11 @@ Result<> Monitor::State::start() {
       [this](std::string_view event, const nlohmann::json& data) { read_event(event, data); });
   vsock::DeviceOptions device_options;
   device_options.on_broken_ring = [this](const Error& error) { report(error.message()); };
+  device_options.on_end = [this](const Error& error) {
+    if (error.kind() == ErrorKind::kClosed) return;  // watch_qemu() tells how QEMU ended
+    device_end = error.message();
+    settle(std::unexpected(Error(error).wrapped("boot", "the guest")));
+  };
   auto created =
       vsock::Device::create(executor, qemu->take_vsock_socket(), std::move(device_options));
   if (!created) return propagate(created);
@@ -224,14 +230,16 @@ Task<Monitor::Ended> Monitor::ended_by_itself(std::chrono::milliseconds limit) {
   auto state = state_;
   auto status = co_await state->qemu->wait_for(limit);
   Ended ended;
-  if (status && !*status) co_return ended;
+  // Without its device the guest is out of reach, whether QEMU still runs or not.
+  if (status && !*status && state->device_end.empty()) co_return ended;
   // A panic ends the machine by a reset too; the console tells of it.
-  bool failed = !state->failure.empty();
+  bool failed = !state->failure.empty() || !state->device_end.empty();
   ended.how = End::kFailed;
   if (!failed && state->shutdown_reason == "guest-shutdown") ended.how = End::kPoweredOff;
   if (!failed && state->shutdown_reason == "guest-reset") ended.how = End::kRebooted;
   if (ended.how != End::kFailed) co_return ended;
   ended.reason = state->failure;
+  if (ended.reason.empty()) ended.reason = state->device_end;
   if (ended.reason.empty() && status) ended.reason = "QEMU " + state->qemu->end_in_words(**status);
   co_return ended;
 }

@@ -18,7 +18,7 @@ Result<std::unique_ptr<Device>> Device::create(const boost::asio::any_io_executo
 }
 
 Device::~Device() {
-  core_->stop(fail("use", "the vsock device", "it was stopped"));
+  core_->release();
 }
 
 Result<> Device::listen(std::uint32_t port, Handler handler) {
@@ -35,10 +35,6 @@ Task<Result<std::unique_ptr<Stream>>> Device::connect(std::uint32_t port) {
 
 bool Device::running() const {
   return core_->streams().is_open();
-}
-
-Task<Result<>> Device::stopped() {
-  return Core::stopped(core_);
 }
 
 }  // namespace capsem::vsock

@@ -29,6 +29,12 @@ struct DeviceOptions {
   // Told once each time the guest broke a ring, after which every stream is reset and the device
   // rests until the guest's driver starts anew. A warning is printed when this is empty.
   std::function<void(const Error&)> on_broken_ring;
+  // Told once, when the device came to its end though nobody destroyed it: kClosed when QEMU hung
+  // up, which it does when it ends; anything else is the reason why QEMU was given up, such as a
+  // message that breaks the vhost-user protocol or a memory table that cannot be mapped. All
+  // streams have been reset by then, and the device is of no more use. A warning is printed when
+  // this is empty, but not for kClosed.
+  std::function<void(const Error&)> on_end;
 };
 
 class Device {
@@ -41,7 +47,8 @@ class Device {
                                                 Fd socket, DeviceOptions options);
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
-  // Resets every stream; streams may outlive the device. Pending operations end with kClosed.
+  // Resets every stream; streams may outlive the device. Pending operations end with kClosed, and
+  // no function of the options is called any more.
   ~Device();
 
   // Calls `handler` for every connection the guest makes to `port` of the host (CID 2). Without a
@@ -56,10 +63,6 @@ class Device {
 
   // Whether the guest's driver runs: connect() can succeed.
   bool running() const;
-
-  // Waits until QEMU has gone away (a value), or broke the vhost-user protocol (an error). All
-  // streams have been reset by then, and the device is of no more use.
-  Task<Result<>> stopped();
 
  private:
   class Core;

@@ -57,20 +57,35 @@ Result<> Device::Core::start() {
   return {};
 }
 
-void Device::Core::stop(Result<> why) {
-  if (stopped_) {
+void Device::Core::release() {
+  released_ = true;
+  stop("the vsock device was stopped");
+}
+
+void Device::Core::stop(std::string_view reason) {
+  if (std::exchange(stopped_, true)) {
     return;
   }
-  stopped_.emplace(std::move(why));
   for (std::size_t index = 0; index < kRings; ++index) {
     stop_ring(index);
   }
-  streams_.close("the vsock device was stopped");
+  streams_.close(reason);
   readable_.reset();
   channel_ = Channel(Fd());
-  for (Waiter& waiter : stop_waiters_) {
-    waiter.wake();
-  }
+}
+
+void Device::Core::tell(Listener DeviceOptions::* listener, Error error) {
+  boost::asio::post(executor_, [weak = weak_from_this(), listener, error = std::move(error)] {
+    const std::shared_ptr<Core> self = weak.lock();
+    if (!self || self->released_) {
+      return;
+    }
+    if (const Listener& told = self->options_.*listener) {
+      told(error);
+    } else if (error.kind() != ErrorKind::kClosed) {
+      warn(error.message());
+    }
+  });
 }
 
 Task<Result<std::unique_ptr<Stream>>> Device::Core::connect(std::shared_ptr<Core> self,
@@ -79,36 +94,25 @@ Task<Result<std::unique_ptr<Stream>>> Device::Core::connect(std::shared_ptr<Core
   co_return std::move(stream);
 }
 
-Task<Result<>> Device::Core::stopped(std::shared_ptr<Core> self) {
-  if (!self->stopped_) {
-    const auto waiter = self->stop_waiters_.emplace(self->stop_waiters_.end());
-    const bool woken = co_await waiter->wait();
-    self->stop_waiters_.erase(waiter);
-    if (!woken) {
-      co_return fail("wait for", "the end of QEMU", "the wait was cancelled", "",
-                     ErrorKind::kInterrupted);
-    }
-  }
-  Result<> why = *self->stopped_;
-  co_return std::move(why);
-}
-
 // --- QEMU's messages ---
 
 void Device::Core::await_message() {
-  readable_->async_wait(Descriptor::wait_read,
-                        [weak = weak_from_this()](const boost::system::error_code& error) {
-                          const std::shared_ptr<Core> self = weak.lock();
-                          if (error || !self || self->stopped_) {
-                            return;
-                          }
-                          Result<> taken = self->take_messages();
-                          if (taken) {
-                            return self->await_message();
-                          }
-                          const bool gone = taken.error().kind() == ErrorKind::kClosed;
-                          self->stop(gone ? Result<>() : std::move(taken));
-                        });
+  readable_->async_wait(
+      Descriptor::wait_read, [weak = weak_from_this()](const boost::system::error_code& error) {
+        const std::shared_ptr<Core> self = weak.lock();
+        if (!self || self->stopped_) {
+          return;
+        }
+        Result<> taken = error
+                             ? fail_system("wait for", "QEMU's vhost-user messages", error.value())
+                             : self->take_messages();
+        if (taken) {
+          return self->await_message();
+        }
+        const bool gone = taken.error().kind() == ErrorKind::kClosed;
+        self->stop(gone ? "QEMU ended" : "the vsock device ended by an error");
+        self->tell(&DeviceOptions::on_end, std::move(taken).error());
+      });
 }
 
 Result<> Device::Core::take_messages() {
@@ -160,6 +164,9 @@ void Device::Core::start_ring(std::size_t index) {
   ring.kick.emplace(executor_, kick->release());
   ++ring.starts;
   await_kick(index);
+  // An interrupt that was due may have been lost with the old setting, and the guest may have
+  // changed its wish for one meanwhile; one too many does no harm.
+  write_event(settings.call);
   if (serving()) {
     streams_.open();
     schedule(transmit_due_, &Core::transmit);
@@ -193,13 +200,7 @@ void Device::Core::break_ring(std::size_t index, const Error& error) {
   ring.kick.reset();
   write_event(back_end_.ring(index).error);
   streams_.close("the guest broke the rules of its vsock device");
-  boost::asio::post(executor_, [report = options_.on_broken_ring, error] {
-    if (report) {
-      report(error);
-    } else {
-      warn(error.message());
-    }
-  });
+  tell(&DeviceOptions::on_broken_ring, error);
 }
 
 void Device::Core::await_kick(std::size_t index) {

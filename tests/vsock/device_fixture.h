@@ -22,6 +22,7 @@ struct DeviceTest : testing::Test {
     auto sockets = socket_pair();
     options.guest_cid = FrontEnd::kGuestCid;
     options.on_broken_ring = [this](const Error& error) { broken.push_back(error.message()); };
+    options.on_end = [this](const Error& error) { ends.push_back(error); };
     device = Device::create(loop.executor(), std::move(sockets->first), std::move(options)).value();
     front_end.emplace(loop, std::move(sockets->second), front_end_options);
     front_end->set_up();
@@ -94,6 +95,7 @@ struct DeviceTest : testing::Test {
 
   Loop loop;
   std::vector<std::string> broken;
+  std::vector<Error> ends;
   std::unique_ptr<Device> device;
   std::optional<FrontEnd> front_end;
 };

@@ -175,24 +175,60 @@ TEST_F(DeviceTest, RingsGoOnWhereTheyStoodAfterAPause) {
   EXPECT_THAT(broken, IsEmpty());
 }
 
-TEST_F(DeviceTest, QemuGoingAwayEndsEverything) {
+TEST_F(DeviceTest, QemuHangingUpEndsEverythingAndIsToldAsSuch) {
   start();
   const auto stream = accept();
-  std::optional<Result<>> stopped;
-  auto wait = [&]() -> Task<> {
-    Result<> why = co_await device->stopped();
-    stopped.emplace(std::move(why));
-  };
-  loop.spawn(wait());
   std::vector<std::byte> received;
   Result<> read;
   loop.spawn(read_to_end(*stream, received, read));
   loop.poll();
   front_end->hang_up();
   loop.run();
-  EXPECT_TRUE(stopped && *stopped);
   EXPECT_FALSE(read);
   EXPECT_FALSE(device->running());
+  loop.run_until([&] { return !ends.empty(); });
+  EXPECT_EQ(ends.front().kind(), ErrorKind::kClosed);
+  device.reset();
+  loop.poll();
+  EXPECT_EQ(ends.size(), 1U);
+}
+
+TEST_F(DeviceTest, NothingIsToldOfADeviceThatWasDestroyed) {
+  start();
+  Pending pending;  // its wait keeps the inside of the device
+  loop.spawn(connect(7000, pending));
+  front_end->receive();
+  front_end->send_message(Request{250}, {});
+  front_end->set_available_index(kTransmitRing, 5000);
+  front_end->kick(kTransmitRing);
+  // One handler at a time, so that the device is destroyed while its end is about to be told.
+  while (device->running() && loop.context().run_one() != 0) {
+  }
+  ASSERT_FALSE(device->running());
+  ASSERT_TRUE(ends.empty() && broken.empty());
+  device.reset();
+  loop.poll();
+  EXPECT_TRUE(ends.empty() && broken.empty());
+}
+
+TEST_F(DeviceTest, SettingARingUpAgainInterruptsTheGuest) {
+  start();
+  for (const std::size_t ring : {kReceiveRing, kTransmitRing}) {
+    front_end->calls(ring);
+  }
+  // A memory table that changes sets up both rings anew.
+  front_end->set_memory_table();
+  for (const std::size_t ring : {kReceiveRing, kTransmitRing}) {
+    loop.run_until([&] { return front_end->calls(ring) != 0; });
+  }
+  // So does another kick, here with an interrupt due: the transmitted packet has been used, which
+  // the guest has not been shown.
+  front_end->send(Op::kCreditRequest, 1, 9);
+  EXPECT_EQ(front_end->receive().header.op, Op::kReset);
+  front_end->calls(kTransmitRing);
+  front_end->replace_kick(kTransmitRing);
+  loop.run_until([&] { return front_end->calls(kTransmitRing) != 0; });
+  EXPECT_EQ(front_end->used_index(kTransmitRing), 1U);
 }
 
 TEST_F(DeviceTest, StreamsOutliveTheDevice) {

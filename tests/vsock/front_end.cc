@@ -166,6 +166,12 @@ std::uint16_t FrontEnd::stop_ring(std::size_t index) {
   return base;
 }
 
+void FrontEnd::replace_kick(std::size_t index) {
+  rings_[index].kick = event();
+  const int kick = rings_[index].kick.get();
+  send_message(Request::kSetRingKick, bytes_of(std::uint64_t{index}), std::span(&kick, 1));
+}
+
 void FrontEnd::reboot() {
   stop_ring(kReceiveRing);
   stop_ring(kTransmitRing);

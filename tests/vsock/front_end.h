@@ -69,6 +69,8 @@ class FrontEnd {
   void start_rings();
   void start_ring(std::size_t index, std::uint16_t base = 0);
   std::uint16_t stop_ring(std::size_t index);
+  // Sets a ring that is in use up again, with another eventfd for its kicks.
+  void replace_kick(std::size_t index);
   void set_memory_table();
   // Stops both rings, clears the guest's memory and starts anew, as a reboot does.
   void reboot();
