@@ -3,8 +3,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -50,10 +48,11 @@ struct LineReader::State {
 
 LineReader::LineReader(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
-Result<LineReader> LineReader::start(const asio::any_io_executor& executor, Fd source) {
+Result<LineReader> LineReader::start(const asio::any_io_executor& executor, TaskGroup& tasks,
+                                     Fd source) {
   if (auto set = set_nonblocking(source, true); !set) return propagate(set);
   auto state = std::make_shared<State>(executor, std::move(source));
-  asio::co_spawn(executor, State::run(state), asio::detached);
+  tasks.spawn(State::run(state));
   return LineReader(std::move(state));
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "async/line_tail.h"
+#include "async/task_group.h"
 #include "base/error.h"
 #include "base/fd.h"
 
@@ -15,8 +16,10 @@ namespace capsem::async {
 
 class LineReader {
  public:
-  // Starts reading `source` (a pipe or a socket) on `executor`, whose context must outlive this.
-  static Result<LineReader> start(const boost::asio::any_io_executor& executor, Fd source);
+  // Starts reading `source` (a pipe or a socket) in `tasks`, which ends with the source or the
+  // reader.
+  static Result<LineReader> start(const boost::asio::any_io_executor& executor, TaskGroup& tasks,
+                                  Fd source);
   LineReader(LineReader&&) noexcept = default;
   LineReader& operator=(LineReader&&) = delete;
   ~LineReader();

@@ -41,14 +41,22 @@ Error::Error(std::string attempted, std::string subject, std::string reason, std
 
 Error Error::system(std::string attempted, std::string subject, int errno_value,
                     std::string advice) {
-  return Error(std::move(attempted), std::move(subject), std::strerror(errno_value),
-               std::move(advice), kind_of(errno_value));
+  Error error(std::move(attempted), std::move(subject), std::strerror(errno_value),
+              std::move(advice), kind_of(errno_value));
+  error.system_error_ = errno_value;
+  return error;
 }
 
 Error Error::wrapped(std::string attempted, std::string subject) && {
-  auto inner = statement();
-  return Error(std::move(attempted), std::move(subject), std::move(inner), std::move(advice_),
-               kind_);
+  reason_ = statement();
+  return std::move(*this).restated(std::move(attempted), std::move(subject));
+}
+
+Error Error::restated(std::string attempted, std::string subject, std::string advice) && {
+  attempted_ = std::move(attempted);
+  subject_ = std::move(subject);
+  if (advice_.empty()) advice_ = std::move(advice);
+  return std::move(*this);
 }
 
 std::string Error::statement() const {

@@ -33,8 +33,13 @@ class Error {
   static Error system(std::string attempted, std::string subject, int errno_value,
                       std::string advice = {});
 
-  // This error as the reason of a larger one: "cannot ATTEMPTED SUBJECT: <this error>".
+  // This error as the reason of a larger one: "cannot ATTEMPTED SUBJECT: <this error>". Kind,
+  // advice and system_error() stay.
   Error wrapped(std::string attempted, std::string subject) &&;
+
+  // The same failure told as what the caller was about: "cannot ATTEMPTED SUBJECT: <its reason>",
+  // with `advice` where it has none. Kind and system_error() stay.
+  Error restated(std::string attempted, std::string subject, std::string advice = {}) &&;
 
   // The whole error in one line, without a trailing newline:
   // "cannot open /x/y: Permission denied; run it as the owner".
@@ -44,6 +49,9 @@ class Error {
   std::string statement() const;
 
   ErrorKind kind() const { return kind_; }
+  // The errno value that the system gave, 0 where the failure was found otherwise. The variable
+  // errno may have changed by the time that a Result is looked at.
+  int system_error() const { return system_error_; }
   const std::string& reason() const { return reason_; }
   const std::string& advice() const { return advice_; }
 
@@ -53,6 +61,7 @@ class Error {
   std::string reason_;
   std::string advice_;
   ErrorKind kind_;
+  int system_error_ = 0;
 };
 
 template <class T = void>

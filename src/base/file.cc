@@ -47,7 +47,7 @@ std::filesystem::path finished_name(const std::filesystem::path& target) {
 
 Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t limit_bytes) {
   auto fd = open_file(path, O_RDONLY);
-  if (!fd) return fail("read", path, fd.error().reason(), "", fd.error().kind());
+  if (!fd) return std::unexpected(std::move(fd).error().restated("read", path));
   struct stat status{};
   if (::fstat(fd->get(), &status) != 0) return fail_system("read", path, errno);
   if (S_ISDIR(status.st_mode)) return fail_system("read", path, EISDIR);

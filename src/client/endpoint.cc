@@ -56,12 +56,12 @@ Endpoint open_endpoint(const asio::any_io_executor& executor, int fd,
     if (again) {
       endpoint.reopened = std::move(*again);
       endpoint.access = Access::kReopened;
-    } else if (S_ISFIFO(status.st_mode) && !is_input && errno == ENXIO) {
+    } else if (S_ISFIFO(status.st_mode) && !is_input && again.error().system_error() == ENXIO) {
       return broken(fd, EPIPE);  // fifo(7): no reader is left
     }
   }
   auto readiness = Readiness::watch(executor, endpoint.active_fd(), direction);
-  if (!readiness) return broken(fd, EIO);
+  if (!readiness) return broken(fd, readiness.error().system_error());
   endpoint.readiness = std::move(*readiness);
   if (!endpoint.readiness) endpoint.access = Access::kPlain;
   return endpoint;

@@ -16,8 +16,7 @@ using async::Event;
 
 class Outbox {
  public:
-  Outbox(const boost::asio::any_io_executor& executor, async::Stream& stream)
-      : stream_(stream), event_(executor) {}
+  explicit Outbox(async::Stream& stream) : stream_(stream) {}
 
   // A message over its limit is an error, and nothing of it is sent.
   Result<> put(const wire::HostSession& message);

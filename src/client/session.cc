@@ -5,9 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "async/event.h"
+#include "async/task_group.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "client/endpoint.h"
@@ -45,13 +44,12 @@ class Session {
       : executor_(executor),
         stream_(stream),
         request_(std::move(request)),
-        outbox_(executor, stream),
+        outbox_(stream),
         input_(Input::open(executor, request_.standard[0], "standard input")),
         outputs_{Output::open(executor, request_.standard[1], "standard output"),
                  Output::open(executor, request_.standard[2], "standard error")},
         signals_(executor, request_.terminal != nullptr),
-        may_read_(executor),
-        task_ended_(executor) {}
+        tasks_(executor) {}
 
   Task<Result<SessionEnd>> run();
 
@@ -61,7 +59,6 @@ class Session {
   Task<> relay_signals();
   Task<Result<SessionEnd>> follow_guest();
 
-  void spawn(Task<> task);
   void stop();
   void stop_with(Error error);
 
@@ -89,9 +86,7 @@ class Session {
   bool started_ = false;
   bool stopped_ = false;
   std::optional<Error> failure_;  // of a part other than follow_guest()
-  std::exception_ptr exception_;
-  int running_tasks_ = 0;
-  Event task_ended_;
+  async::TaskGroup tasks_;
 };
 
 // ---- the frame around the parts
@@ -101,27 +96,14 @@ Task<Result<SessionEnd>> Session::run() {
     stream_.reset();
     co_return propagate(prepared);
   }
-  spawn(outbox_.run());
-  spawn(relay_input());
-  spawn(relay_signals());
+  tasks_.spawn(outbox_.run());
+  tasks_.spawn(relay_input());
+  tasks_.spawn(relay_signals());
   auto end = co_await follow_guest();
   stop();
-  while (running_tasks_ > 0) co_await task_ended_.wait();
-  if (exception_) std::rethrow_exception(exception_);
+  co_await tasks_.join();
   if (failure_) co_return std::unexpected<Error>(std::move(*failure_));
   co_return end;
-}
-
-void Session::spawn(Task<> task) {
-  ++running_tasks_;
-  asio::co_spawn(executor_, std::move(task), [this](const std::exception_ptr& exception) {
-    if (exception) {
-      exception_ = exception;
-      stop();
-    }
-    --running_tasks_;
-    task_ended_.notify();
-  });
 }
 
 void Session::stop() {

@@ -4,14 +4,13 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <charconv>
 
 #include "async/latch.h"
+#include "async/task_group.h"
 #include "base/text.h"
 #include "vm/arguments.h"
 
@@ -94,11 +93,13 @@ std::optional<QemuVersion> program_version(const std::string& program) {
 // Shared with the coroutine that waits for QEMU's end.
 struct Qemu::State {
   State(const asio::any_io_executor& executor, std::string program_, Process process_, Fd pidfd,
-        LineReader console_, LineReader errors_, Qmp qmp_, Fd vsock_)
+        std::unique_ptr<async::TaskGroup> tasks_, LineReader console_, LineReader errors_, Qmp qmp_,
+        Fd vsock_)
       : program(std::move(program_)),
         process(std::move(process_)),
         ended(executor, pidfd.release()),
         end(executor),
+        tasks(std::move(tasks_)),
         console(std::move(console_)),
         errors(std::move(errors_)),
         qmp(std::move(qmp_)),
@@ -109,6 +110,7 @@ struct Qemu::State {
   asio::posix::stream_descriptor ended;  // the pidfd: readable when QEMU has ended
   Latch end;
   std::optional<Result<ExitStatus>> status;
+  std::unique_ptr<async::TaskGroup> tasks;  // whoever reads and writes our ends, and watch()
   LineReader console;
   LineReader errors;
   Qmp qmp;
@@ -130,7 +132,9 @@ struct Qemu::State {
     boost::system::error_code error;
     co_await state->ended.async_wait(asio::posix::stream_descriptor::wait_read,
                                      asio::redirect_error(asio::use_awaitable, error));
-    if (!error) state->reap();
+    // Cut short by an exception of another task: nobody would hear of this QEMU any more.
+    if (error) state->process.kill(SIGKILL);
+    state->reap();
   }
 };
 
@@ -161,7 +165,7 @@ Qemu::~Qemu() {
 Result<std::filesystem::path> find_qemu(const std::string& program) {
   auto path = find_program(program);
   if (!path)
-    return fail("start", program, path.error().reason(), kPackageAdvice, path.error().kind());
+    return std::unexpected(std::move(path).error().restated("start", program, kPackageAdvice));
   return path;
 }
 
@@ -172,11 +176,12 @@ Result<Qemu> Qemu::start(const asio::any_io_executor& executor, const Machine& m
   auto channels = make_channels(machine.vsock);
   if (!channels) return propagate(channels, "start", program);
   auto& [ours, theirs] = *channels;
-  auto console = LineReader::start(executor, std::move(ours.console));
+  auto tasks = std::make_unique<async::TaskGroup>(executor);
+  auto console = LineReader::start(executor, *tasks, std::move(ours.console));
   if (!console) return propagate(console, "start", program);
-  auto errors = LineReader::start(executor, std::move(ours.errors));
+  auto errors = LineReader::start(executor, *tasks, std::move(ours.errors));
   if (!errors) return propagate(errors, "start", program);
-  auto qmp = Qmp::create(executor, std::move(ours.qmp));
+  auto qmp = Qmp::create(executor, *tasks, std::move(ours.qmp));
   if (!qmp) return propagate(qmp, "start", program);
 
   auto [argv, fds] = invocation(*path, machine, theirs);
@@ -184,16 +189,16 @@ Result<Qemu> Qemu::start(const asio::any_io_executor& executor, const Machine& m
       .argv = std::move(argv), .fds = std::move(fds), .new_session = true, .die_with_parent = true};
   auto process = Process::start(command);
   if (!process)
-    return fail("start", program, process.error().reason(), kPackageAdvice, process.error().kind());
+    return std::unexpected(std::move(process).error().restated("start", program, kPackageAdvice));
   // A QEMU that aborts must not leave its memory in a file.
   const rlimit none{.rlim_cur = 0, .rlim_max = 0};
   ::prlimit(process->pid(), RLIMIT_CORE, &none, nullptr);
   auto pidfd = duplicate(process->pidfd());
   if (!pidfd) return propagate(pidfd, "start", program);
   auto state = std::make_shared<State>(executor, program, std::move(*process), std::move(*pidfd),
-                                       std::move(*console), std::move(*errors), std::move(*qmp),
-                                       std::move(ours.vsock));
-  asio::co_spawn(executor, State::watch(state), asio::detached);
+                                       std::move(tasks), std::move(*console), std::move(*errors),
+                                       std::move(*qmp), std::move(ours.vsock));
+  state->tasks->spawn(State::watch(state));
   return Qemu(std::move(state));
 }
 
@@ -253,6 +258,8 @@ Task<Result<ExitStatus>> Qemu::end() {
   if (asked) ended = co_await state->end.wait(kPatience);
   if (!ended) state->process.kill(SIGKILL);
   co_await state->end.wait();
+  state->tasks->cancel();
+  co_await state->tasks->join();
   co_return *state->status;
 }
 

@@ -5,7 +5,6 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <chrono>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -55,7 +54,8 @@ class Qemu {
   // The same for at most `limit`; nothing when it still runs then.
   Task<Result<std::optional<ExitStatus>>> wait_for(std::chrono::milliseconds limit);
 
-  // Ends it, whatever it does: asks, and kills it after half a second. Returns when it is reaped.
+  // Ends it, whatever it does: asks, and kills it after half a second. Returns when it is reaped
+  // and nothing of ours runs any more; throws what a task of ours threw.
   Task<Result<ExitStatus>> end();
 
   // "ended with exit status 1: LINE", the line being QEMU's own last one, if it said any.

@@ -1,8 +1,6 @@
 #include "vm/qmp.h"
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -11,6 +9,7 @@
 #include <map>
 #include <optional>
 
+#include "async/event.h"
 #include "async/latch.h"
 #include "base/text.h"
 
@@ -69,11 +68,12 @@ struct Qmp::State {
   std::map<std::uint64_t, std::shared_ptr<Pending>> pending;
   std::uint64_t next_id = 1;
   std::string outbox;
-  bool writing = false;
+  async::Event may_write;
   bool closed = false;
 
   void close() {
     closed = true;
+    may_write.notify();
     boost::system::error_code ignored;
     [[maybe_unused]] auto error = socket.close(ignored);
     greeted.set();
@@ -125,23 +125,27 @@ Task<> Qmp::State::read(std::shared_ptr<State> state) {
 }
 
 Task<> Qmp::State::write(std::shared_ptr<State> state) {
-  state->writing = true;
-  while (!state->outbox.empty() && !state->closed) {
+  while (!state->closed) {
+    if (state->outbox.empty()) {
+      bool notified = co_await state->may_write.wait();
+      if (!notified) co_return;
+      continue;
+    }
     auto data = std::exchange(state->outbox, {});
     boost::system::error_code error;
     co_await asio::async_write(state->socket, asio::buffer(data),
                                asio::redirect_error(asio::use_awaitable, error));
     if (error) state->close();
   }
-  state->writing = false;
 }
 
 Qmp::Qmp(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
-Result<Qmp> Qmp::create(const asio::any_io_executor& executor, Fd socket) {
+Result<Qmp> Qmp::create(const asio::any_io_executor& executor, async::TaskGroup& tasks, Fd socket) {
   if (auto set = set_nonblocking(socket, true); !set) return propagate(set);
   auto state = std::make_shared<State>(executor, std::move(socket));
-  asio::co_spawn(executor, State::read(state), asio::detached);
+  tasks.spawn(State::read(state));
+  tasks.spawn(State::write(state));
   return Qmp(std::move(state));
 }
 
@@ -187,7 +191,7 @@ Task<Result<json>> Qmp::execute(std::string command, json arguments,
   auto pending =
       std::make_shared<State::Pending>(State::Pending{.answered = Latch(state->executor)});
   state->pending.emplace(id, pending);
-  if (!state->writing) asio::co_spawn(state->executor, State::write(state), asio::detached);
+  state->may_write.notify();
 
   co_await pending->answered.wait(limit);
   state->pending.erase(id);

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "async/task.h"
+#include "async/task_group.h"
 #include "base/error.h"
 #include "base/fd.h"
 
@@ -30,8 +31,9 @@ class Qmp {
   // An event's name (SHUTDOWN, RESET, GUEST_PANICKED, STOP, ...) and its "data" member.
   using EventHandler = std::function<void(std::string_view event, const nlohmann::json& data)>;
 
-  // Speaks over `socket` on `executor`, whose context must outlive this.
-  static Result<Qmp> create(const boost::asio::any_io_executor& executor, Fd socket);
+  // Speaks over `socket` in `tasks`, which end with the socket or with this.
+  static Result<Qmp> create(const boost::asio::any_io_executor& executor, async::TaskGroup& tasks,
+                            Fd socket);
   Qmp(Qmp&&) noexcept = default;
   Qmp& operator=(Qmp&&) = delete;
   ~Qmp();

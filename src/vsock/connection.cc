@@ -76,7 +76,7 @@ void Connection::receive_answer(Op op) {
     return send_reset("the guest answered with a packet that has no place there");
   }
   state_ = State::kEstablished;
-  answered_.wake();
+  answered_.notify();
 }
 
 bool Connection::accept_credit(const Header& header) {
@@ -111,18 +111,18 @@ void Connection::receive_data(std::size_t bytes, SegmentReader payload) {
   if (bytes != 0) {
     buffer_.append(payload, bytes);
   }
-  readable_.wake();
+  readable_.notify();
 }
 
 void Connection::receive_shutdown(std::uint32_t flags) {
   if ((flags & kShutdownSend) != 0) {
     peer_sends_ = false;
-    readable_.wake();
+    readable_.notify();
   }
   if ((flags & kShutdownReceive) != 0) {
     peer_receives_ = false;
     reason_ = "the guest no longer receives";
-    writable_.wake();
+    writable_.notify();
     outbox_->output_changed(*this);
   }
   if (!peer_sends_ && !peer_receives_) {
@@ -176,7 +176,7 @@ Outgoing Connection::take_data(std::size_t limit) {
   sent_ += packet.header.payload_bytes;
   unsent_ = unsent_.subspan(size);
   if (unsent_.empty()) {
-    writable_.wake();
+    writable_.notify();
   }
   return packet;
 }
@@ -206,9 +206,9 @@ void Connection::end(State state, std::string_view reason) {
   pending_ = 0;
   control_hook.unlink();
   data_hook.unlink();
-  readable_.wake();
-  writable_.wake();
-  answered_.wake();
+  readable_.notify();
+  writable_.notify();
+  answered_.notify();
 }
 
 void Connection::forget() {
@@ -220,12 +220,13 @@ void Connection::forget() {
 
 Task<Result<>> Connection::established() {
   const std::shared_ptr<Connection> self = shared_from_this();
-  if (state_ == State::kRequested) {
-    const bool woken = co_await answered_.wait();
-    if (!woken) {
-      reset();
-      reason_ = kCancelled;
-    }
+  bool woken = true;
+  while (woken && state_ == State::kRequested) {
+    woken = co_await answered_.wait();
+  }
+  if (!woken) {
+    reset();
+    reason_ = kCancelled;
   }
   if (state_ != State::kEstablished) {
     co_return closed("connect to");
@@ -241,7 +242,11 @@ Task<Result<std::size_t>> Connection::read_some(std::span<std::byte> buffer) {
   }
   if (buffer_.empty() && peer_sends_ && state_ == State::kEstablished) {
     direct_ = buffer;
-    const bool woken = co_await readable_.wait();
+    bool woken = true;
+    while (woken && direct_bytes_ == 0 && buffer_.empty() && peer_sends_ &&
+           state_ == State::kEstablished) {
+      woken = co_await readable_.wait();
+    }
     direct_ = {};
     const std::size_t size = std::exchange(direct_bytes_, 0);
     if (size != 0) {

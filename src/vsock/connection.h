@@ -10,15 +10,13 @@
 #include <string_view>
 
 #include "async/task.h"
-#include "async/waiter.h"
+#include "async/event.h"
 #include "base/error.h"
 #include "vsock/byte_ring.h"
 #include "vsock/packet.h"
 #include "vsock/segments.h"
 
 namespace capsem::vsock {
-
-using async::Waiter;
 
 class Connection;
 
@@ -133,7 +131,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   ByteRing buffer_;
   std::span<std::byte> direct_;  // what a waiting reader lent: filled without the buffer
   std::size_t direct_bytes_ = 0;
-  Waiter readable_;
+  async::Event readable_;
 
   // To the guest.
   std::uint32_t sent_ = 0;
@@ -143,9 +141,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool write_shut_ = false;
   bool writing_ = false;
   std::span<const std::byte> unsent_;
-  Waiter writable_;
+  async::Event writable_;
 
-  Waiter answered_;
+  async::Event answered_;
 };
 
 }  // namespace capsem::vsock

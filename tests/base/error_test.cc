@@ -4,6 +4,9 @@
 
 #include <cerrno>
 
+#include "base/fd.h"
+#include "base/file.h"
+
 namespace capsem {
 namespace {
 
@@ -23,6 +26,31 @@ TEST(Error, WrappedKeepsReasonAdviceAndKind) {
   EXPECT_EQ(error.message(),
             "cannot boot the VM: cannot open a: No such file or directory; make it");
   EXPECT_EQ(error.kind(), ErrorKind::kNotFound);
+}
+
+TEST(Error, CarriesTheSystemsNumberThroughEveryLayer) {
+  auto opened = open_file("/dev/null/below", 0);
+  errno = 0;
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().system_error(), ENOTDIR);
+  EXPECT_EQ(Error(opened.error()).wrapped("boot", "the VM").system_error(), ENOTDIR);
+  EXPECT_EQ(Error(opened.error()).restated("read", "it").system_error(), ENOTDIR);
+  auto read = read_file("/dev/null/below", 1);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().system_error(), ENOTDIR);
+}
+
+TEST(Error, HasNoNumberWhereTheSystemGaveNone) {
+  EXPECT_EQ(Error("read", "a", "it is empty").system_error(), 0);
+}
+
+TEST(Error, RestatedKeepsReasonAndKindAndAnAdviceThatIsThere) {
+  auto error = Error::system("open", "a", EACCES, "run it as the owner");
+  EXPECT_EQ(Error(error).restated("start", "b", "install b").message(),
+            "cannot start b: Permission denied; run it as the owner");
+  EXPECT_EQ(Error(error).restated("start", "b").kind(), ErrorKind::kPermission);
+  EXPECT_EQ(Error("open", "a", "why").restated("start", "b", "install b").message(),
+            "cannot start b: why; install b");
 }
 
 }  // namespace

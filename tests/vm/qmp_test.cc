@@ -80,7 +80,8 @@ TEST(Qmp, LearnsTheVersionFromTheGreeting) {
     p.receive();
   });
   on_loop([&](auto executor) -> Task<> {
-    auto qmp = Qmp::create(executor, std::move(peer.client));
+    async::TaskGroup tasks(executor);
+    auto qmp = Qmp::create(executor, tasks, std::move(peer.client));
     auto version = co_await qmp->connect(milliseconds(5000));
     EXPECT_TRUE(version && version->text() == "7.2.22");
   });
@@ -96,7 +97,8 @@ TEST(Qmp, MatchesAnswersToCommandsWhateverTheirOrder) {
     p.receive();
   });
   on_loop([&](auto executor) -> Task<> {
-    auto qmp = Qmp::create(executor, std::move(peer.client));
+    async::TaskGroup tasks(executor);
+    auto qmp = Qmp::create(executor, tasks, std::move(peer.client));
     (void)co_await qmp->connect(milliseconds(5000));
     std::string background;
     auto ask = [&]() -> Task<> {
@@ -120,7 +122,8 @@ TEST(Qmp, ErrorCarriesWhatQemuSaid) {
     p.receive();
   });
   on_loop([&](auto executor) -> Task<> {
-    auto qmp = Qmp::create(executor, std::move(peer.client));
+    async::TaskGroup tasks(executor);
+    auto qmp = Qmp::create(executor, tasks, std::move(peer.client));
     (void)co_await qmp->connect(milliseconds(5000));
     auto answer = co_await execute(*qmp, "device_del", milliseconds(5000));
     EXPECT_FALSE(answer);
@@ -135,7 +138,8 @@ TEST(Qmp, DeliversEvents) {
            "\n");
   });
   on_loop([&](auto executor) -> Task<> {
-    auto qmp = Qmp::create(executor, std::move(peer.client));
+    async::TaskGroup tasks(executor);
+    auto qmp = Qmp::create(executor, tasks, std::move(peer.client));
     std::string seen;
     qmp->on_event([&](std::string_view event, const nlohmann::json& data) {
       seen = std::string(event) + " " + data.value("reason", "");
@@ -150,7 +154,8 @@ TEST(Qmp, DeliversEvents) {
 TEST(Qmp, SilenceEndsWithItsLimit) {
   Peer peer([](Peer& p) { p.receive(); });
   on_loop([&](auto executor) -> Task<> {
-    auto qmp = Qmp::create(executor, std::move(peer.client));
+    async::TaskGroup tasks(executor);
+    auto qmp = Qmp::create(executor, tasks, std::move(peer.client));
     auto version = co_await qmp->connect(milliseconds(20));
     EXPECT_EQ(version.error().kind(), ErrorKind::kTimeout);
   });
@@ -162,7 +167,8 @@ TEST(Qmp, PendingCommandsEndWhenQemuGoes) {
     p.receive();
   });
   on_loop([&](auto executor) -> Task<> {
-    auto qmp = Qmp::create(executor, std::move(peer.client));
+    async::TaskGroup tasks(executor);
+    auto qmp = Qmp::create(executor, tasks, std::move(peer.client));
     (void)co_await qmp->connect(milliseconds(5000));
     auto answer = co_await execute(*qmp, "query-status", milliseconds(50000));
     EXPECT_EQ(answer.error().kind(), ErrorKind::kClosed);
@@ -179,7 +185,8 @@ TEST(Qmp, MessagesOfNoKnownFormAreIgnored) {
     p.receive();
   });
   on_loop([&](auto executor) -> Task<> {
-    auto qmp = Qmp::create(executor, std::move(peer.client));
+    async::TaskGroup tasks(executor);
+    auto qmp = Qmp::create(executor, tasks, std::move(peer.client));
     auto version = co_await qmp->connect(milliseconds(5000));
     EXPECT_TRUE(version.has_value());
   });
@@ -191,7 +198,8 @@ TEST(Qmp, ALineWithoutEndClosesTheConnection) {
     p.receive();
   });
   on_loop([&](auto executor) -> Task<> {
-    auto qmp = Qmp::create(executor, std::move(peer.client));
+    async::TaskGroup tasks(executor);
+    auto qmp = Qmp::create(executor, tasks, std::move(peer.client));
     auto version = co_await qmp->connect(milliseconds(30000));
     EXPECT_EQ(version.error().kind(), ErrorKind::kClosed);
   });
