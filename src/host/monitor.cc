@@ -23,6 +23,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kStepPrefix = wire::kStepPrefix;
 constexpr std::string_view kFailurePrefix = wire::kFailurePrefix;
+constexpr vsock::Quota kControlQuota{.connections = 8, .receive_buffer_bytes = 256 * 1024};
 constexpr std::chrono::seconds kHeartbeatCheck{10};
 constexpr std::chrono::seconds kSilence{60};
 
@@ -69,6 +70,7 @@ Result<> Monitor::State::start() {
       [this](std::string_view event, const nlohmann::json& data) { read_event(event, data); });
   vsock::DeviceOptions device_options;
   device_options.on_broken_ring = [this](const Error& error) { report(error.message()); };
+  device_options.on_refused = [this](const Error& error) { report(error.message()); };
   device_options.on_end = [this](const Error& error) {
     if (error.kind() == ErrorKind::kClosed) return;  // watch_qemu() tells how QEMU ended
     device_end = error.message();
@@ -79,7 +81,7 @@ Result<> Monitor::State::start() {
   if (!created) return propagate(created);
   device = std::move(*created);
   auto listening =
-      device->listen(wire::kControlPort.number,
+      device->listen(wire::kControlPort.number, kControlQuota,
                      [this](std::unique_ptr<async::Stream> stream) { serve(std::move(stream)); });
   if (!listening) return listening;
   auto self = shared_from_this();

@@ -21,16 +21,17 @@ Device::~Device() {
   core_->release();
 }
 
-Result<> Device::listen(std::uint32_t port, Handler handler) {
-  return core_->streams().listen(port, std::move(handler));
+Result<> Device::listen(std::uint32_t port, const Quota& quota, Handler handler) {
+  return core_->streams().listen(port, quota, std::move(handler));
 }
 
 void Device::stop_listening(std::uint32_t port) {
   core_->streams().stop_listening(port);
 }
 
-Task<Result<std::unique_ptr<Stream>>> Device::connect(std::uint32_t port) {
-  return Core::connect(core_, port);
+Task<Result<std::unique_ptr<Stream>>> Device::connect(std::uint32_t port,
+                                                      std::chrono::milliseconds limit) {
+  return Core::connect(core_, port, limit);
 }
 
 bool Device::running() const {

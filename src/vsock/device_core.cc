@@ -41,11 +41,14 @@ Device::Core::Core(const boost::asio::any_io_executor& executor, Fd socket, Devi
       channel_(std::move(socket)),
       back_end_(*this, options_.guest_cid),
       settle_timer_(executor),
-      streams_(executor,
-               {.guest_cid = options_.guest_cid,
-                .receive_bytes = options_.receive_bytes,
-                .max_connections = options_.max_connections},
-               [this] { pump(); }) {}
+      streams_(
+          executor,
+          {.guest_cid = options_.guest_cid,
+           .receive_bytes = options_.receive_bytes,
+           .limit = options_.limit,
+           .host_reserve = options_.host_reserve},
+          [this] { pump(); },
+          [this](Error error) { tell(&DeviceOptions::on_refused, std::move(error)); }) {}
 
 Result<> Device::Core::start() {
   Result<Fd> copy = duplicate(channel_.socket());
@@ -59,6 +62,7 @@ Result<> Device::Core::start() {
 
 void Device::Core::release() {
   released_ = true;
+  streams_.stop_listening();
   stop("the vsock device was stopped");
 }
 
@@ -89,8 +93,9 @@ void Device::Core::tell(Listener DeviceOptions::* listener, Error error) {
 }
 
 Task<Result<std::unique_ptr<Stream>>> Device::Core::connect(std::shared_ptr<Core> self,
-                                                            std::uint32_t port) {
-  Result<std::unique_ptr<Stream>> stream = co_await self->streams_.connect(port);
+                                                            std::uint32_t port,
+                                                            std::chrono::milliseconds limit) {
+  Result<std::unique_ptr<Stream>> stream = co_await self->streams_.connect(port, limit);
   co_return std::move(stream);
 }
 

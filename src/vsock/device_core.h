@@ -28,7 +28,8 @@ class Device::Core final : public RingOwner, public std::enable_shared_from_this
   Multiplexer& streams() { return streams_; }
 
   static Task<Result<std::unique_ptr<Stream>>> connect(std::shared_ptr<Core> self,
-                                                       std::uint32_t port);
+                                                       std::uint32_t port,
+                                                       std::chrono::milliseconds limit);
 
  private:
   using Descriptor = boost::asio::posix::stream_descriptor;

@@ -320,6 +320,11 @@ void FrontEnd::kick(std::size_t ring) {
   EXPECT_EQ(::write(rings_[ring].kick.get(), &one, sizeof one), 8);
 }
 
+bool FrontEnd::kick_was_seen(std::size_t ring) const {
+  pollfd poll{rings_[ring].kick.get(), POLLIN, 0};
+  return ::poll(&poll, 1, 0) == 0;
+}
+
 std::uint16_t FrontEnd::used_index(std::size_t ring) const {
   return load16(ring_offset(ring) + kUsed + 2);
 }
