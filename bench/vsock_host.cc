@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -128,12 +128,14 @@ BenchHost::BenchHost(GuestMachine& machine)
 Result<std::unique_ptr<BenchHost>> BenchHost::create(GuestMachine& machine) {
   std::unique_ptr<BenchHost> host(new BenchHost(machine));
   Result<> listening = machine.device().listen(
-      kVsockPort,
+      kVsockPort, {.connections = 64, .receive_buffer_bytes = 16 << 20},
       [self = host.get()](std::unique_ptr<Stream> stream) { self->serve(std::move(stream)); });
   if (!listening) {
     return propagate(listening);
   }
-  asio::co_spawn(machine.loop().context(), host->accept_tcp(), asio::detached);
+  asio::co_spawn(machine.loop().context(), host->accept_tcp(), [](std::exception_ptr failed) {
+    if (failed) std::rethrow_exception(failed);
+  });
   return host;
 }
 

@@ -38,11 +38,15 @@ FuzzFrontEnd::FuzzFrontEnd() : file_(::memfd_create("guest", MFD_CLOEXEC)), even
   auto sockets = socket_pair();
   DeviceOptions options;
   options.on_broken_ring = [](const Error&) {};
-  options.max_connections = 8;
+  options.on_refused = [](const Error&) {};
+  options.on_end = [](const Error&) {};
+  options.limit = {.connections = 8, .receive_buffer_bytes = 512 * 1024};
+  options.host_reserve = {.connections = 4, .receive_buffer_bytes = 256 * 1024};
   device_ = Device::create(context_.get_executor(), std::move(sockets->first), options).value();
   socket_ = std::move(sockets->second);
   const Result<> listening = device_->listen(
-      kPort, [this](std::unique_ptr<Stream> stream) { streams_.push_back(std::move(stream)); });
+      kPort, {.connections = 4, .receive_buffer_bytes = 256 * 1024},
+      [this](std::unique_ptr<Stream> stream) { streams_.push_back(std::move(stream)); });
   if (!listening) {
     std::abort();
   }

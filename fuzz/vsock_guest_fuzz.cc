@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <cstdint>
+#include <exception>
 #include <string>
 
 #include "fuzz/vsock_front_end.h"
@@ -17,6 +17,13 @@ namespace {
 constexpr std::uint64_t kBuffers = 2 * FuzzFrontEnd::kRingBytes;  // behind the rings
 constexpr std::uint64_t kFeatureChoices[] = {0, 1ULL << 28, 1ULL << 29, 3ULL << 28};
 constexpr std::size_t kMaxActions = 64;
+
+// The end of a coroutine: an exception is a crash.
+void rethrow(std::exception_ptr failed) {
+  if (failed) {
+    std::rethrow_exception(failed);
+  }
+}
 
 struct Descriptor {
   std::uint64_t address;
@@ -154,7 +161,7 @@ class Guest {
   }
 
   void connect() {
-    boost::asio::co_spawn(front_end_.context(), connect_once(), boost::asio::detached);
+    boost::asio::co_spawn(front_end_.context(), connect_once(), rethrow);
     front_end_.run();
   }
 
@@ -167,11 +174,10 @@ class Guest {
     Stream& stream = *streams[index];
     switch (input_.ConsumeIntegralInRange(0, 4)) {
       case 0:
-        boost::asio::co_spawn(front_end_.context(), read(stream), boost::asio::detached);
+        boost::asio::co_spawn(front_end_.context(), read(stream), rethrow);
         break;
       case 1:
-        boost::asio::co_spawn(front_end_.context(), write(stream, std::string(9000, 'x')),
-                              boost::asio::detached);
+        boost::asio::co_spawn(front_end_.context(), write(stream, std::string(9000, 'x')), rethrow);
         break;
       case 2:
         stream.shutdown_write();

@@ -14,6 +14,7 @@
 #include "async/stream.h"
 #include "async/task.h"
 #include "base/error.h"
+#include "vsock/device.h"
 
 namespace capsem::host {
 
@@ -35,11 +36,7 @@ class MachineObserver {
   ~MachineObserver() = default;
 };
 
-// What one port may cost the host.
-struct Quota {
-  std::size_t connections = 1;
-  std::uint32_t receive_buffer_bytes = 64 << 10;  // of each connection
-};
+using vsock::Quota;
 
 class Machine {
  public:

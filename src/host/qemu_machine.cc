@@ -74,6 +74,11 @@ Result<> QemuMachine::start_qemu(MachineObserver& observer) {
   });
   vsock::DeviceOptions device_options;
   device_options.on_broken_ring = [&observer](const Error& error) { observer.on_warning(error); };
+  device_options.on_refused = [&observer](const Error& error) { observer.on_warning(error); };
+  device_options.on_end = [&observer](const Error& error) {
+    // QEMU hung up: how it ended is told by wait().
+    if (error.kind() != ErrorKind::kClosed) observer.on_device_end(error);
+  };
   auto device =
       vsock::Device::create(executor_, qemu_->take_vsock_socket(), std::move(device_options));
   if (!device) return propagate(device);
@@ -106,8 +111,8 @@ Task<Result<>> QemuMachine::end() {
   co_return Result<>();
 }
 
-Result<> QemuMachine::listen(std::uint32_t port, const Quota&, Acceptor acceptor) {
-  return device_->listen(port, std::move(acceptor));
+Result<> QemuMachine::listen(std::uint32_t port, const Quota& quota, Acceptor acceptor) {
+  return device_->listen(port, quota, std::move(acceptor));
 }
 
 Task<Result<std::unique_ptr<async::Stream>>> QemuMachine::connect(std::uint32_t port) {

@@ -79,7 +79,7 @@ std::vector<std::byte> to_payload(const T& value) {
 }
 
 std::unexpected<Error> invalid(Request request, std::string reason) {
-  return fail("obey", "QEMU's vhost-user message " + std::to_string(std::to_underlying(request)),
+  return fail("handle", "QEMU's vhost-user message " + std::to_string(std::to_underlying(request)),
               std::move(reason), "", ErrorKind::kInvalid);
 }
 

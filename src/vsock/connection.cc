@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "vsock/service.h"
+
 namespace capsem::vsock {
 namespace {
 
@@ -24,8 +26,16 @@ constexpr bool before(std::uint32_t a, std::uint32_t b) {
 
 }  // namespace
 
-Connection::Connection(Outbox& outbox, const Address& address, std::uint32_t receive_bytes)
-    : outbox_(&outbox), address_(address), receive_bytes_(receive_bytes) {}
+Connection::Connection(Outbox& outbox, const Address& address, std::shared_ptr<Service> service,
+                       std::uint32_t receive_bytes)
+    : outbox_(&outbox),
+      address_(address),
+      service_(std::move(service)),
+      receive_bytes_(receive_bytes) {}
+
+Connection::~Connection() {
+  service_->give_back(receive_bytes_);
+}
 
 // --- the guest's side ---
 
@@ -218,6 +228,14 @@ void Connection::forget() {
 
 // --- the stream's side ---
 
+void Connection::expire() {
+  if (state_ == State::kRequested) {
+    send_reset("the guest did not answer in time");
+    reason_kind_ = ErrorKind::kTimeout;
+    push_out();
+  }
+}
+
 Task<Result<>> Connection::established() {
   const std::shared_ptr<Connection> self = shared_from_this();
   bool woken = true;
@@ -356,7 +374,7 @@ std::unexpected<Error> Connection::closed(std::string_view attempted) const {
                               ")";
   const std::string_view reason =
       write_shut_ && state_ == State::kEstablished ? "it was shut down for writing" : reason_;
-  return fail(std::string(attempted), subject, std::string(reason), "", ErrorKind::kClosed);
+  return fail(std::string(attempted), subject, std::string(reason), "", reason_kind_);
 }
 
 }  // namespace capsem::vsock

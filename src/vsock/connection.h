@@ -9,8 +9,8 @@
 #include <span>
 #include <string_view>
 
-#include "async/task.h"
 #include "async/event.h"
+#include "async/task.h"
 #include "base/error.h"
 #include "vsock/byte_ring.h"
 #include "vsock/packet.h"
@@ -19,6 +19,7 @@
 namespace capsem::vsock {
 
 class Connection;
+class Service;
 
 // Learns when a connection has something to send; the multiplexer.
 class Outbox {
@@ -49,13 +50,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Hook control_hook;  // the multiplexer's lists of who has something to send
   Hook data_hook;
 
-  // `receive_bytes` is the buffer promised to the guest.
-  Connection(Outbox& outbox, const Address& address, std::uint32_t receive_bytes);
+  // `receive_bytes` is the buffer promised to the guest, which was taken from the service's quota
+  // and goes back to it with the connection's end.
+  Connection(Outbox& outbox, const Address& address, std::shared_ptr<Service> service,
+             std::uint32_t receive_bytes);
+  ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   const Address& address() const { return address_; }
-  std::uint32_t receive_bytes() const { return receive_bytes_; }
+  Service& service() const { return *service_; }
 
   // --- the guest's side ---
 
@@ -82,6 +86,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // --- the stream's side ---
 
+  // Ends a request of the host that the guest has not answered; established() fails with kTimeout.
+  void expire();
   // Until the guest has answered a request of the host.
   Task<Result<>> established();
   Task<Result<std::size_t>> read_some(std::span<std::byte> buffer);
@@ -118,9 +124,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Outbox* outbox_;
   Address address_;
+  std::shared_ptr<Service> service_;
   State state_ = State::kRequested;
   std::uint8_t pending_ = 0;
   std::string_view reason_ = "it has not been established";  // why it cannot be used
+  ErrorKind reason_kind_ = ErrorKind::kClosed;
 
   // From the guest: received - forwarded lies in buffer_, and never exceeds receive_bytes_.
   std::uint32_t receive_bytes_;

@@ -18,27 +18,24 @@ Result<std::unique_ptr<Device>> Device::create(const boost::asio::any_io_executo
 }
 
 Device::~Device() {
-  core_->stop(fail("use", "the vsock device", "it was stopped"));
+  core_->release();
 }
 
-Result<> Device::listen(std::uint32_t port, Handler handler) {
-  return core_->streams().listen(port, std::move(handler));
+Result<> Device::listen(std::uint32_t port, const Quota& quota, Handler handler) {
+  return core_->streams().listen(port, quota, std::move(handler));
 }
 
 void Device::stop_listening(std::uint32_t port) {
   core_->streams().stop_listening(port);
 }
 
-Task<Result<std::unique_ptr<Stream>>> Device::connect(std::uint32_t port) {
-  return Core::connect(core_, port);
+Task<Result<std::unique_ptr<Stream>>> Device::connect(std::uint32_t port,
+                                                      std::chrono::milliseconds limit) {
+  return Core::connect(core_, port, limit);
 }
 
 bool Device::running() const {
   return core_->streams().is_open();
-}
-
-Task<Result<>> Device::stopped() {
-  return Core::stopped(core_);
 }
 
 }  // namespace capsem::vsock

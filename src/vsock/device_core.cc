@@ -41,11 +41,14 @@ Device::Core::Core(const boost::asio::any_io_executor& executor, Fd socket, Devi
       channel_(std::move(socket)),
       back_end_(*this, options_.guest_cid),
       settle_timer_(executor),
-      streams_(executor,
-               {.guest_cid = options_.guest_cid,
-                .receive_bytes = options_.receive_bytes,
-                .max_connections = options_.max_connections},
-               [this] { pump(); }) {}
+      streams_(
+          executor,
+          {.guest_cid = options_.guest_cid,
+           .receive_bytes = options_.receive_bytes,
+           .limit = options_.limit,
+           .host_reserve = options_.host_reserve},
+          [this] { pump(); },
+          [this](Error error) { tell(&DeviceOptions::on_refused, std::move(error)); }) {}
 
 Result<> Device::Core::start() {
   Result<Fd> copy = duplicate(channel_.socket());
@@ -57,58 +60,64 @@ Result<> Device::Core::start() {
   return {};
 }
 
-void Device::Core::stop(Result<> why) {
-  if (stopped_) {
+void Device::Core::release() {
+  released_ = true;
+  streams_.stop_listening();
+  stop("the vsock device was stopped");
+}
+
+void Device::Core::stop(std::string_view reason) {
+  if (std::exchange(stopped_, true)) {
     return;
   }
-  stopped_.emplace(std::move(why));
   for (std::size_t index = 0; index < kRings; ++index) {
     stop_ring(index);
   }
-  streams_.close("the vsock device was stopped");
+  streams_.close(reason);
   readable_.reset();
   channel_ = Channel(Fd());
-  for (async::Event& waiter : stop_waiters_) {
-    waiter.notify();
-  }
+}
+
+void Device::Core::tell(Listener DeviceOptions::* listener, Error error) {
+  boost::asio::post(executor_, [weak = weak_from_this(), listener, error = std::move(error)] {
+    const std::shared_ptr<Core> self = weak.lock();
+    if (!self || self->released_) {
+      return;
+    }
+    if (const Listener& told = self->options_.*listener) {
+      told(error);
+    } else if (error.kind() != ErrorKind::kClosed) {
+      warn(error.message());
+    }
+  });
 }
 
 Task<Result<std::unique_ptr<Stream>>> Device::Core::connect(std::shared_ptr<Core> self,
-                                                            std::uint32_t port) {
-  Result<std::unique_ptr<Stream>> stream = co_await self->streams_.connect(port);
+                                                            std::uint32_t port,
+                                                            std::chrono::milliseconds limit) {
+  Result<std::unique_ptr<Stream>> stream = co_await self->streams_.connect(port, limit);
   co_return std::move(stream);
-}
-
-Task<Result<>> Device::Core::stopped(std::shared_ptr<Core> self) {
-  if (!self->stopped_) {
-    const auto waiter = self->stop_waiters_.emplace(self->stop_waiters_.end());
-    const bool woken = co_await waiter->wait();
-    self->stop_waiters_.erase(waiter);
-    if (!woken) {
-      co_return fail("wait for", "the end of QEMU", "the wait was cancelled", "",
-                     ErrorKind::kInterrupted);
-    }
-  }
-  Result<> why = *self->stopped_;
-  co_return std::move(why);
 }
 
 // --- QEMU's messages ---
 
 void Device::Core::await_message() {
-  readable_->async_wait(Descriptor::wait_read,
-                        [weak = weak_from_this()](const boost::system::error_code& error) {
-                          const std::shared_ptr<Core> self = weak.lock();
-                          if (error || !self || self->stopped_) {
-                            return;
-                          }
-                          Result<> taken = self->take_messages();
-                          if (taken) {
-                            return self->await_message();
-                          }
-                          const bool gone = taken.error().kind() == ErrorKind::kClosed;
-                          self->stop(gone ? Result<>() : std::move(taken));
-                        });
+  readable_->async_wait(
+      Descriptor::wait_read, [weak = weak_from_this()](const boost::system::error_code& error) {
+        const std::shared_ptr<Core> self = weak.lock();
+        if (!self || self->stopped_) {
+          return;
+        }
+        Result<> taken = error
+                             ? fail_system("wait for", "QEMU's vhost-user messages", error.value())
+                             : self->take_messages();
+        if (taken) {
+          return self->await_message();
+        }
+        const bool gone = taken.error().kind() == ErrorKind::kClosed;
+        self->stop(gone ? "QEMU ended" : "the vsock device ended by an error");
+        self->tell(&DeviceOptions::on_end, std::move(taken).error());
+      });
 }
 
 Result<> Device::Core::take_messages() {
@@ -160,6 +169,9 @@ void Device::Core::start_ring(std::size_t index) {
   ring.kick.emplace(executor_, kick->release());
   ++ring.starts;
   await_kick(index);
+  // An interrupt that was due may have been lost with the old setting, and the guest may have
+  // changed its wish for one meanwhile; one too many does no harm.
+  write_event(settings.call);
   if (serving()) {
     streams_.open();
     schedule(transmit_due_, &Core::transmit);
@@ -193,13 +205,7 @@ void Device::Core::break_ring(std::size_t index, const Error& error) {
   ring.kick.reset();
   write_event(back_end_.ring(index).error);
   streams_.close("the guest broke the rules of its vsock device");
-  boost::asio::post(executor_, [report = options_.on_broken_ring, error] {
-    if (report) {
-      report(error);
-    } else {
-      warn(error.message());
-    }
-  });
+  tell(&DeviceOptions::on_broken_ring, error);
 }
 
 void Device::Core::await_kick(std::size_t index) {

@@ -7,11 +7,10 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <list>
 #include <memory>
 #include <optional>
+#include <string_view>
 
-#include "async/event.h"
 #include "vsock/back_end.h"
 #include "vsock/device.h"
 #include "vsock/multiplexer.h"
@@ -23,14 +22,14 @@ class Device::Core final : public RingOwner, public std::enable_shared_from_this
   Core(const boost::asio::any_io_executor& executor, Fd socket, DeviceOptions options);
 
   Result<> start();
-  // Ends everything; `why` is what stopped() returns. Only the first call counts.
-  void stop(Result<> why);
+  // Ends everything because the Device is destroyed.
+  void release();
 
   Multiplexer& streams() { return streams_; }
 
   static Task<Result<std::unique_ptr<Stream>>> connect(std::shared_ptr<Core> self,
-                                                       std::uint32_t port);
-  static Task<Result<>> stopped(std::shared_ptr<Core> self);
+                                                       std::uint32_t port,
+                                                       std::chrono::milliseconds limit);
 
  private:
   using Descriptor = boost::asio::posix::stream_descriptor;
@@ -47,6 +46,11 @@ class Device::Core final : public RingOwner, public std::enable_shared_from_this
   std::uint16_t stop_ring(std::size_t index) override;
   void call_changed(std::size_t index) override;
   void break_ring(std::size_t index, const Error& error);
+
+  void stop(std::string_view reason);
+  // Calls a function of the options from the event loop, unless the Device is gone by then.
+  using Listener = std::function<void(const Error&)>;
+  void tell(Listener DeviceOptions::* listener, Error error);
 
   void await_message();
   Result<> take_messages();
@@ -80,8 +84,8 @@ class Device::Core final : public RingOwner, public std::enable_shared_from_this
   bool flush_due_ = false;
   bool settle_due_ = false;
   bool unsettled_ = false;  // the rings were used since settle()
-  std::optional<Result<>> stopped_;
-  std::list<async::Event> stop_waiters_;
+  bool stopped_ = false;
+  bool released_ = false;
 };
 
 }  // namespace capsem::vsock

@@ -1,6 +1,8 @@
 #include "vsock/multiplexer.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <string>
 #include <utility>
 
@@ -13,43 +15,105 @@ namespace {
 constexpr std::uint32_t kFirstPort = 1U << 30;
 constexpr std::uint32_t kLastPort = (1U << 31) - 1;
 
+std::string name(std::uint32_t port) {
+  return "vsock port " + std::to_string(port);
+}
+
+// What of `a` is left beside `b`; nothing of what there is less of.
+Quota operator-(const Quota& a, const Quota& b) {
+  return {.connections = a.connections - std::min(a.connections, b.connections),
+          .receive_buffer_bytes =
+              a.receive_buffer_bytes - std::min(a.receive_buffer_bytes, b.receive_buffer_bytes)};
+}
+
 }  // namespace
 
 Multiplexer::Multiplexer(boost::asio::any_io_executor executor, const MultiplexerOptions& options,
-                         std::function<void()> push_out)
+                         std::function<void()> push_out, std::function<void(Error)> on_refused)
     : executor_(std::move(executor)),
       options_(options),
       push_out_(std::move(push_out)),
-      last_port_(kFirstPort) {}
+      on_refused_(std::move(on_refused)),
+      last_port_(kFirstPort) {
+  own_->quota = options_.host_reserve;
+}
 
 Multiplexer::~Multiplexer() {
   close("the vsock device was stopped");
 }
 
-Result<> Multiplexer::listen(std::uint32_t port, Handler handler) {
-  const auto [place, added] =
-      listeners_.try_emplace(port, std::make_shared<Handler>(std::move(handler)));
-  if (!added) {
-    return fail("listen on", "vsock port " + std::to_string(place->first),
-                "it is listened on already", "", ErrorKind::kInvalid);
+Result<> Multiplexer::listen(std::uint32_t port, const Quota& quota, Handler handler) {
+  std::erase_if(services_, [](const auto& row) { return !row.second->in_use(); });
+  const auto found = services_.find(port);
+  if (found != services_.end() && found->second->handler) {
+    return fail("listen on", name(port), "it is listened on already", "", ErrorKind::kInvalid);
+  }
+  if (Result<> good = check_quota(port, quota); !good) {
+    return good;
+  }
+  std::shared_ptr<Service>& service = services_[port];
+  if (!service) {
+    service = std::make_shared<Service>();
+  }
+  service->quota = quota;
+  service->handler = std::make_shared<Handler>(std::move(handler));
+  return {};
+}
+
+Result<> Multiplexer::check_quota(std::uint32_t port, const Quota& quota) const {
+  if (quota.connections == 0 ||
+      quota.receive_buffer_bytes / quota.connections < Service::kMinShareBytes) {
+    return fail("listen on", name(port), "its quota leaves a connection no receive buffer", "",
+                ErrorKind::kInvalid);
+  }
+  Quota left = options_.limit - options_.host_reserve;
+  for (const auto& [other, service] : services_) {
+    if (other != port) {
+      left = left - service->quota;
+    }
+  }
+  if (quota.connections > left.connections ||
+      quota.receive_buffer_bytes > left.receive_buffer_bytes) {
+    return fail("listen on", name(port), "the quotas of all ports exceed the limit of the device",
+                "", ErrorKind::kInvalid);
   }
   return {};
 }
 
-Task<Result<std::unique_ptr<Stream>>> Multiplexer::connect(std::uint32_t port) {
-  const char* refusal = nullptr;
+void Multiplexer::stop_listening(std::uint32_t port) {
+  const auto found = services_.find(port);
+  if (found != services_.end()) {
+    found->second->handler.reset();
+  }
+}
+
+void Multiplexer::stop_listening() {
+  for (const auto& [port, service] : services_) {
+    service->handler.reset();
+  }
+}
+
+Task<Result<std::unique_ptr<Stream>>> Multiplexer::connect(std::uint32_t port,
+                                                           std::chrono::milliseconds limit) {
+  const std::string subject = name(port) + " of the guest";
   if (!open_) {
-    refusal = "the guest's vsock driver is not running";
-  } else if (connections_.size() >= options_.max_connections) {
-    refusal = "too many connections are open";
+    co_return fail("connect to", subject, "the guest's vsock driver is not running", "",
+                   ErrorKind::kClosed);
   }
-  if (refusal != nullptr) {
-    co_return fail("connect to", "vsock port " + std::to_string(port) + " of the guest", refusal,
-                   "", ErrorKind::kClosed);
+  const std::shared_ptr<Connection> connection = add(own_, free_port(port), port);
+  if (!connection) {
+    co_return fail("connect to", subject, "too many connections of the host are open", "",
+                   ErrorKind::kNoSpace);
   }
-  const std::shared_ptr<Connection> connection = add(free_port(port), port);
   // Made at once, so that a coroutine that is destroyed while it waits leaves no connection.
   std::unique_ptr<Stream> stream = std::make_unique<GuestStream>(connection);
+  boost::asio::steady_timer timer(executor_, limit);
+  timer.async_wait([weak = std::weak_ptr(connection)](const boost::system::error_code& cancelled) {
+    const std::shared_ptr<Connection> late = weak.lock();
+    if (!cancelled && late) {
+      late->expire();
+    }
+  });
   connection->request();
   push_out_();
   Result<> established = co_await connection->established();
@@ -62,7 +126,6 @@ Task<Result<std::unique_ptr<Stream>>> Multiplexer::connect(std::uint32_t port) {
 void Multiplexer::close(std::string_view reason) {
   open_ = false;
   resets_.clear();
-  promised_bytes_ = 0;
   for (const auto& [ports, connection] : std::exchange(connections_, {})) {
     connection->abandon(reason);
   }
@@ -87,26 +150,48 @@ void Multiplexer::receive(const Header& header, SegmentReader payload, std::size
 }
 
 void Multiplexer::accept(const Header& request) {
-  const auto listener = listeners_.find(request.destination_port);
-  if (listener == listeners_.end() || connections_.size() >= options_.max_connections) {
+  const auto found = services_.find(request.destination_port);
+  if (found == services_.end() || !found->second->handler) {
     return queue_reset(request);
   }
-  const std::shared_ptr<Connection> connection = add(request.destination_port, request.source_port);
+  Service& service = *found->second;
+  const std::shared_ptr<Connection> connection =
+      add(found->second, request.destination_port, request.source_port);
+  if (!connection) {
+    return refuse(request, service);
+  }
   connection->accept(request);
-  boost::asio::post(executor_, [handler = listener->second,
+  // A handler called before may have stopped listening, or destroyed the device; then the stream
+  // goes with this function, and the guest is told.
+  boost::asio::post(executor_, [weak = std::weak_ptr(service.handler),
                                 stream = std::make_unique<GuestStream>(connection)]() mutable {
-    (*handler)(std::move(stream));
+    if (const std::shared_ptr<Handler> handler = weak.lock()) {
+      (*handler)(std::move(stream));
+    }
   });
 }
 
-std::shared_ptr<Connection> Multiplexer::add(std::uint32_t host_port, std::uint32_t guest_port) {
-  const bool small = promised_bytes_ + options_.receive_bytes > kReceiveBudgetBytes;
-  const std::uint32_t bytes =
-      small ? std::min(kSmallReceiveBytes, options_.receive_bytes) : options_.receive_bytes;
+void Multiplexer::refuse(const Header& request, Service& service) {
+  queue_reset(request);
+  const auto now = std::chrono::steady_clock::now();
+  if (now >= service.quiet_until) {
+    service.quiet_until = now + kQuiet;
+    on_refused_(Error(
+        "accept a connection on", name(request.destination_port),
+        "its quota of " + std::to_string(service.quota.connections) + " connections is used up", "",
+        ErrorKind::kNoSpace));
+  }
+}
+
+std::shared_ptr<Connection> Multiplexer::add(const std::shared_ptr<Service>& service,
+                                             std::uint32_t host_port, std::uint32_t guest_port) {
+  const std::uint32_t bytes = service->take(options_.receive_bytes);
+  if (bytes == 0) {
+    return nullptr;
+  }
   const Address address{
       .guest_cid = options_.guest_cid, .guest_port = guest_port, .host_port = host_port};
-  auto connection = std::make_shared<Connection>(*this, address, bytes);
-  promised_bytes_ += bytes;
+  auto connection = std::make_shared<Connection>(*this, address, service, bytes);
   connections_.emplace(key(host_port, guest_port), connection);
   return connection;
 }
@@ -123,40 +208,71 @@ void Multiplexer::queue_reset(const Header& cause) {
                      .op = Op::kReset});
 }
 
+bool Multiplexer::has_packet() {
+  // A connection that ends leaves its service's queue by itself, but not the service this one.
+  while (!data_.empty() && data_.front().has_data.empty()) {
+    data_.pop_front();
+  }
+  return !resets_.empty() || !control_.empty() || !data_.empty();
+}
+
 Outgoing Multiplexer::next(std::size_t limit) {
-  if (!resets_.empty()) {
+  const bool control = !resets_.empty() || !control_.empty();
+  if (!control || (!data_.empty() && control_in_a_row_ >= kMaxControlInARow)) {
+    control_in_a_row_ = 0;
+    return next_data(limit);
+  }
+  control_in_a_row_ = data_.empty() ? 0 : control_in_a_row_ + 1;
+  return next_control();
+}
+
+// Resets of what was refused and packets of connections in turns, so that neither waits for the
+// other's end.
+Outgoing Multiplexer::next_control() {
+  reset_before_ = !resets_.empty() && (control_.empty() || !reset_before_);
+  if (reset_before_) {
     const Header reset = resets_.front();
     resets_.pop_front();
     return {reset, {}};
   }
-  if (!control_.empty()) {
-    const std::shared_ptr<Connection> connection = control_.front().shared_from_this();
-    control_.pop_front();
-    const Header header = connection->take_control();
-    output_changed(*connection);
-    return {header, {}};
-  }
-  Connection& connection = data_.front();
+  const std::shared_ptr<Connection> connection = control_.front().shared_from_this();
+  control_.pop_front();
+  const Header header = connection->take_control();
+  output_changed(*connection);
+  return {header, {}};
+}
+
+Outgoing Multiplexer::next_data(std::size_t limit) {
+  Service& service = data_.front();
   data_.pop_front();
+  Connection& connection = service.has_data.front();
+  service.has_data.pop_front();
+  if (!service.has_data.empty()) {
+    data_.push_back(service);
+  }
   const Outgoing packet = connection.take_data(limit);
   output_changed(connection);
   return packet;
 }
 
 void Multiplexer::output_changed(Connection& connection) {
-  const auto place = [&](auto& queue, auto& hook, bool wanted) {
-    if (wanted && !hook.is_linked()) {
-      queue.push_back(connection);
-    } else if (!wanted) {
-      hook.unlink();
+  if (!connection.has_control()) {
+    connection.control_hook.unlink();
+  } else if (!connection.control_hook.is_linked()) {
+    control_.push_back(connection);
+  }
+  Service& service = connection.service();
+  if (!connection.has_data()) {
+    connection.data_hook.unlink();
+  } else if (!connection.data_hook.is_linked()) {
+    service.has_data.push_back(connection);
+    if (!service.data_hook.is_linked()) {
+      data_.push_back(service);
     }
-  };
-  place(control_, connection.control_hook, connection.has_control());
-  place(data_, connection.data_hook, connection.has_data());
+  }
 }
 
 void Multiplexer::forget(Connection& connection) {
-  promised_bytes_ -= connection.receive_bytes();
   connections_.erase(key(connection.address().host_port, connection.address().guest_port));
 }
 

@@ -85,7 +85,10 @@ Result<bool> Channel::fill(std::span<std::byte> target) {
       if (errno == EAGAIN) {
         return false;
       }
-      return fail("read from", kSubject, std::strerror(errno), "", ErrorKind::kClosed);
+      if (errno != ECONNRESET) {
+        return fail_system("read from", kSubject, errno);
+      }
+      return fail("read from", kSubject, "QEMU closed it", "", ErrorKind::kClosed);
     }
     collect(message, message_.fds);
     if (message_.fds.size() > kMaxFds || (message.msg_flags & MSG_CTRUNC) != 0) {
@@ -111,8 +114,9 @@ Result<> Channel::reply(Request request, std::span<const std::byte> payload) {
   const ssize_t size =
       ::send(socket_.get(), frame.data(), frame.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (size != static_cast<ssize_t>(frame.size())) {
-    return fail("answer QEMU on", kSubject, size < 0 ? std::strerror(errno) : "it is full", "",
-                ErrorKind::kClosed);
+    const bool gone = size < 0 && (errno == EPIPE || errno == ECONNRESET);
+    return fail("answer QEMU on", kSubject, gone ? "QEMU closed it" : "QEMU reads no answers", "",
+                gone ? ErrorKind::kClosed : ErrorKind::kInvalid);
   }
   return {};
 }

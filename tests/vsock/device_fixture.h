@@ -17,11 +17,14 @@ namespace capsem::vsock {
 struct DeviceTest : testing::Test {
   static constexpr std::uint32_t kHostPort = 5000;
   static constexpr std::uint32_t kGuestPort = 1234;
+  static constexpr Quota kQuota{.connections = 16, .receive_buffer_bytes = 8 << 20};
 
   void start(FrontEndOptions front_end_options = {}, DeviceOptions options = {}) {
     auto sockets = socket_pair();
     options.guest_cid = FrontEnd::kGuestCid;
     options.on_broken_ring = [this](const Error& error) { broken.push_back(error.message()); };
+    options.on_refused = [this](const Error& error) { refused.push_back(error.message()); };
+    options.on_end = [this](const Error& error) { ends.push_back(error); };
     device = Device::create(loop.executor(), std::move(sockets->first), std::move(options)).value();
     front_end.emplace(loop, std::move(sockets->second), front_end_options);
     front_end->set_up();
@@ -32,7 +35,7 @@ struct DeviceTest : testing::Test {
                                  std::uint32_t host_port = kHostPort) {
     std::unique_ptr<Stream> accepted;
     EXPECT_TRUE(device->listen(
-        host_port, [&](std::unique_ptr<Stream> stream) { accepted = std::move(stream); }));
+        host_port, kQuota, [&](std::unique_ptr<Stream> stream) { accepted = std::move(stream); }));
     front_end->send(Op::kRequest, guest_port, host_port);
     EXPECT_EQ(front_end->receive().header.op, Op::kResponse);
     loop.run_until([&] { return accepted != nullptr; });
@@ -94,6 +97,8 @@ struct DeviceTest : testing::Test {
 
   Loop loop;
   std::vector<std::string> broken;
+  std::vector<std::string> refused;
+  std::vector<Error> ends;
   std::unique_ptr<Device> device;
   std::optional<FrontEnd> front_end;
 };

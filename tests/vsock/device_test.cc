@@ -2,6 +2,7 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "tests/vsock/device_fixture.h"
 
@@ -79,10 +80,10 @@ TEST_F(DeviceTest, GuestRefusesAConnection) {
 
 TEST_F(DeviceTest, OnePortHasOneListener) {
   start();
-  EXPECT_TRUE(device->listen(1, [](std::unique_ptr<Stream>) {}));
-  EXPECT_FALSE(device->listen(1, [](std::unique_ptr<Stream>) {}));
+  EXPECT_TRUE(device->listen(1, kQuota, [](std::unique_ptr<Stream>) {}));
+  EXPECT_FALSE(device->listen(1, kQuota, [](std::unique_ptr<Stream>) {}));
   device->stop_listening(1);
-  EXPECT_TRUE(device->listen(1, [](std::unique_ptr<Stream>) {}));
+  EXPECT_TRUE(device->listen(1, kQuota, [](std::unique_ptr<Stream>) {}));
 }
 
 TEST_F(DeviceTest, ConnectingWithoutADriverFailsAtOnce) {
@@ -99,7 +100,8 @@ TEST_F(DeviceTest, TwoThousandConnectionsAtOnce) {
   constexpr std::uint32_t kCount = 2000;
   std::vector<std::unique_ptr<Stream>> streams;
   ASSERT_TRUE(device->listen(
-      kHostPort, [&](std::unique_ptr<Stream> stream) { streams.push_back(std::move(stream)); }));
+      kHostPort, {.connections = kCount, .receive_buffer_bytes = 64 << 20},
+      [&](std::unique_ptr<Stream> stream) { streams.push_back(std::move(stream)); }));
   std::uint32_t responses = 0;
   const auto count_responses = [&] {
     while (const auto packet = front_end->poll()) {
@@ -132,14 +134,100 @@ TEST_F(DeviceTest, TwoThousandConnectionsAtOnce) {
   });
 }
 
-TEST_F(DeviceTest, ConnectionsOverTheLimitAreRefused) {
-  start({}, {.max_connections = 2});
-  const auto first = accept(1, 5001);
-  const auto second = accept(2, 5001);
-  ASSERT_TRUE(device->listen(kHostPort, [](std::unique_ptr<Stream>) { FAIL(); }));
+// Two requests lie in the ring when the device looks: both are accepted in one batch.
+struct BatchTest : DeviceTest {
+  void send_two_requests() {
+    for (const std::uint32_t port : {1U, 2U}) {
+      front_end->send(Op::kRequest, port, kHostPort);
+    }
+  }
+
+  // Until both have been answered: how many of them were reset.
+  int resets() {
+    bool reset[2] = {};
+    bool answered[2] = {};
+    loop.run_until([&] {
+      while (const auto packet = front_end->poll()) {
+        const std::uint32_t index = packet->header.destination_port - 1;
+        answered[index] = true;
+        reset[index] = reset[index] || packet->header.op == Op::kReset;
+      }
+      return answered[0] && answered[1] && (reset[0] || reset[1]);
+    });
+    return reset[0] + reset[1];
+  }
+};
+
+TEST_F(BatchTest, AHandlerThatStopsListeningIsNotCalledAgain) {
+  start();
+  std::vector<std::unique_ptr<Stream>> streams;
+  ASSERT_TRUE(device->listen(kHostPort, kQuota, [&](std::unique_ptr<Stream> stream) {
+    streams.push_back(std::move(stream));
+    device->stop_listening(kHostPort);
+  }));
+  send_two_requests();
+  EXPECT_EQ(resets(), 1);
+  EXPECT_EQ(streams.size(), 1U);
+}
+
+TEST_F(BatchTest, AHandlerThatListensAnewIsNotCalledAgain) {
+  start();
+  std::vector<std::unique_ptr<Stream>> streams;
+  int called_anew = 0;
+  ASSERT_TRUE(device->listen(kHostPort, kQuota, [&](std::unique_ptr<Stream> stream) {
+    streams.push_back(std::move(stream));
+    device->stop_listening(kHostPort);
+    ASSERT_TRUE(device->listen(kHostPort, kQuota, [&](std::unique_ptr<Stream>) { ++called_anew; }));
+  }));
+  send_two_requests();
+  EXPECT_EQ(resets(), 1);
+  EXPECT_EQ(streams.size(), 1U);
+  EXPECT_EQ(called_anew, 0);
   front_end->send(Op::kRequest, 3, kHostPort);
-  EXPECT_EQ(front_end->receive().header.op, Op::kReset);
-  EXPECT_FALSE(loop.get(device->connect(7)));
+  loop.run_until([&] { return called_anew == 1; });
+}
+
+TEST_F(BatchTest, NoHandlerIsCalledOfADeviceThatWasDestroyed) {
+  start();
+  int called = 0;
+  ASSERT_TRUE(device->listen(kHostPort, kQuota, [&](std::unique_ptr<Stream>) {
+    ++called;
+    device.reset();
+  }));
+  send_two_requests();
+  loop.run_until([&] { return called != 0; });
+  loop.poll();
+  EXPECT_EQ(called, 1);
+}
+
+TEST_F(DeviceTest, AConnectThatTheGuestDoesNotAnswerEndsInTime) {
+  start();
+  const auto stream = loop.get(device->connect(7000, std::chrono::milliseconds(20)));
+  ASSERT_FALSE(stream);
+  EXPECT_EQ(stream.error().kind(), ErrorKind::kTimeout);
+  EXPECT_THAT(stream.error().message(), HasSubstr("did not answer in time"));
+  const Packet request = front_end->receive();
+  const Packet reset = front_end->receive();
+  EXPECT_EQ(reset.header.op, Op::kReset);
+  EXPECT_EQ(reset.header.source_port, request.header.source_port);
+}
+
+TEST_F(DeviceTest, TheLimitOfAConnectIsOverOnceTheGuestHasAnswered) {
+  start();
+  std::optional<Result<std::unique_ptr<Stream>>> connected;
+  const auto connect_briefly = [&]() -> Task<> {
+    connected.emplace(co_await device->connect(7000, std::chrono::milliseconds(200)));
+  };
+  loop.spawn(connect_briefly());
+  const Packet request = front_end->receive();
+  front_end->send(Op::kResponse, 7000, request.header.source_port);
+  loop.run();
+  ASSERT_TRUE(connected && *connected);
+  boost::asio::steady_timer later(loop.context(), std::chrono::milliseconds(250));
+  bool passed = false;
+  later.async_wait([&](const boost::system::error_code&) { passed = true; });
+  loop.run_until([&] { return passed; });
+  EXPECT_TRUE(loop.get((**connected)->write_all(as_bytes("still there"))));
 }
 
 TEST_F(DeviceTest, ARebootResetsStreamsAndThenAllWorksAgain) {
@@ -175,24 +263,60 @@ TEST_F(DeviceTest, RingsGoOnWhereTheyStoodAfterAPause) {
   EXPECT_THAT(broken, IsEmpty());
 }
 
-TEST_F(DeviceTest, QemuGoingAwayEndsEverything) {
+TEST_F(DeviceTest, QemuHangingUpEndsEverythingAndIsToldAsSuch) {
   start();
   const auto stream = accept();
-  std::optional<Result<>> stopped;
-  auto wait = [&]() -> Task<> {
-    Result<> why = co_await device->stopped();
-    stopped.emplace(std::move(why));
-  };
-  loop.spawn(wait());
   std::vector<std::byte> received;
   Result<> read;
   loop.spawn(read_to_end(*stream, received, read));
   loop.poll();
   front_end->hang_up();
   loop.run();
-  EXPECT_TRUE(stopped && *stopped);
   EXPECT_FALSE(read);
   EXPECT_FALSE(device->running());
+  loop.run_until([&] { return !ends.empty(); });
+  EXPECT_EQ(ends.front().kind(), ErrorKind::kClosed);
+  device.reset();
+  loop.poll();
+  EXPECT_EQ(ends.size(), 1U);
+}
+
+TEST_F(DeviceTest, NothingIsToldOfADeviceThatWasDestroyed) {
+  start();
+  Pending pending;  // its wait keeps the inside of the device
+  loop.spawn(connect(7000, pending));
+  front_end->receive();
+  front_end->send_message(Request{250}, {});
+  front_end->set_available_index(kTransmitRing, 5000);
+  front_end->kick(kTransmitRing);
+  // One handler at a time, so that the device is destroyed while its end is about to be told.
+  while (device->running() && loop.context().run_one() != 0) {
+  }
+  ASSERT_FALSE(device->running());
+  ASSERT_TRUE(ends.empty() && broken.empty());
+  device.reset();
+  loop.poll();
+  EXPECT_TRUE(ends.empty() && broken.empty());
+}
+
+TEST_F(DeviceTest, SettingARingUpAgainInterruptsTheGuest) {
+  start();
+  for (const std::size_t ring : {kReceiveRing, kTransmitRing}) {
+    front_end->calls(ring);
+  }
+  // A memory table that changes sets up both rings anew.
+  front_end->set_memory_table();
+  for (const std::size_t ring : {kReceiveRing, kTransmitRing}) {
+    loop.run_until([&] { return front_end->calls(ring) != 0; });
+  }
+  // So does another kick, here with an interrupt due: the transmitted packet has been used, which
+  // the guest has not been shown.
+  front_end->send(Op::kCreditRequest, 1, 9);
+  EXPECT_EQ(front_end->receive().header.op, Op::kReset);
+  front_end->calls(kTransmitRing);
+  front_end->replace_kick(kTransmitRing);
+  loop.run_until([&] { return front_end->calls(kTransmitRing) != 0; });
+  EXPECT_EQ(front_end->used_index(kTransmitRing), 1U);
 }
 
 TEST_F(DeviceTest, StreamsOutliveTheDevice) {

@@ -166,6 +166,12 @@ std::uint16_t FrontEnd::stop_ring(std::size_t index) {
   return base;
 }
 
+void FrontEnd::replace_kick(std::size_t index) {
+  rings_[index].kick = event();
+  const int kick = rings_[index].kick.get();
+  send_message(Request::kSetRingKick, bytes_of(std::uint64_t{index}), std::span(&kick, 1));
+}
+
 void FrontEnd::reboot() {
   stop_ring(kReceiveRing);
   stop_ring(kTransmitRing);
@@ -312,6 +318,11 @@ void FrontEnd::set_available_index(std::size_t ring, std::uint16_t index) {
 void FrontEnd::kick(std::size_t ring) {
   const std::uint64_t one = 1;
   EXPECT_EQ(::write(rings_[ring].kick.get(), &one, sizeof one), 8);
+}
+
+bool FrontEnd::kick_was_seen(std::size_t ring) const {
+  pollfd poll{rings_[ring].kick.get(), POLLIN, 0};
+  return ::poll(&poll, 1, 0) == 0;
 }
 
 std::uint16_t FrontEnd::used_index(std::size_t ring) const {

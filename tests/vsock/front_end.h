@@ -69,6 +69,8 @@ class FrontEnd {
   void start_rings();
   void start_ring(std::size_t index, std::uint16_t base = 0);
   std::uint16_t stop_ring(std::size_t index);
+  // Sets a ring that is in use up again, with another eventfd for its kicks.
+  void replace_kick(std::size_t index);
   void set_memory_table();
   // Stops both rings, clears the guest's memory and starts anew, as a reboot does.
   void reboot();
@@ -97,6 +99,8 @@ class FrontEnd {
   void make_available(std::size_t ring, std::uint16_t head);
   void set_available_index(std::size_t ring, std::uint16_t index);
   void kick(std::size_t ring);
+  // Whether the device has read every kick so far.
+  bool kick_was_seen(std::size_t ring) const;
   std::uint16_t used_index(std::size_t ring) const;
   // How often the device has called since this was last asked.
   std::uint64_t calls(std::size_t ring);

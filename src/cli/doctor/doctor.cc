@@ -30,8 +30,8 @@ bool wants_colour() {
 
 int examine(const DoctorArguments& arguments) {
   auto results = run_host_checks(Host::find(arguments.deep));
-  auto printed = print(prepare::in_words_of_here(arguments.json ? report_json(results)
-                                                       : report_text(results, wants_colour())));
+  auto printed = print(prepare::in_words_of_here(
+      arguments.json ? report_json(results) : report_text(results, wants_colour())));
   if (!printed) {
     say(printed.error().message());
     return kTrouble;

@@ -18,6 +18,8 @@ constexpr int kSkipped = 77;  // ctest's SKIP_RETURN_CODE
 constexpr std::uint64_t kBulkBytes = 100'000'000;
 constexpr std::uint32_t kPort = 6000;
 
+constexpr Quota kQuota{.connections = 1024, .receive_buffer_bytes = 64 << 20};
+
 GuestFiles guest_files;  // set once by main(), from the command line
 
 struct Transfer {
@@ -95,7 +97,7 @@ class VsockVm : public testing::Test {
   // Serves each connection of the guest to kPort with `service`, to its end.
   template <class Service>
   static void serve(Service service) {
-    ASSERT_TRUE(machine->device().listen(kPort, [service](std::unique_ptr<Stream> stream) {
+    ASSERT_TRUE(machine->device().listen(kPort, kQuota, [service](std::unique_ptr<Stream> stream) {
       machine->loop().spawn(run(service, std::move(stream)));
     }));
   }
