@@ -223,24 +223,24 @@ std::string to_json(const Vm& vm) {
 }
 
 std::string to_json(const Event& event) {
-  return json_text({{"sequence", event.sequence},
-                    {"dropped", event.dropped},
-                    {"at_us", event.at_us},
-                    {"kind", name(event.kind)},
-                    {"text", event.text}});
+  return json_text(json{{"sequence", event.sequence},
+                        {"dropped", event.dropped},
+                        {"at_us", event.at_us},
+                        {"kind", name(event.kind)},
+                        {"text", event.text}});
 }
 
 std::string to_json(const Failure& failure) {
-  return json_text({{"error", object(failure.error)}, {"console", failure.console}});
+  return json_text(json{{"error", object(failure.error)}, {"console", failure.console}});
 }
 
 std::string to_json(const Start& start) {
-  return json_text({{"accelerator", start.accelerator},
-                    {"memory_bytes", start.memory_bytes},
-                    {"cpus", start.cpus},
-                    {"boot_limit_ms", start.boot_limit_ms},
-                    {"hostname", start.hostname},
-                    {"cache_directory", start.cache_directory}});
+  return json_text(json{{"accelerator", start.accelerator},
+                        {"memory_bytes", start.memory_bytes},
+                        {"cpus", start.cpus},
+                        {"boot_limit_ms", start.boot_limit_ms},
+                        {"hostname", start.hostname},
+                        {"cache_directory", start.cache_directory}});
 }
 
 Result<Vm> parse_vm(std::string_view text) {

@@ -24,7 +24,7 @@ constexpr std::chrono::seconds kConnectLimit{30};
 constexpr std::size_t kConsoleLines = 20;
 
 // PID 1 has one connection, and a second while it has not yet noticed that the first is lost.
-constexpr Quota kControlQuota{.connections = 2, .receive_buffer_bytes = 64 << 10};
+constexpr Quota kControlQuota{.connections = 2, .receive_buffer_bytes = 128 << 10};
 
 std::uint64_t now_us() {
   auto since = Clock::now().time_since_epoch();

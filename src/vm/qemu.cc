@@ -185,7 +185,9 @@ Task<Error> Qemu::State::failure(std::shared_ptr<const State> state, ExitStatus 
   if (!version) {
     // Only now: starting QEMU for its version would cost every run.
     async::Offload offload;
-    version = co_await offload.run([program = state->program] { return program_version(program); });
+    // Named: GCC 12 destroys what such a temporary holds twice.
+    auto ask = [program = state->program] { return program_version(program); };
+    version = co_await offload.run(std::move(ask));
   }
   co_return Error("run", state->program, "it " + state->end_in_words(how),
                   version && *version < kOldestQemu ? kPackageAdvice : "");

@@ -152,7 +152,7 @@ TEST_F(ClientsTest, JoinsASessionWithTheGuestUnparsed) {
   loop.run_until([&] { return session != nullptr; });
   std::string received;
   loop.spawn([](async::Stream& from, async::Stream& to, std::string& into) -> Task<> {
-    const std::string nothing_of_the_protocol = "\0\xff bytes";
+    const std::string nothing_of_the_protocol("\0\xff bytes", 8);
     auto sent = co_await from.write_all(as_bytes(nothing_of_the_protocol));
     EXPECT_TRUE(sent);
     std::array<std::byte, 64> buffer{};
@@ -160,7 +160,7 @@ TEST_F(ClientsTest, JoinsASessionWithTheGuestUnparsed) {
     if (size) into = as_text(std::span(buffer).first(*size));
   }(*session, *machine->sessions.front(), received));
   loop.run_until([&] { return !received.empty(); });
-  EXPECT_EQ(received, std::string("\0\xff bytes"));
+  EXPECT_EQ(received, std::string("\0\xff bytes", 8));
 }
 
 TEST_F(ClientsTest, ASessionThatCannotBeLearnsWhy) {
