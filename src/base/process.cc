@@ -49,8 +49,9 @@ struct Plan {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD, SIGTSTP, SIGWINCH})
-    ::signal(signal, SIG_DFL);
+  // Only what is ignored would be inherited, and what this process inherited so its children do
+  // too; but one that ignores SIGCHLD has no children to wait for.
+  ::signal(SIGCHLD, SIG_DFL);
   if (plan.new_session) ::setsid();
   if (plan.die_with_parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);

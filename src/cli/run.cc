@@ -1,6 +1,5 @@
 // capsem run [COMMAND]
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <memory>
 
 #include "cli/command.h"
@@ -19,7 +18,7 @@ constexpr const char* kFooter =
 
 }  // namespace
 
-void add_run(CLI::App& app, Action& action) {
+void add_run(CLI::App& app, Action& action, const Signals& signals) {
   auto options = std::make_shared<RunOptions>();
   auto* run = app.add_subcommand("run", "Build, repack, boot, and run a command or a terminal");
   run->footer(kFooter);
@@ -56,15 +55,12 @@ void add_run(CLI::App& app, Action& action) {
          "--no-terminal", [options] { options->terminal = false; },
          "Give the command pipes, with standard output and error apart, even on a terminal")
       ->excludes(with);
-  run->callback([&action, options, run] {
-    auto& command = options->command;
-    command = run->remaining();
-    bool separated = !command.empty() && command.front() == kSeparator;
-    if (separated) command.erase(command.begin());
-    if (!separated && !command.empty() && command.front().starts_with('-'))
-      throw CLI::ExtrasError({command.front()});
-    std::ranges::replace(command, kSeparator, "--");
-    action = [options] { return run_in_vm(*options); };
+  run->callback([&action, options, run, &signals] {
+    auto taken = taken_words(*run);
+    if (!taken.separated && !taken.words.empty() && taken.words.front().starts_with('-'))
+      throw CLI::ExtrasError({taken.words.front()});
+    options->command = std::move(taken.words);
+    action = [options, &signals] { return run_in_vm(*options, signals); };
   });
 }
 

@@ -1,16 +1,17 @@
 #include "cli/runner.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <exception>
 #include <utility>
 
+#include "async/signal_reader.h"
+#include "async/task_group.h"
 #include "base/log.h"
+#include "cli/command.h"
 #include "cli/exit_status.h"
 #include "cli/trial_boot.h"
 #include "client/session.h"
@@ -24,7 +25,6 @@ namespace {
 
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
-using client::SignalAction;
 
 constexpr std::size_t kConsoleLines = 20;
 constexpr std::chrono::milliseconds kEndLimit{1500};
@@ -36,7 +36,8 @@ struct Prepared {
   std::filesystem::path cache;
 };
 
-Result<Prepared> prepare_run(const RunOptions& options, client::Timeline& timeline) {
+Result<Prepared> prepare_run(const RunOptions& options, const Signals& signals,
+                             client::Timeline& timeline) {
   auto layout = prepare::find_layout();
   if (!layout) return propagate(layout);
   auto on_step = [&timeline](std::string name, Clock::time_point begin, Clock::time_point end) {
@@ -44,7 +45,7 @@ Result<Prepared> prepare_run(const RunOptions& options, client::Timeline& timeli
   };
   TrialBoot trial(layout->cache);
   auto files = options.initrd.empty()
-                   ? prepare::prepare_boot_files(*layout, options.pack, trial, on_step)
+                   ? prepare::prepare_boot_files(*layout, options.pack, trial, on_step, signals)
                    : prepare::open_boot_files(*layout, options.initrd, on_step);
   if (!files) return propagate(files);
   return Prepared{std::move(*files), layout->cache};
@@ -52,18 +53,18 @@ Result<Prepared> prepare_run(const RunOptions& options, client::Timeline& timeli
 
 class Runner {
  public:
-  Runner(const RunOptions& options, client::Timeline& timeline, asio::io_context& loop)
-      : options_(options), timeline_(timeline), loop_(loop), signals_(loop) {}
+  Runner(const RunOptions& options, const Signals& signals, async::SignalReader boot_signals,
+         client::Timeline& timeline, asio::io_context& loop)
+      : options_(options),
+        signals_(signals),
+        boot_signals_(std::move(boot_signals)),
+        timeline_(timeline),
+        loop_(loop),
+        tasks_(loop.get_executor()) {}
 
   // Runs the loop until the command has ended or a signal ended us; returns the exit status.
   int run(const Prepared& prepared) {
-    // Until the session takes them over, these end the VM: what the loop holds goes with it.
-    for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) signals_.add(signal);
-    signals_.async_wait([this](const boost::system::error_code& error, int signal) {
-      if (error) return;
-      status_ = kSignalBase + signal;
-      loop_.stop();
-    });
+    tasks_.spawn(end_on_signal());
     asio::co_spawn(loop_, main(prepared), [this](const std::exception_ptr& thrown, int status) {
       if (thrown) std::rethrow_exception(thrown);
       status_ = status;
@@ -100,6 +101,14 @@ class Runner {
     timeline_.add("end the VM", end_begin, Clock::now());
     if (!ended) co_return complain(ended.error());
     co_return status;
+  }
+
+  // Until the session takes the signals over they end the VM: what the loop holds goes with it.
+  Task<> end_on_signal() {
+    auto number = co_await boot_signals_.next();
+    if (!number) co_return;
+    status_ = kSignalBase + *number;
+    loop_.stop();
   }
 
   Result<vm::AcceleratorQuery> accelerator_query(const Prepared& prepared) const {
@@ -149,14 +158,13 @@ class Runner {
           "services too");
     std::optional<client::Terminal> terminal;
     if (wants_terminal()) {
-      auto attached = client::Terminal::attach(STDIN_FILENO);
+      auto attached = client::Terminal::attach(STDIN_FILENO, STDOUT_FILENO);
       if (!attached) co_return complain(attached.error());
       terminal.emplace(std::move(*attached));
       request.terminal = &*terminal;
       attached_ = true;
     }
-    signals_.cancel();
-    signals_.clear();
+    boot_signals_.cancel();
     asio::steady_timer start_limit(loop_, kStartLimit);
     start_limit.async_wait([&stream](const boost::system::error_code& error) {
       if (!error) (*stream)->reset();
@@ -172,7 +180,7 @@ class Runner {
     attached_ = false;
     for (const auto& line : held_back_) warn(line);
     if (!end) co_return co_await explain(monitor, end.error());
-    if (!end->complaint.empty()) say(end->complaint);
+    if (!end->message.empty()) say(end->message);
     co_return end->status.shell_code();
   }
 
@@ -189,19 +197,12 @@ class Runner {
       request.start.argv = options_.command;
     request.start.privileged = options_.privileged;
     request.on_first_output = [this] { timeline_.mark("first output", Clock::now()); };
-    if (!wants_terminal())
-      request.on_signal = [this](int number) {
-        bool ends = number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
-        if (!ends) return SignalAction::kForward;
-        ending_signal_ = number;
-        return std::exchange(asked_to_end_, true) ? SignalAction::kEnd : SignalAction::kForward;
-      };
+    request.signals = &signals_;
     return request;
   }
 
   // A session that broke off usually did so because the VM ended; then that is what to say.
   Task<int> explain(host::Monitor& monitor, const Error& error) {
-    if (error.kind() == ErrorKind::kInterrupted) co_return kSignalBase + ending_signal_;
     if (error.kind() != ErrorKind::kClosed) co_return complain(error);
     auto ended = co_await monitor.ended_by_itself(kEndLimit);
     if (ended.how == host::Monitor::End::kRunning) co_return complain(error);
@@ -221,36 +222,36 @@ class Runner {
   }
 
   const RunOptions& options_;
+  const Signals& signals_;
+  async::SignalReader boot_signals_;
   client::Timeline& timeline_;
   asio::io_context& loop_;
-  asio::signal_set signals_;
+  async::TaskGroup tasks_;
   int status_ = kRunTrouble;
-  int ending_signal_ = SIGTERM;
-  bool asked_to_end_ = false;
   bool attached_ = false;
   std::vector<std::string> held_back_;
 };
 
 }  // namespace
 
-int run_in_vm(const RunOptions& options) {
+int run_in_vm(const RunOptions& options, const Signals& signals) {
   auto begin = Clock::now();
   client::Timeline timeline(begin);
-  auto prepared = prepare_run(options, timeline);
-  if (!prepared) {
-    if (prepared.error().kind() == ErrorKind::kInterrupted) return kInterrupted;
-    say(prepared.error().message());
-    return kRunTrouble;
-  }
+  auto prepared = prepare_run(options, signals, timeline);
+  if (!prepared) return report(prepared.error(), kRunTrouble);
   int status = kRunTrouble;
   {
     asio::io_context loop(1);
-    status = Runner(options, timeline, loop).run(*prepared);
+    auto held = signals.hold();
+    if (!held) return report(held.error(), kRunTrouble);
+    auto reader = async::SignalReader::create(loop.get_executor(), std::move(*held));
+    if (!reader) return report(reader.error(), kRunTrouble);
+    status = Runner(options, signals, std::move(*reader), timeline, loop).run(*prepared);
   }
   timeline.add("total", begin, Clock::now());
   if (options.timing) {
-    auto table = timeline.table();
-    [[maybe_unused]] auto written = ::write(STDERR_FILENO, table.data(), table.size());
+    // There is nowhere to report a failure of stderr to.
+    [[maybe_unused]] auto printed = print(timeline.table(), STDERR_FILENO);
   }
   return status;
 }

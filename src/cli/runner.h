@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/signals.h"
 #include "prepare/guest_set.h"
 
 namespace capsem::cli {
@@ -23,6 +24,6 @@ struct RunOptions {
 };
 
 // Returns the exit status: the command's, or one of exit_status.h after a line on stderr.
-int run_in_vm(const RunOptions& options);
+int run_in_vm(const RunOptions& options, const Signals& signals);
 
 }  // namespace capsem::cli

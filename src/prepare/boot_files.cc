@@ -22,9 +22,10 @@ void warn_of_stale_rootfs(const Layout& layout, const manifest::Manifest& manife
 }  // namespace
 
 Result<BootFiles> prepare_boot_files(const Layout& layout, const PackChoice& choice,
-                                     TrialMachine& machine, const OnStep& on_step) {
+                                     TrialMachine& machine, const OnStep& on_step,
+                                     const Signals& signals) {
   auto begin = Clock::now();
-  if (auto built = build_guest_programs(layout); !built) return propagate(built);
+  if (auto built = build_guest_programs(layout, signals); !built) return propagate(built);
   auto built = Clock::now();
   on_step("build", begin, built);
 

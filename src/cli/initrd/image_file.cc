@@ -45,11 +45,6 @@ FileInput::OnRead ImageFile::on_read() const {
   };
 }
 
-int report(const Error& error) {
-  say(error.message());
-  return kTrouble;
-}
-
 void add_limit_option(CLI::App& command, std::uint64_t& limit_bytes) {
   command
       .add_option("--limit", limit_bytes,
