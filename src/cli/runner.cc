@@ -186,7 +186,10 @@ class Runner {
 
   bool wants_terminal() const {
     if (options_.terminal) return *options_.terminal;
-    return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+    // A command that a shell started in the background does without, as it would be stopped.
+    bool in_background = !options_.command.empty() && !client::in_foreground(STDIN_FILENO);
+    return !options_.no_stdin && !in_background && ::isatty(STDIN_FILENO) == 1 &&
+           ::isatty(STDOUT_FILENO) == 1;
   }
 
   client::SessionRequest session_request() {
@@ -198,6 +201,13 @@ class Runner {
     request.start.privileged = options_.privileged;
     request.on_first_output = [this] { timeline_.mark("first output", Clock::now()); };
     request.signals = &signals_;
+    using Seconds = std::chrono::duration<double>;
+    auto rounded = [](double seconds) {
+      return std::chrono::ceil<std::chrono::milliseconds>(Seconds(seconds));
+    };
+    request.grace = rounded(options_.grace_seconds);
+    if (options_.time_limit_seconds) request.time_limit = rounded(*options_.time_limit_seconds);
+    if (options_.no_stdin) request.standard[0] = -1;
     return request;
   }
 

@@ -20,6 +20,9 @@ struct RunOptions {
   int boot_limit_seconds = 60;
   bool timing = false;
   bool privileged = false;       // nothing in the guest is protected from the command
+  double grace_seconds = 5;      // see client::EndPolicy
+  std::optional<double> time_limit_seconds;
+  bool no_stdin = false;
   std::optional<bool> terminal;  // when standard input and output are one, if absent
 };
 
