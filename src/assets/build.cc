@@ -26,12 +26,9 @@ constexpr std::uint64_t kMaxKernelBytes = 256 << 20;
 
 class Builder {
  public:
-  Builder(const BuildOptions& options, const Progress& progress, Interrupts& interrupts,
+  Builder(const BuildOptions& options, const Progress& progress, HeldSignals& signals,
           fs::path staging)
-      : options_(options),
-        progress_(progress),
-        interrupts_(interrupts),
-        staging_(std::move(staging)) {}
+      : options_(options), progress_(progress), signals_(signals), staging_(std::move(staging)) {}
 
   Result<> run() {
     if (auto read = read_lists(); !read) return read;
@@ -43,7 +40,7 @@ class Builder {
                       &Builder::pack_rootfs}) {
       ++step_;
       if (auto done = (this->*step)(); !done) return done;
-      if (interrupts_.arrived()) return Interrupts::error();
+      if (auto number = signals_.ending()) return fail_interrupted("build", "the assets", *number);
     }
     return finish();
   }
@@ -71,7 +68,7 @@ class Builder {
   }
 
   Result<> unpack_packages() {
-    auto tree = debian_tree(packages_, options_.cache / "debian", options_.refresh, interrupts_,
+    auto tree = debian_tree(packages_, options_.cache / "debian", options_.refresh, signals_,
                             [this](const auto& what) { say(what); });
     if (!tree) return propagate(tree);
     debian_ = std::move(*tree);
@@ -107,7 +104,7 @@ class Builder {
   Result<> pack_rootfs() {
     say("packing the rootfs");
     auto path = staging_ / kRootfsName;
-    auto made = make_rootfs(debian_, options_.guest, path, interrupts_);
+    auto made = make_rootfs(debian_, options_.guest, path, signals_);
     if (!made) return made;
     return add_to_index(kRootfsName);
   }
@@ -141,7 +138,7 @@ class Builder {
 
   const BuildOptions& options_;
   const Progress& progress_;
-  Interrupts& interrupts_;
+  HeldSignals& signals_;
   fs::path staging_;
   Index index_;
   PackageSet packages_;
@@ -163,27 +160,31 @@ Result<Fd> lock_build(const fs::path& directory, const Progress& progress) {
   return fd;
 }
 
-Result<> build(const BuildOptions& options, const Progress& progress) {
+Result<> build(const BuildOptions& options, const Signals& inherited, const Progress& progress) {
   if (auto made = make_directories(options.directory); !made) return made;
   auto lock = lock_build(options.directory, progress);
   if (!lock) return propagate(lock);
-  auto interrupts = Interrupts::hold();
-  if (!interrupts) return propagate(interrupts);
+  auto signals = inherited.hold();
+  if (!signals) return propagate(signals);
   if (auto finished = finish_publishing(options.directory); !finished) return finished;
   auto staging = prepare_staging(options.directory);
   if (!staging) return propagate(staging);
-  auto built = Builder(options, progress, *interrupts, std::move(*staging)).run();
+  auto built = Builder(options, progress, *signals, std::move(*staging)).run();
   auto removed = remove_staging(options.directory);
   return built ? removed : built;
 }
 
 }  // namespace
 
-Result<> build_assets(const BuildOptions& options, const Progress& progress) {
-  auto built = build(options, progress);
-  if (!built && built.error().kind() != ErrorKind::kInterrupted)
-    return propagate(built, "build the assets in", options.directory);
-  return built;
+Result<> build_assets(const BuildOptions& options, const Signals& signals,
+                      const Progress& progress) {
+  constexpr const char* kAttempt = "build the assets in";
+  auto built = build(options, signals, progress);
+  if (built) return {};
+  if (built.error().kind() == ErrorKind::kInterrupted)
+    return std::unexpected(std::move(built).error().restated(kAttempt, options.directory,
+                                                             "the old ones are unchanged"));
+  return propagate(built, kAttempt, options.directory);
 }
 
 }  // namespace capsem::assets

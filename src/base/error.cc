@@ -60,6 +60,14 @@ Error Error::system(std::string attempted, std::string subject, int errno_value,
   return error;
 }
 
+Error Error::interrupted(std::string attempted, std::string subject, int number,
+                         const std::string& name) {
+  Error error(std::move(attempted), std::move(subject), "it was interrupted by " + name, {},
+              ErrorKind::kInterrupted);
+  error.signal_ = number;
+  return error;
+}
+
 Error Error::wrapped(std::string attempted, std::string subject) && {
   reason_ = statement();
   return std::move(*this).restated(std::move(attempted), std::move(subject));

@@ -9,7 +9,7 @@
 
 namespace capsem::cli {
 
-void add_monitor(CLI::App& app, Action& action) {
+void add_monitor(CLI::App& app, Action& action, const Signals&) {
   auto* monitor = app.add_subcommand("monitor", "Own a VM for the process at the other end");
   monitor->group("");
   monitor->callback([&action] {

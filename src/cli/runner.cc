@@ -1,19 +1,19 @@
 #include "cli/runner.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
 #include <utility>
 
 #include "async/limit.h"
+#include "async/signal_reader.h"
 #include "async/task_group.h"
 #include "base/log.h"
+#include "cli/command.h"
 #include "cli/exit_status.h"
 #include "cli/trial_boot.h"
 #include "client/connection.h"
@@ -27,7 +27,6 @@ namespace {
 
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
-using client::SignalAction;
 
 // How soon a VM whose session broke off is seen to have ended.
 constexpr std::chrono::milliseconds kEndLimit{1500};
@@ -37,13 +36,14 @@ constexpr std::chrono::seconds kMonitorEndLimit{10};
 constexpr std::size_t kMaxHeldBack = 100;
 
 Result<prepare::BootFiles> prepare_run(const RunOptions& options, const prepare::Layout& layout,
-                                       client::Timeline& timeline) {
+                                       const Signals& signals, client::Timeline& timeline) {
   auto on_step = [&timeline](std::string name, Clock::time_point begin, Clock::time_point end) {
     timeline.add(std::move(name), begin, end);
   };
   TrialBoot trial(layout.cache);
-  return options.initrd.empty() ? prepare::prepare_boot_files(layout, options.pack, trial, on_step)
-                                : prepare::open_boot_files(layout, options.initrd, on_step);
+  return options.initrd.empty()
+             ? prepare::prepare_boot_files(layout, options.pack, trial, on_step, signals)
+             : prepare::open_boot_files(layout, options.initrd, on_step);
 }
 
 api::Start start_message(const RunOptions& options, const prepare::Layout& layout) {
@@ -58,24 +58,19 @@ api::Start start_message(const RunOptions& options, const prepare::Layout& layou
 // The user's side of a run, from the started VM to the command's exit status.
 class Runner {
  public:
-  Runner(const RunOptions& options, client::Timeline& timeline, client::OwnedMonitor& monitor,
-         asio::io_context& loop)
+  Runner(const RunOptions& options, const Signals& signals, async::SignalReader boot_signals,
+         client::Timeline& timeline, client::OwnedMonitor& monitor, asio::io_context& loop)
       : options_(options),
+        signals_(signals),
+        boot_signals_(std::move(boot_signals)),
         timeline_(timeline),
         monitor_(monitor),
         loop_(loop),
-        signals_(loop),
         tasks_(loop.get_executor()) {}
 
   // Runs the loop until the command has ended or a signal ended us; returns the exit status.
   int run() {
-    // Until the session takes them over, these end the VM: the lease goes with us.
-    for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) signals_.add(signal);
-    signals_.async_wait([this](const boost::system::error_code& error, int signal) {
-      if (error) return;
-      status_ = kSignalBase + signal;
-      loop_.stop();
-    });
+    tasks_.spawn(end_on_signal());
     asio::co_spawn(loop_, main(), [this](const std::exception_ptr& thrown, int status) {
       if (thrown) std::rethrow_exception(thrown);
       status_ = status;
@@ -94,6 +89,14 @@ class Runner {
     tasks_.cancel();
     co_await tasks_.join();
     co_return status;
+  }
+
+  // Until the session takes the signals over they end the VM: the lease goes with us.
+  Task<> end_on_signal() {
+    auto number = co_await boot_signals_.next();
+    if (!number) co_return;
+    status_ = kSignalBase + *number;
+    loop_.stop();
   }
 
   Result<client::Connection> connect() {
@@ -166,14 +169,13 @@ class Runner {
           "services too");
     std::optional<client::Terminal> terminal;
     if (wants_terminal()) {
-      auto attached = client::Terminal::attach(STDIN_FILENO);
+      auto attached = client::Terminal::attach(STDIN_FILENO, STDOUT_FILENO);
       if (!attached) co_return report(attached.error());
       terminal.emplace(std::move(*attached));
       request.terminal = &*terminal;
       attached_ = true;
     }
-    signals_.cancel();
-    signals_.clear();
+    boot_signals_.cancel();
     async::TaskGroup start(loop_.get_executor());
     start.spawn(watch_start(stream));
     request.on_started = [this, &start] {
@@ -189,13 +191,16 @@ class Runner {
     attached_ = false;
     for (const auto& line : held_back_) warn(line);
     if (!end) co_return co_await explain(end.error());
-    if (!end->complaint.empty()) say(end->complaint);
+    if (!end->message.empty()) say(end->message);
     co_return end->status.shell_code();
   }
 
   bool wants_terminal() const {
     if (options_.terminal) return *options_.terminal;
-    return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+    // A command that a shell started in the background does without, as it would be stopped.
+    bool in_background = !options_.command.empty() && !client::in_foreground(STDIN_FILENO);
+    return !options_.no_stdin && !in_background && ::isatty(STDIN_FILENO) == 1 &&
+           ::isatty(STDOUT_FILENO) == 1;
   }
 
   client::SessionRequest session_request() {
@@ -206,19 +211,19 @@ class Runner {
       request.start.argv = options_.command;
     request.start.privileged = options_.privileged;
     request.on_first_output = [this] { timeline_.mark("first output", Clock::now()); };
-    if (!wants_terminal())
-      request.on_signal = [this](int number) {
-        bool ends = number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
-        if (!ends) return SignalAction::kForward;
-        ending_signal_ = number;
-        return std::exchange(asked_to_end_, true) ? SignalAction::kEnd : SignalAction::kForward;
-      };
+    request.signals = &signals_;
+    using Seconds = std::chrono::duration<double>;
+    auto rounded = [](double seconds) {
+      return std::chrono::ceil<std::chrono::milliseconds>(Seconds(seconds));
+    };
+    request.grace = rounded(options_.grace_seconds);
+    if (options_.time_limit_seconds) request.time_limit = rounded(*options_.time_limit_seconds);
+    if (options_.no_stdin) request.standard[0] = -1;
     return request;
   }
 
   // A session that broke off usually did so because the VM ended; then that is what to say.
   Task<int> explain(const Error& error) {
-    if (error.kind() == ErrorKind::kInterrupted) co_return kSignalBase + ending_signal_;
     if (error.kind() != ErrorKind::kClosed) co_return report(error);
     auto connection = connect();
     if (!connection) co_return report_lost_monitor(error);
@@ -243,26 +248,23 @@ class Runner {
                         "run capsem again"));
   }
 
-  static int report(const Error& error) {
-    say(prepare::in_words_of_here(error.message()));
-    return kRunTrouble;
-  }
+  static int report(const Error& error) { return cli::report(error, kRunTrouble); }
 
   const RunOptions& options_;
+  const Signals& signals_;
+  async::SignalReader boot_signals_;
   client::Timeline& timeline_;
   client::OwnedMonitor& monitor_;
   asio::io_context& loop_;
-  asio::signal_set signals_;
   async::TaskGroup tasks_;
   int status_ = kRunTrouble;
-  int ending_signal_ = SIGTERM;
-  bool asked_to_end_ = false;
   bool attached_ = false;
   std::vector<std::string> held_back_;
 };
 
 // All of a run but its timeline.
-Result<int> run_to_end(const RunOptions& options, client::Timeline& timeline) {
+Result<int> run_to_end(const RunOptions& options, const Signals& signals,
+                       client::Timeline& timeline) {
   auto executable = prepare::running_executable();
   if (!executable) return propagate(executable);
   auto layout = prepare::find_layout();
@@ -270,7 +272,7 @@ Result<int> run_to_end(const RunOptions& options, client::Timeline& timeline) {
   // First of all: it starts while this process prepares what it boots.
   auto monitor = client::OwnedMonitor::start(*executable);
   if (!monitor) return propagate(monitor);
-  auto files = prepare_run(options, *layout, timeline);
+  auto files = prepare_run(options, *layout, signals, timeline);
   if (!files) return propagate(files);
   auto started = monitor->start_vm(start_message(options, *layout), files->assets.kernel,
                                    files->initrd, files->assets.rootfs);
@@ -278,7 +280,11 @@ Result<int> run_to_end(const RunOptions& options, client::Timeline& timeline) {
   int status = kRunTrouble;
   {
     asio::io_context loop(1);
-    status = Runner(options, timeline, *monitor, loop).run();
+    auto held = signals.hold();
+    if (!held) return propagate(held);
+    auto reader = async::SignalReader::create(loop.get_executor(), std::move(*held));
+    if (!reader) return propagate(reader);
+    status = Runner(options, signals, std::move(*reader), timeline, *monitor, loop).run();
   }
   auto begin = Clock::now();
   if (auto ended = monitor->end(kMonitorEndLimit); !ended) warn(ended.error().message());
@@ -288,19 +294,15 @@ Result<int> run_to_end(const RunOptions& options, client::Timeline& timeline) {
 
 }  // namespace
 
-int run_in_vm(const RunOptions& options) {
+int run_in_vm(const RunOptions& options, const Signals& signals) {
   auto begin = Clock::now();
   client::Timeline timeline(begin);
-  auto status = run_to_end(options, timeline);
-  if (!status) {
-    if (status.error().kind() == ErrorKind::kInterrupted) return kInterrupted;
-    say(prepare::in_words_of_here(status.error().message()));
-    return kRunTrouble;
-  }
+  auto status = run_to_end(options, signals, timeline);
+  if (!status) return report(status.error(), kRunTrouble);
   timeline.add("total", begin, Clock::now());
   if (options.timing) {
-    auto table = timeline.table();
-    [[maybe_unused]] auto written = ::write(STDERR_FILENO, table.data(), table.size());
+    // There is nowhere to report a failure of stderr to.
+    [[maybe_unused]] auto printed = print(timeline.table(), STDERR_FILENO);
   }
   return *status;
 }

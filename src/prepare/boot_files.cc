@@ -21,9 +21,10 @@ void warn_of_stale_rootfs(const Layout& layout, const manifest::Manifest& manife
 }  // namespace
 
 Result<BootFiles> prepare_boot_files(const Layout& layout, const PackChoice& choice,
-                                     TrialMachine& machine, const OnStep& on_step) {
+                                     TrialMachine& machine, const OnStep& on_step,
+                                     const Signals& signals) {
   auto begin = Clock::now();
-  auto manifest = build_guest(layout);
+  auto manifest = build_guest(layout, signals);
   if (!manifest) return propagate(manifest);
   auto built = Clock::now();
   on_step("build", begin, built);

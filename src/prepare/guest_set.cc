@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <charconv>
 
-#include "assets/interrupts.h"
 #include "assets/watched_program.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -50,23 +49,27 @@ void forget_lost_programs(const Layout& layout, const manifest::Manifest& manife
 
 }  // namespace
 
-Result<manifest::Manifest> build_guest(const Layout& layout) {
+Result<manifest::Manifest> build_guest(const Layout& layout, const Signals& signals) {
   auto manifest = manifest::load(layout.guest_toml);
   if (!manifest || !layout.checkout) return manifest;
   forget_lost_programs(layout, *manifest);
-  auto interrupts = assets::Interrupts::hold();
-  if (!interrupts) return propagate(interrupts);
+  constexpr const char* kAttempt = "build";
+  constexpr const char* kSubject = "the guest programs";
+  auto held = signals.hold();
+  if (!held) return propagate(held);
   // All it says goes to stderr, since stdout belongs to the command in the guest.
   Command ninja{
       .argv = {"sh", "-c", "exec ninja -C \"$1\" --quiet guest >&2", "sh", layout.build.string()}};
-  auto status = assets::run_watched(std::move(ninja), *interrupts, [](std::string_view line) {
+  auto status = assets::run_watched(std::move(ninja), *held, [](std::string_view line) {
     if (is_progress(line)) return;
     auto text = std::string(line) + "\n";
-    [[maybe_unused]] auto written = ::write(STDERR_FILENO, text.data(), text.size());
+    [[maybe_unused]] auto printed = print(text, STDERR_FILENO);
   });
-  if (!status) return propagate(status, "build", "the guest programs");
+  if (!status && status.error().kind() == ErrorKind::kInterrupted)
+    return fail_interrupted(kAttempt, kSubject, status.error().signal());
+  if (!status) return propagate(status, kAttempt, kSubject);
   if (!status->success())
-    return fail("build", "the guest programs", "ninja ended with " + status->describe(),
+    return fail(kAttempt, kSubject, "ninja ended with " + status->describe(),
                 "mend what the lines above say");
   return manifest;
 }

@@ -44,7 +44,7 @@ int examine(const DoctorArguments& arguments) {
 
 }  // namespace
 
-void add_doctor(CLI::App& app, Action& action) {
+void add_doctor(CLI::App& app, Action& action, const Signals&) {
   auto arguments = std::make_shared<DoctorArguments>();
   auto* doctor = app.add_subcommand(
       "doctor", "Check what this machine has for VMs: QEMU, KVM, assets, disk, permissions");

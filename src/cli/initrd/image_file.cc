@@ -46,11 +46,6 @@ FileInput::OnRead ImageFile::on_read() const {
   };
 }
 
-int report(const Error& error) {
-  say(prepare::in_words_of_here(error.message()));
-  return kTrouble;
-}
-
 void add_limit_option(CLI::App& command, std::uint64_t& limit_bytes) {
   command
       .add_option("--limit", limit_bytes,

@@ -143,7 +143,7 @@ Plan plan_for(const wire::SessionStart& start, const Space& space) {
             .has_terminal = start.terminal.has_value(),
             .space = &space};
   if (start.command_line) {
-    plan.arguments.insert(plan.arguments.end(), {"-c", *start.command_line});
+    plan.arguments.insert(plan.arguments.end(), {"-c", "--", *start.command_line});
   } else if (!start.argv.empty()) {
     plan.program = start.argv.front();
     plan.arguments = start.argv;
