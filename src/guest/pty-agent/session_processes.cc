@@ -87,8 +87,12 @@ void end_session(pid_t session) {
   signal_all(processes, SIGHUP);
   signal_all(processes, SIGCONT);
   wait_all(processes, Connection::Clock::now() + kHangUpLimit);
+  kill_session(session);
+}
+
+void kill_session(pid_t session) {
   for (int round = 0; round < kKillRounds; ++round) {
-    processes = members(session);
+    auto processes = members(session);
     if (processes.empty()) return;
     signal_all(processes, SIGKILL);
     wait_all(processes, Connection::Clock::now() + kHangUpLimit);

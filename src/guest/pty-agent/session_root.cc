@@ -32,7 +32,7 @@ struct Mount {
 constexpr Mount kMounts[] = {
     {"proc", "/proc", "proc", kNoPrograms, ""},
     {"/sys", "/sys", nullptr, MS_RDONLY, ""},
-    {"dev", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m"},
+    {"dev", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m,nr_inodes=1k"},
     {"/dev/pts", "/dev/pts", nullptr, 0, ""},
     {"/dev/shm", "/dev/shm", nullptr, 0, ""},
 };

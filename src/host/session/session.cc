@@ -261,7 +261,8 @@ Task<Result<std::optional<SessionEnd>>> Session::take(wire::GuestSession message
   if (auto* failed = std::get_if<wire::Failed>(&message)) {
     if (started_) co_return guest_breaks_protocol("gave up: " + printable(failed->text));
     end = SessionEnd{.status = {.code = static_cast<int>(failed->shell_code & 0xff)},
-                     .complaint = printable(failed->text)};
+                     .complaint = printable(failed->text),
+                     .out_of_memory_kills = 0};
     co_return end;
   }
   if (std::holds_alternative<wire::Started>(message) == started_)
@@ -285,7 +286,8 @@ Task<Result<std::optional<SessionEnd>>> Session::take(wire::GuestSession message
       co_return guest_breaks_protocol("told of an impossible exit status");
     end = SessionEnd{.status = {.code = static_cast<int>(exited->code),
                                 .signal = static_cast<int>(exited->signal)},
-                     .complaint = {}};
+                     .complaint = {},
+                     .out_of_memory_kills = exited->out_of_memory_kills};
   }
   if (!done) co_return propagate(done);
   co_return end;

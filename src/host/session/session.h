@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -50,6 +51,8 @@ struct SessionEnd {
   // Why the command could not be started, in one line that is safe to print; its shell code is in
   // `status` then. Empty when it ran.
   std::string complaint;
+  // How many of the session's processes the guest's kernel killed because its memory was used up.
+  std::uint32_t out_of_memory_kills = 0;
 };
 
 // Runs a session to its end and returns how it ended. Errors: kInvalid when the guest breaks the
