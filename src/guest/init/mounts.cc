@@ -50,7 +50,7 @@ constexpr Mount kSessionMounts[] = {
 };
 
 constexpr const char* kOverlayStore = "/run/capsem/overlay";
-constexpr Mount kOverlayStoreMount = {"tmpfs",  kOverlayStore,         "tmpfs",
+constexpr Mount kOverlayStoreMount = {"tmpfs",  kOverlayStore,        "tmpfs",
                                       MS_NODEV, "mode=0755,size=33%", 5};
 
 // Of the mount itself, beside its file system: a remount of the one does not open the other.
@@ -95,7 +95,8 @@ Result<> wait_for_disk() {
   return {};
 }
 
-// Removes what the initramfs held, so that its memory is free again. Stays on its file system.
+// Removes what the initramfs held, so that its memory is free again. Stays on its file system. What
+// cannot be listed or removed costs memory and nothing else.
 void remove_tree(Fd place, dev_t device) {
   DIR* directory = ::fdopendir(place.get());
   if (directory == nullptr) return;
