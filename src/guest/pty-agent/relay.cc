@@ -47,7 +47,11 @@ void Relay::run() {
   while (going && (!ended_ || has_open_output())) {
     std::array<pollfd, kSlots> slots{};
     watch(slots);
-    if (::poll(slots.data(), slots.size(), timeout()) < 0) continue;  // a signal
+    if (::poll(slots.data(), slots.size(), timeout()) < 0) {
+      if (errno == EINTR) continue;
+      going = fail_system("wait for", "the command and the host", errno);
+      break;
+    }
     going = talk_to_host(slots[kConnection].revents);
     if (!going) break;
     if (slots[kInput].revents != 0) write_input();
@@ -63,7 +67,7 @@ void Relay::run() {
     if (cut_off_ && !child_.has_terminal) kill_all();
     return;
   }
-  if (going.error().kind() == ErrorKind::kInvalid)
+  if (going.error().kind() != ErrorKind::kClosed)
     connection_.queue(wire::Failed{125, wire::clipped(going.error().message())});
   end_session(child_.pid);
 }
