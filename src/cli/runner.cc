@@ -192,6 +192,12 @@ class Runner {
     for (const auto& line : held_back_) warn(line);
     if (!end) co_return co_await explain(end.error());
     if (!end->message.empty()) say(end->message);
+    if (end->out_of_memory_kills > 0)
+      warn("the guest ran out of memory, and its kernel ended " +
+           std::to_string(end->out_of_memory_kills) +
+           (end->out_of_memory_kills == 1 ? " process" : " processes") +
+           " of the session; give it more than " + std::to_string(options_.memory_mib) +
+           " MiB with --memory");
     co_return end->status.shell_code();
   }
 

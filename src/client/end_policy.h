@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -15,7 +16,9 @@ struct SessionEnd {
   ExitStatus status;
   // Why the command could not be started or was not left to its end, in one line that is safe to
   // print. Empty when it came to its end.
-  std::string message;
+  std::string message = {};
+  // How many of the session's processes the guest's kernel killed because its memory was used up.
+  std::uint32_t out_of_memory_kills = 0;
 };
 
 // As timeout(1) has it.

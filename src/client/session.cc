@@ -298,6 +298,7 @@ Task<Result<std::optional<SessionEnd>>> Session::handle(wire::GuestSession messa
       co_return guest_breaks_protocol("told of an impossible exit status");
     end = policy_.end_with(
         {.code = static_cast<int>(exited->code), .signal = static_cast<int>(exited->signal)});
+    end->out_of_memory_kills = exited->out_of_memory_kills;
   }
   if (!done) co_return propagate(done);
   co_return end;

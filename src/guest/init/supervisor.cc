@@ -62,9 +62,13 @@ Result<> Supervisor::add(const manifest::Entry& entry, std::optional<Fd> listene
                   .capabilities = entry.service->capabilities};
   service.argv.insert(service.argv.end(), entry.service->arguments.begin(),
                       entry.service->arguments.end());
-  auto started = start(service, Clock::now());
+  auto now = Clock::now();
+  auto started = start(service, now);
   services_.push_back(std::move(service));
-  return started;
+  // Nobody will be reaped who was never there.
+  if (started || services_.back().pid != 0) return started;
+  schedule(services_.back(), now, started.error().message());
+  return {};
 }
 
 // PID 1 is single-threaded, so the child may prepare its own argument list after fork(2).
