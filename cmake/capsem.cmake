@@ -85,6 +85,9 @@ foreach(archive libc.a libstdc++.a libgcc_eh.a)
   list(APPEND CAPSEM_GUEST_ARCHIVES ${path})
 endforeach()
 
+# The names of the built guest programs, a line each: those that lie in the build folder's guest/.
+set(CAPSEM_GUEST_NAMES ${CMAKE_BINARY_DIR}/guest-programs)
+
 # Which folder may include which: the table of docs/architecture.md. A folder sees the headers of
 # those it links and of no other.
 set(CAPSEM_LAYER_base "")
@@ -98,10 +101,11 @@ set(CAPSEM_LAYER_wire base)
 set(CAPSEM_LAYER_vsock base async)
 set(CAPSEM_LAYER_vm base async)
 set(CAPSEM_LAYER_prepare base codec manifest initrd assets)
-set(CAPSEM_LAYER_host base async wire vsock vm)
-set(CAPSEM_LAYER_client base async wire)
+set(CAPSEM_LAYER_api base)
+set(CAPSEM_LAYER_host base async wire api vsock vm)
+set(CAPSEM_LAYER_client base async wire api)
 set(CAPSEM_LAYER_guest base wire manifest)
-set(CAPSEM_LAYER_cli base async cpio codec manifest initrd assets wire vsock vm prepare host client)
+set(CAPSEM_LAYER_cli base async cpio codec manifest initrd assets wire api vsock vm prepare host client)
 
 function(capsem_layer_target target layer)
   set(root ${CMAKE_BINARY_DIR}/include/${layer})
@@ -175,6 +179,7 @@ endfunction()
 # it, built a second time for the guest. It defines `int run(int argc, char** argv)` in
 # capsem::guest::FOLDER (with _ for -); guest.toml decides which binary it becomes.
 function(capsem_guest_program folder)
+  set_property(GLOBAL APPEND PROPERTY CAPSEM_GUEST_PROGRAMS ${folder})
   cmake_parse_arguments(arg "" "" "SOURCES;LAYERS;PRIVATE" ${ARGN})
   foreach(used IN LISTS arg_LAYERS)
     if(NOT used IN_LIST CAPSEM_LAYER_guest)

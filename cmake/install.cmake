@@ -7,8 +7,15 @@ install(TARGETS capsem-build-assets RUNTIME DESTINATION ${root})
 install(FILES ${CMAKE_SOURCE_DIR}/guest.toml DESTINATION ${root})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/guest DESTINATION ${root}
         PATTERN __pycache__ EXCLUDE PATTERN ".*" EXCLUDE)
-install(DIRECTORY ${CMAKE_BINARY_DIR}/guest/ DESTINATION ${root}/programs USE_SOURCE_PERMISSIONS
-        PATTERN capsem-programs EXCLUDE)
+install(CODE "
+  if(\"${CMAKE_SOURCE_DIR}/guest.toml\" IS_NEWER_THAN \"${CAPSEM_GUEST_NAMES}\")
+    message(FATAL_ERROR \"guest.toml has changed since the guest programs were built: build them first, with 'ninja guest'\")
+  endif()
+  set(programs \"\${CMAKE_INSTALL_PREFIX}/${root}/programs\")
+  file(REMOVE_RECURSE \"\$ENV{DESTDIR}\${programs}\")
+  file(STRINGS \"${CAPSEM_GUEST_NAMES}\" names)
+  list(TRANSFORM names PREPEND \"${CMAKE_BINARY_DIR}/guest/\")
+  file(INSTALL \${names} DESTINATION \"\${programs}\" USE_SOURCE_PERMISSIONS)")
 install(CODE "
   if(NOT EXISTS \"${CMAKE_SOURCE_DIR}/assets/x86_64/assets.json\")
     message(FATAL_ERROR \"there are no assets to install: run 'capsem build-assets' first\")

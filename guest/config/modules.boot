@@ -11,3 +11,6 @@ overlay
 
 # The way to the host
 vmw_vsock_virtio_transport
+
+# By which the kernel's panic reaches QEMU
+pvpanic_pci

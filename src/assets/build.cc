@@ -6,11 +6,11 @@
 
 #include <cerrno>
 
+#include "assets/config_list.h"
 #include "assets/debian.h"
 #include "assets/kernel_image.h"
 #include "assets/kernel_package.h"
 #include "assets/module_segment.h"
-#include "assets/modules.h"
 #include "assets/publish.h"
 #include "assets/rootfs.h"
 #include "base/file.h"
@@ -23,18 +23,15 @@ namespace fs = std::filesystem;
 constexpr const char* kArchitecture = "x86_64";
 constexpr int kSteps = 4;
 constexpr std::uint64_t kMaxKernelBytes = 256 << 20;
-constexpr std::uint64_t kMaxListBytes = 1 << 20;
 
 class Builder {
  public:
-  Builder(const BuildOptions& options, const Progress& progress, Interrupts& interrupts,
+  Builder(const BuildOptions& options, const Progress& progress, HeldSignals& signals,
           fs::path staging)
-      : options_(options),
-        progress_(progress),
-        interrupts_(interrupts),
-        staging_(std::move(staging)) {}
+      : options_(options), progress_(progress), signals_(signals), staging_(std::move(staging)) {}
 
   Result<> run() {
+    if (auto read = read_lists(); !read) return read;
     auto inputs = collect_inputs(options_.guest);
     if (!inputs) return propagate(inputs);
     index_ = {.architecture = kArchitecture, .inputs = std::move(*inputs)};
@@ -43,7 +40,7 @@ class Builder {
                       &Builder::pack_rootfs}) {
       ++step_;
       if (auto done = (this->*step)(); !done) return done;
-      if (interrupts_.arrived()) return Interrupts::error();
+      if (auto number = signals_.ending()) return fail_interrupted("build", "the assets", *number);
     }
     return finish();
   }
@@ -53,19 +50,26 @@ class Builder {
     progress_("assets: [" + std::to_string(step_) + "/" + std::to_string(kSteps) + "] " + what);
   }
 
-  Result<std::vector<std::string>> list(const char* name) const {
-    auto text = read_file(options_.guest.config / name, kMaxListBytes);
-    if (!text) return propagate(text);
-    return list_lines(*text);
+  // All of them before anything takes its time.
+  Result<> read_lists() {
+    struct Row {
+      const char* name;
+      const ItemRule& rule;
+      std::vector<std::string>& items;
+    };
+    for (const auto& row : {Row{kPackagesList, kPackageName, packages_.packages},
+                            Row{kRootfsModulesList, kModulePattern, packages_.module_patterns},
+                            Row{kBootModulesList, kModuleName, boot_modules_}}) {
+      auto items = read_list(options_.guest.config / row.name, row.rule);
+      if (!items) return propagate(items);
+      row.items = std::move(*items);
+    }
+    return {};
   }
 
   Result<> unpack_packages() {
-    auto packages = list(kPackagesList);
-    if (!packages) return propagate(packages);
-    auto modules = list(kRootfsModulesList);
-    if (!modules) return propagate(modules);
-    auto tree = debian_tree({std::move(*packages), std::move(*modules)}, options_.cache / "debian",
-                            options_.refresh, interrupts_, [this](const auto& what) { say(what); });
+    auto tree = debian_tree(packages_, options_.cache / "debian", options_.refresh, signals_,
+                            [this](const auto& what) { say(what); });
     if (!tree) return propagate(tree);
     debian_ = std::move(*tree);
     return {};
@@ -88,9 +92,7 @@ class Builder {
 
   Result<> pack_modules() {
     say("packing the modules for the boot");
-    auto wanted = list(kBootModulesList);
-    if (!wanted) return propagate(wanted);
-    auto segment = make_module_segment(kernel_.modules, *wanted);
+    auto segment = make_module_segment(kernel_.modules, boot_modules_);
     if (!segment) return propagate(segment);
     if (auto written = write(kModulesName, *segment); !written) return written;
     std::error_code error;
@@ -102,7 +104,7 @@ class Builder {
   Result<> pack_rootfs() {
     say("packing the rootfs");
     auto path = staging_ / kRootfsName;
-    auto made = make_rootfs(debian_, options_.guest, path, interrupts_);
+    auto made = make_rootfs(debian_, options_.guest, path, signals_);
     if (!made) return made;
     return add_to_index(kRootfsName);
   }
@@ -136,9 +138,11 @@ class Builder {
 
   const BuildOptions& options_;
   const Progress& progress_;
-  Interrupts& interrupts_;
+  HeldSignals& signals_;
   fs::path staging_;
   Index index_;
+  PackageSet packages_;
+  std::vector<std::string> boot_modules_;
   DebianTree debian_;
   UnpackedKernel kernel_;
   int step_ = 0;
@@ -156,27 +160,31 @@ Result<Fd> lock_build(const fs::path& directory, const Progress& progress) {
   return fd;
 }
 
-Result<> build(const BuildOptions& options, const Progress& progress) {
+Result<> build(const BuildOptions& options, const Signals& inherited, const Progress& progress) {
   if (auto made = make_directories(options.directory); !made) return made;
   auto lock = lock_build(options.directory, progress);
   if (!lock) return propagate(lock);
-  auto interrupts = Interrupts::hold();
-  if (!interrupts) return propagate(interrupts);
+  auto signals = inherited.hold();
+  if (!signals) return propagate(signals);
   if (auto finished = finish_publishing(options.directory); !finished) return finished;
   auto staging = prepare_staging(options.directory);
   if (!staging) return propagate(staging);
-  auto built = Builder(options, progress, *interrupts, std::move(*staging)).run();
+  auto built = Builder(options, progress, *signals, std::move(*staging)).run();
   auto removed = remove_staging(options.directory);
   return built ? removed : built;
 }
 
 }  // namespace
 
-Result<> build_assets(const BuildOptions& options, const Progress& progress) {
-  auto built = build(options, progress);
-  if (!built && built.error().kind() != ErrorKind::kInterrupted)
-    return propagate(built, "build the assets in", options.directory);
-  return built;
+Result<> build_assets(const BuildOptions& options, const Signals& signals,
+                      const Progress& progress) {
+  constexpr const char* kAttempt = "build the assets in";
+  auto built = build(options, signals, progress);
+  if (built) return {};
+  if (built.error().kind() == ErrorKind::kInterrupted)
+    return std::unexpected(std::move(built).error().restated(kAttempt, options.directory,
+                                                             "the old ones are unchanged"));
+  return propagate(built, kAttempt, options.directory);
 }
 
 }  // namespace capsem::assets

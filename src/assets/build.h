@@ -7,6 +7,7 @@
 
 #include "assets/inputs.h"
 #include "base/error.h"
+#include "base/signals.h"
 
 namespace capsem::assets {
 
@@ -21,8 +22,9 @@ struct BuildOptions {
 using Progress = std::function<void(std::string_view line)>;
 
 // Builds the set and puts it in the place of the old one when it is whole; on any error the old one
-// stays as it was. SIGINT, SIGTERM and SIGHUP make it stop, clean up and return kInterrupted. A
+// stays as it was. An ending signal makes it stop, clean up and return kInterrupted. A
 // second build of the same set waits for the first. Blocks for a minute or more.
-Result<> build_assets(const BuildOptions& options, const Progress& progress);
+Result<> build_assets(const BuildOptions& options, const Signals& signals,
+                      const Progress& progress);
 
 }  // namespace capsem::assets

@@ -43,7 +43,9 @@ Result<std::vector<ConfigFile>> list_config_files(const fs::path& directory) {
   std::error_code error;
   fs::recursive_directory_iterator walk(directory, error);
   for (; !error && walk != fs::end(walk); walk.increment(error)) {
-    if (walk->is_directory() && !walk->is_symlink()) continue;
+    auto type = walk->symlink_status(error).type();
+    if (error) break;
+    if (type == fs::file_type::directory) continue;
     auto file = read_config_file(directory, *walk);
     if (!file) return propagate(file);
     files.push_back(std::move(*file));

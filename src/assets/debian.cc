@@ -12,6 +12,7 @@
 #include "assets/scratch.h"
 #include "assets/sources_list.h"
 #include "assets/watched_program.h"
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/text.h"
@@ -122,12 +123,12 @@ Result<> move(const fs::path& from, const fs::path& to) {
 
 class TreeMaker {
  public:
-  TreeMaker(const PackageSet& set, fs::path work, fs::path packages, Interrupts& interrupts,
+  TreeMaker(const PackageSet& set, fs::path work, fs::path packages, HeldSignals& signals,
             const OnStep& on_step)
       : set_(set),
         work_(std::move(work)),
         packages_(std::move(packages)),
-        interrupts_(interrupts),
+        signals_(signals),
         on_step_(on_step) {}
 
   // Makes the tree in the work directory, and puts the downloaded packages into the cache, also
@@ -143,7 +144,7 @@ class TreeMaker {
                     .environment = environment(set_, scratch),
                     .fds = {{0, nothing->get()}, {1, tree->get()}}};
     auto status =
-        run_watched(std::move(command), interrupts_, [this](std::string_view line) { hear(line); });
+        run_watched(std::move(command), signals_, [this](std::string_view line) { hear(line); });
     if (downloaded_)
       if (auto moved = move(work_ / kPackagesName, packages_); !moved) return moved;
     if (!status) return propagate(status);
@@ -192,21 +193,23 @@ class TreeMaker {
   const PackageSet& set_;
   fs::path work_;
   fs::path packages_;
-  Interrupts& interrupts_;
+  HeldSignals& signals_;
   const OnStep& on_step_;
   std::vector<std::string> lines_;
   bool downloaded_ = false;
 };
 
 // The trees of other sets: one is kept.
-void remove_other_trees(const fs::path& cache, const std::string& kept) {
-  std::error_code ignored;
-  for (fs::directory_iterator walk(cache, ignored); !ignored && walk != fs::end(walk);
-       walk.increment(ignored)) {
-    auto name = walk->path().filename().string();
-    std::error_code failed;
-    if (name.starts_with("tree-") && name != kept) fs::remove_all(walk->path(), failed);
+Result<> remove_other_trees(const fs::path& cache, const std::string& kept) {
+  auto names = names_in(cache);
+  if (!names) return propagate(names);
+  for (const auto& name : *names) {
+    if (!name.starts_with("tree-") || name == kept) continue;
+    std::error_code error;
+    fs::remove_all(cache / name, error);
+    if (error) return fail_system("remove", cache / name, error.value());
   }
+  return {};
 }
 
 Result<DebianTree> opened(const fs::path& directory) {
@@ -220,7 +223,7 @@ Result<DebianTree> opened(const fs::path& directory) {
 }  // namespace
 
 Result<DebianTree> debian_tree(const PackageSet& set, const fs::path& cache, bool refresh,
-                               Interrupts& interrupts, const OnStep& on_step) {
+                               HeldSignals& signals, const OnStep& on_step) {
   auto packages = cache / kPackagesName;
   if (auto made = make_directories(packages); !made) return propagate(made);
   auto lock = lock_file(cache / "lock", LockMode::kExclusive);
@@ -242,7 +245,7 @@ Result<DebianTree> debian_tree(const PackageSet& set, const fs::path& cache, boo
   if (auto made = make_directories(work / kPackagesName); !made) return propagate(made);
   auto made_at = std::to_string(std::time(nullptr) - 1);
 
-  TreeMaker maker(set, work, packages, interrupts, on_step);
+  TreeMaker maker(set, work, packages, signals, on_step);
   auto made = maker.make(scratch->path());
   if (made) made = move(work / fs::path(kKernelInTree).filename(), work / kKernelName);
   if (made) made = write_file_atomically(work / kMadeAtName, made_at);
@@ -251,7 +254,7 @@ Result<DebianTree> debian_tree(const PackageSet& set, const fs::path& cache, boo
     fs::remove_all(work, error);
     return propagate(made);
   }
-  remove_other_trees(cache, name);
+  if (auto removed = remove_other_trees(cache, name); !removed) return propagate(removed);
   return opened(cache / name);
 }
 

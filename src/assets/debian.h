@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "assets/interrupts.h"
 #include "base/error.h"
+#include "base/signals.h"
 
 namespace capsem::assets {
 
@@ -34,6 +34,6 @@ struct DebianTree {
 // The errors name the cause: an unknown package, a registry that does not answer, a missing
 // program, a full disk, user namespaces that are not allowed.
 Result<DebianTree> debian_tree(const PackageSet& set, const std::filesystem::path& cache,
-                               bool refresh, Interrupts& interrupts, const OnStep& on_step);
+                               bool refresh, HeldSignals& signals, const OnStep& on_step);
 
 }  // namespace capsem::assets

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
+
 namespace capsem::assets {
 namespace {
 
@@ -57,8 +59,7 @@ std::string encode_index(const Index& index) {
   root["inputs"] = nlohmann::ordered_json::array();
   for (const auto& input : index.inputs)
     root["inputs"].push_back({{"name", input.name}, {"sha256", input.sha256.hex()}});
-  // A path of the host need not be UTF-8.
-  return root.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_text(root, 2) + "\n";
 }
 
 Result<Index> decode_index(std::string_view text, const std::string& file) {

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/process.h"
 
@@ -11,18 +12,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The only entry of a directory, without a `prefix` that it has to begin with.
-std::string only_entry(const fs::path& directory, std::string_view prefix) {
-  std::string found;
-  std::error_code error;
-  for (fs::directory_iterator walk(directory, error); !error && walk != fs::end(walk);
-       walk.increment(error)) {
-    auto name = walk->path().filename().string();
-    if (!name.starts_with(prefix)) continue;
-    if (!found.empty()) return {};
-    found = name.substr(prefix.size());
-  }
-  return found;
+// The only entry of a directory that begins with `prefix`, without that; empty for none or several.
+Result<std::string> only_entry(const fs::path& directory, std::string_view prefix) {
+  auto names = names_in(directory);
+  if (!names) return propagate(names);
+  std::erase_if(*names, [&](const auto& name) { return !name.starts_with(prefix); });
+  return names->size() == 1 ? names->front().substr(prefix.size()) : std::string();
 }
 
 // dpkg-deb's last line does not tell; what it wrote until then is still there.
@@ -41,7 +36,9 @@ Result<UnpackedKernel> unpack_kernel_package(const fs::path& package, const fs::
   if (!unpacked && is_full(directory))
     return fail_system("unpack the kernel into", directory, ENOSPC, "free some space");
   if (!unpacked) return propagate(unpacked, "unpack", package);
-  UnpackedKernel kernel{.release = only_entry(directory / "boot", "vmlinuz-")};
+  auto release = only_entry(directory / "boot", "vmlinuz-");
+  if (!release && release.error().kind() != ErrorKind::kNotFound) return propagate(release);
+  UnpackedKernel kernel{.release = release.value_or("")};
   kernel.image = directory / "boot" / ("vmlinuz-" + kernel.release);
   kernel.modules = directory / "lib/modules" / kernel.release;
   std::error_code error;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "assets/config_list.h"
 #include "assets/elf.h"
 #include "base/fd.h"
 #include "base/file.h"
@@ -23,15 +24,6 @@ std::string module_name(std::string_view name) {
   std::string normal(name);
   std::ranges::replace(normal, '-', '_');
   return normal;
-}
-
-std::vector<std::string> list_lines(std::string_view text) {
-  std::vector<std::string> lines;
-  for (auto line : split(text, '\n')) {
-    line = trim(line.substr(0, line.find('#')));
-    if (!line.empty()) lines.emplace_back(line);
-  }
-  return lines;
 }
 
 Result<std::vector<std::string>> module_dependencies(std::span<const std::byte> module,

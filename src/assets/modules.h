@@ -40,7 +40,4 @@ class ModuleTree {
   std::set<std::string> built_in_;
 };
 
-// The lines of a list file without comments ("# ...") and empty lines, in order.
-std::vector<std::string> list_lines(std::string_view text);
-
 }  // namespace capsem::assets

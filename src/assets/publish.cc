@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "assets/index.h"
+#include "base/directory.h"
 #include "base/file.h"
 
 namespace capsem::assets {
@@ -44,16 +45,9 @@ Result<> move(const fs::path& from, const fs::path& to) {
 }
 
 // The names in a directory, assets.json last.
-Result<std::vector<std::string>> names_in(const fs::path& directory) {
-  std::error_code error;
-  std::vector<std::string> names;
-  fs::directory_iterator walk(directory, error);
-  for (; !error && walk != fs::end(walk); walk.increment(error))
-    names.push_back(walk->path().filename());
-  if (error) return fail_system("read", directory, error.value());
-  std::ranges::sort(names, {}, [](const std::string& name) {
-    return std::pair(name == kIndexName, std::string_view(name));
-  });
+Result<std::vector<std::string>> names_to_move(const fs::path& directory) {
+  auto names = names_in(directory);
+  if (names) std::ranges::stable_partition(*names, [](auto& name) { return name != kIndexName; });
   return names;
 }
 
@@ -72,7 +66,7 @@ Result<> remove_staging(const fs::path& directory) {
 
 Result<> publish(const fs::path& directory) {
   auto source = staging(directory);
-  auto names = names_in(source);
+  auto names = names_to_move(source);
   if (!names) return propagate(names);
   if (names->empty() || names->back() != kIndexName)
     return fail("publish", directory, std::string("it has no ") + kIndexName);
@@ -89,7 +83,7 @@ Result<> publish(const fs::path& directory) {
 Result<> finish_publishing(const fs::path& directory) {
   auto source = next(directory);
   if (::access(source.c_str(), F_OK) != 0) return {};
-  auto names = names_in(source);
+  auto names = names_to_move(source);
   if (!names) return propagate(names);
   for (const auto& name : *names)
     if (auto moved = move(source / name, directory / name); !moved) return moved;

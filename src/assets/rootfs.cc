@@ -175,7 +175,7 @@ Result<> check_modes(const fs::path& image, std::span<const manifest::SourceFile
 }  // namespace
 
 Result<> make_rootfs(const DebianTree& debian, const Guest& guest, const fs::path& target,
-                     Interrupts& interrupts) {
+                     HeldSignals& signals) {
   auto manifest = rootfs_part(guest.manifest);
   auto files = manifest::list_sources(manifest, guest.sources);
   if (!files) return propagate(files);
@@ -191,7 +191,7 @@ Result<> make_rootfs(const DebianTree& debian, const Guest& guest, const fs::pat
   if (!archive) return propagate(archive);
   Merged merged(std::move(*packages), overlay, std::move(*archive));
   auto written =
-      write_squashfs(target, present->newest, [&merged] { return merged.next(); }, interrupts);
+      write_squashfs(target, present->newest, [&merged] { return merged.next(); }, signals);
   if (!written) return written;
   return check_modes(target, *files);
 }

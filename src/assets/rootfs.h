@@ -6,8 +6,8 @@
 
 #include "assets/debian.h"
 #include "assets/inputs.h"
-#include "assets/interrupts.h"
 #include "base/error.h"
+#include "base/signals.h"
 
 namespace capsem::assets {
 
@@ -15,6 +15,6 @@ namespace capsem::assets {
 // have exactly the policy's modes and belong to root: this is checked in the finished image, which
 // also holds their hashes (manifest::kSumsPath).
 Result<> make_rootfs(const DebianTree& debian, const Guest& guest,
-                     const std::filesystem::path& target, Interrupts& interrupts);
+                     const std::filesystem::path& target, HeldSignals& signals);
 
 }  // namespace capsem::assets

@@ -4,6 +4,7 @@
 #include <set>
 #include <vector>
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -111,9 +112,9 @@ std::string stanzas_for_suite(std::string_view deb822, std::string_view suite) {
 
 HostSources host_sources(const fs::path& apt_directory, std::string_view suite) {
   std::set<fs::path> files = {apt_directory / "sources.list"};
-  std::error_code error;
-  fs::directory_iterator walk(apt_directory / "sources.list.d", error);
-  for (; !error && walk != fs::end(walk); walk.increment(error)) files.insert(walk->path());
+  auto parts = apt_directory / "sources.list.d";
+  for (const auto& name : names_in(parts).value_or(std::vector<std::string>()))
+    files.insert(parts / name);
   HostSources sources;
   for (const auto& file : files) {
     auto text = read_file(file, kMaxListBytes);

@@ -79,7 +79,7 @@ std::optional<Listed> parse_listed(std::string_view line, std::string_view prefi
 }  // namespace
 
 Result<> write_squashfs(const fs::path& target, std::int64_t newest, const Feed& archive,
-                        Interrupts& interrupts) {
+                        HeldSignals& signals) {
   // The root directory gets the ids of whoever runs sqfstar (4.5.1; its options for them have no
   // effect), so an ordinary user has to look like root to it.
   Command command;
@@ -98,7 +98,7 @@ Result<> write_squashfs(const fs::path& target, std::int64_t newest, const Feed&
   command.fds = {{1, nothing->get()}};
   std::string said;
   auto status = run_watched(
-      std::move(command), interrupts,
+      std::move(command), signals,
       [&said](std::string_view line) { (said += said.empty() ? "" : " ") += line; }, archive);
   if (!status) return propagate(status);
   if (status->success()) return {};

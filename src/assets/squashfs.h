@@ -6,9 +6,9 @@
 #include <map>
 #include <string>
 
-#include "assets/interrupts.h"
 #include "assets/watched_program.h"
 #include "base/error.h"
+#include "base/signals.h"
 
 namespace capsem::assets {
 
@@ -16,7 +16,7 @@ namespace capsem::assets {
 // (seconds since 1970) become `newest`; the bytes depend on this and the archive alone.
 // kNoSpace when the disk is full, kNotFound when sqfstar is not installed.
 Result<> write_squashfs(const std::filesystem::path& target, std::int64_t newest,
-                        const Feed& archive, Interrupts& interrupts);
+                        const Feed& archive, HeldSignals& signals);
 
 struct SquashfsFile {
   std::uint32_t mode = 0;  // permission bits

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/json.h"
 
 namespace capsem::assets {
 namespace {
@@ -69,7 +70,7 @@ void VerifiedFiles::save() const {
                     {"modified", record.identity.modified_ns},
                     {"changed", record.identity.changed_ns},
                     {"sha256", record.sha256.hex()}});
-  auto text = list.dump(1, ' ', false, json::error_handler_t::replace);
+  auto text = json_text(list, 1);
   if (!make_directories(path_.parent_path(), 0700)) return;
   [[maybe_unused]] auto written = write_file_atomically(path_, text, 0600);
 }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <array>
@@ -14,6 +15,13 @@ namespace {
 constexpr std::size_t kMaxLineBytes = 64 << 10;
 constexpr std::chrono::seconds kStopLimit{30};
 
+// The one that arrived, which the program does not ignore any more than we do. But on SIGQUIT a
+// program dumps core where on SIGINT it cleans up.
+int stop_signal(const Error& error) {
+  if (error.signal() == 0) return SIGTERM;
+  return error.signal() == SIGQUIT ? SIGINT : error.signal();
+}
+
 class Watched {
  public:
   Watched(Process process, Fd errors, Fd input, const OnLine& on_line)
@@ -23,16 +31,18 @@ class Watched {
         on_line_(on_line) {}
 
   // Until the program has closed its stderr and ended.
-  Result<> serve(Interrupts& interrupts, const Feed& feed) {
+  Result<> serve(HeldSignals& signals, const Feed& feed) {
     while (errors_ || input_) {
       std::array<pollfd, 3> waiting = {pollfd{errors_.get(), POLLIN, 0},
                                        pollfd{input_.get(), POLLOUT, 0},
-                                       pollfd{interrupts.fd().get(), POLLIN, 0}};
+                                       pollfd{signals.fd().get(), POLLIN, 0}};
       if (::poll(waiting.data(), waiting.size(), -1) < 0) {
         if (errno == EINTR) continue;
         return fail_system("wait for", "a program", errno);
       }
-      if (waiting[2].revents != 0 && interrupts.arrived()) return Interrupts::error();
+      if (waiting[2].revents != 0)
+        if (auto number = signals.ending())
+          return fail_interrupted("wait for", "a program", *number);
       if (waiting[0].revents != 0) read_errors();
       if (waiting[1].revents != 0)
         if (auto fed = write_input(feed); !fed) return fed;
@@ -42,9 +52,9 @@ class Watched {
 
   Result<ExitStatus> wait() { return process_.wait(); }
 
-  // Ends the program and what it started, and waits for that.
-  void stop() {
-    ::kill(-process_.pid(), SIGINT);
+  // Ends the program and what it started by the signal `number`, and waits for that.
+  void stop(int number) {
+    ::kill(-process_.pid(), number);
     input_.reset();
     auto deadline = std::chrono::steady_clock::now() + kStopLimit;
     while (errors_) {
@@ -106,7 +116,7 @@ class Watched {
 
 }  // namespace
 
-Result<ExitStatus> run_watched(Command command, Interrupts& interrupts, const OnLine& on_line,
+Result<ExitStatus> run_watched(Command command, HeldSignals& signals, const OnLine& on_line,
                                const Feed& feed) {
   auto errors = make_pipe();
   if (!errors) return propagate(errors);
@@ -124,8 +134,8 @@ Result<ExitStatus> run_watched(Command command, Interrupts& interrupts, const On
     if (auto set = set_nonblocking(input->second, true); !set) return propagate(set);
 
   Watched watched(std::move(*process), std::move(errors->first), std::move(input->second), on_line);
-  auto served = watched.serve(interrupts, feed);
-  if (!served) watched.stop();
+  auto served = watched.serve(signals, feed);
+  if (!served) watched.stop(stop_signal(served.error()));
   auto status = watched.wait();
   if (!served) return propagate(served);
   return status;

@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
-#include "assets/interrupts.h"
 #include "base/error.h"
 #include "base/process.h"
+#include "base/signals.h"
 
 namespace capsem::assets {
 
@@ -21,10 +21,9 @@ using Feed = std::function<Result<std::string_view>()>;
 // Runs `command` to its end, in a session of its own. Standard output is where the command says;
 // standard input comes from `feed` when there is one. A program that stops reading its input
 // ends the feeding, not the run: its status tells why.
-// kInterrupted when a signal arrived: the program and its children got SIGINT, as from Ctrl-C, and
-// have ended (by SIGKILL when they took longer than 30 s). The error of `feed` ends it the same
-// way.
-Result<ExitStatus> run_watched(Command command, Interrupts& interrupts, const OnLine& on_line,
+// kInterrupted when an ending signal arrived: the program and its children got it too and have
+// ended (by SIGKILL when they took longer than 30 s). The error of `feed` ends them by SIGTERM.
+Result<ExitStatus> run_watched(Command command, HeldSignals& signals, const OnLine& on_line,
                                const Feed& feed = {});
 
 }  // namespace capsem::assets

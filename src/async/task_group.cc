@@ -4,6 +4,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 #include <exception>
 #include <list>
@@ -79,7 +80,14 @@ void TaskGroup::cancel() {
 
 Task<> TaskGroup::join() {
   auto state = state_;
-  while (!state->running.empty()) co_await state->ended.wait();
+  // A waiter that is cancelled itself must not go before its tasks, which work on what it owns.
+  bool throws = co_await asio::this_coro::throw_if_cancelled();
+  co_await asio::this_coro::throw_if_cancelled(false);
+  while (!state->running.empty()) {
+    bool notified = co_await state->ended.wait();
+    if (!notified) state->cancel();
+  }
+  co_await asio::this_coro::throw_if_cancelled(throws);
   if (state->thrown) std::rethrow_exception(std::exchange(state->thrown, nullptr));
 }
 

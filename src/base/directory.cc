@@ -12,7 +12,11 @@ Result<std::vector<std::string>> names_in(const std::string& directory) {
   std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), &::closedir);
   if (!stream) return fail_system("list", directory, errno);
   std::vector<std::string> names;
-  while (const dirent* item = ::readdir(stream.get())) {
+  for (;;) {
+    errno = 0;  // readdir(3) returns null at the end and at an error alike
+    const dirent* item = ::readdir(stream.get());
+    if (item == nullptr && errno != 0) return fail_system("list", directory, errno);
+    if (item == nullptr) break;
     std::string name = item->d_name;
     if (name != "." && name != "..") names.push_back(std::move(name));
   }

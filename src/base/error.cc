@@ -29,6 +29,18 @@ ErrorKind kind_of(int errno_value) {
   }
 }
 
+// What helps where it was a limit of the process's that was reached.
+const char* advice_of(int errno_value) {
+  switch (errno_value) {
+    case EFBIG:
+      return "raise the limit on the size of files (ulimit -f)";
+    case EMFILE:
+      return "raise the limit on open files (ulimit -n)";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 Error::Error(std::string attempted, std::string subject, std::string reason, std::string advice,
@@ -41,9 +53,18 @@ Error::Error(std::string attempted, std::string subject, std::string reason, std
 
 Error Error::system(std::string attempted, std::string subject, int errno_value,
                     std::string advice) {
+  if (advice.empty()) advice = advice_of(errno_value);
   Error error(std::move(attempted), std::move(subject), std::strerror(errno_value),
               std::move(advice), kind_of(errno_value));
   error.system_error_ = errno_value;
+  return error;
+}
+
+Error Error::interrupted(std::string attempted, std::string subject, int number,
+                         const std::string& name) {
+  Error error(std::move(attempted), std::move(subject), "it was interrupted by " + name, {},
+              ErrorKind::kInterrupted);
+  error.signal_ = number;
   return error;
 }
 

@@ -33,12 +33,16 @@ class Error {
   static Error system(std::string attempted, std::string subject, int errno_value,
                       std::string advice = {});
 
+  // kInterrupted, by the signal `number`, which `name` names.
+  static Error interrupted(std::string attempted, std::string subject, int number,
+                           const std::string& name);
+
   // This error as the reason of a larger one: "cannot ATTEMPTED SUBJECT: <this error>". Kind,
-  // advice and system_error() stay.
+  // advice, system_error() and signal() stay.
   Error wrapped(std::string attempted, std::string subject) &&;
 
   // The same failure told as what the caller was about: "cannot ATTEMPTED SUBJECT: <its reason>",
-  // with `advice` where it has none. Kind and system_error() stay.
+  // with `advice` where it has none. Kind, system_error() and signal() stay.
   Error restated(std::string attempted, std::string subject, std::string advice = {}) &&;
 
   // The whole error in one line, without a trailing newline:
@@ -49,9 +53,13 @@ class Error {
   std::string statement() const;
 
   ErrorKind kind() const { return kind_; }
+  const std::string& attempted() const { return attempted_; }
+  const std::string& subject() const { return subject_; }
   // The errno value that the system gave, 0 where the failure was found otherwise. The variable
   // errno may have changed by the time that a Result is looked at.
   int system_error() const { return system_error_; }
+  // kInterrupted by a signal: its number, otherwise 0.
+  int signal() const { return signal_; }
   const std::string& reason() const { return reason_; }
   const std::string& advice() const { return advice_; }
 
@@ -62,6 +70,7 @@ class Error {
   std::string advice_;
   ErrorKind kind_;
   int system_error_ = 0;
+  int signal_ = 0;
 };
 
 template <class T = void>

@@ -1,7 +1,6 @@
 #include "base/file.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,27 +9,12 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/signals_blocked.h"
+
 namespace capsem {
 namespace {
 
 constexpr std::uint64_t kFirstReadBytes = 4096;
-
-// While the finished file carries its temporary name a signal that ends the process would leave it
-// behind; the window is two system calls, so signals wait.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 std::filesystem::path directory_of(const std::filesystem::path& path) {
   auto parent = path.parent_path();
@@ -132,6 +116,8 @@ Result<> AtomicFile::link_into_place() {
 Result<> AtomicFile::commit(Sync sync) {
   if (sync != Sync::kNothing && ::fdatasync(fd_.get()) != 0)
     return fail_system("write", target_, errno);
+  // A signal that ends the process while the finished file carries its temporary name would leave
+  // it behind.
   SignalsBlocked blocked;
   if (temporary_.empty()) {
     if (auto linked = link_into_place(); !linked) return linked;

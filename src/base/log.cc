@@ -20,9 +20,10 @@ void warn(std::string_view text) {
   say("warning: " + std::string(text));
 }
 
-Result<> print(std::string_view text) {
-  Fd out(STDOUT_FILENO);
-  auto written = write_full(out, as_bytes(text), "standard output");
+Result<> print(std::string_view text, int fd) {
+  Fd out(fd);
+  auto written =
+      write_full(out, as_bytes(text), fd == STDERR_FILENO ? "standard error" : "standard output");
   out.release();
   return written;
 }

@@ -13,7 +13,7 @@ void say(std::string_view text);
 // "capsem: warning: TEXT"
 void warn(std::string_view text);
 
-// Writes `text`, as it is, to stdout.
-Result<> print(std::string_view text);
+// Writes all of `text`, as it is, to stdout, or to stderr.
+Result<> print(std::string_view text, int fd = 1);
 
 }  // namespace capsem

@@ -13,18 +13,12 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/capabilities.h"
+#include "base/signals_blocked.h"
 #include "base/text.h"
 
 namespace capsem {
 namespace {
-
-std::vector<char*> pointers(const std::vector<std::string>& words) {
-  std::vector<char*> list;
-  list.reserve(words.size() + 1);
-  for (const auto& word : words) list.push_back(const_cast<char*>(word.c_str()));
-  list.push_back(nullptr);
-  return list;
-}
 
 // Everything the child needs, made before fork(2): after it only async-signal-safe calls are made.
 struct Plan {
@@ -35,6 +29,7 @@ struct Plan {
   std::vector<std::pair<int, int>> fds;
   bool new_session;
   bool die_with_parent;
+  bool unprivileged;
   pid_t parent;
   int report;  // the end of a pipe to which errno goes when something fails
 };
@@ -45,12 +40,22 @@ struct Plan {
   ::_exit(127);
 }
 
-[[noreturn]] void run_child(Plan& plan) {
+// Every signal is blocked when this begins, so that no handler of the parent's runs in the child.
+void reset_signals() {
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action{};
+    if (::sigaction(signal, nullptr, &action) != 0) continue;
+    // Those that capsem itself ignores; what else is ignored is so by its user's will (nohup).
+    bool ours = signal == SIGCHLD || signal == SIGPIPE || signal == SIGXFSZ;
+    if (action.sa_handler != SIG_IGN || ours) ::signal(signal, SIG_DFL);
+  }
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD, SIGTSTP, SIGWINCH})
-    ::signal(signal, SIG_DFL);
+}
+
+[[noreturn]] void run_child(Plan& plan) {
+  reset_signals();
   if (plan.new_session) ::setsid();
   if (plan.die_with_parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -77,11 +82,41 @@ struct Plan {
   // Whatever lies above, a descriptor someone opened without close-on-exec included.
   ::syscall(SYS_close_range, highest + 1, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
   if (!plan.directory.empty() && ::chdir(plan.directory.c_str()) != 0) report_and_exit(plan.report);
+  if (plan.unprivileged) {
+    errno = give_up_privileges();
+    if (errno != 0) report_and_exit(plan.report);
+  }
   ::execve(plan.program.c_str(), plan.argv.data(), plan.environment.data());
   report_and_exit(plan.report);
 }
 
+// The kernel keeps no status of a child while SIGCHLD is ignored, as a parent may have left it.
+void keep_status_of_children() {
+  struct sigaction action{};
+  ::sigaction(SIGCHLD, nullptr, &action);
+  bool ignored = action.sa_handler == SIG_IGN;
+  if (!ignored && (action.sa_flags & SA_NOCLDWAIT) == 0) return;
+  if (ignored) action.sa_handler = SIG_DFL;
+  action.sa_flags &= ~SA_NOCLDWAIT;
+  ::sigaction(SIGCHLD, &action, nullptr);
+}
+
+pid_t fork_without_signals(Plan& plan) {
+  SignalsBlocked blocked;
+  pid_t pid = ::fork();
+  if (pid == 0) run_child(plan);
+  return pid;
+}
+
 }  // namespace
+
+std::vector<char*> exec_list(const std::vector<std::string>& words) {
+  std::vector<char*> list;
+  list.reserve(words.size() + 1);
+  for (const auto& word : words) list.push_back(const_cast<char*>(word.c_str()));
+  list.push_back(nullptr);
+  return list;
+}
 
 std::string ExitStatus::describe() const {
   if (signal == 0) return "exit status " + std::to_string(code);
@@ -116,24 +151,26 @@ Result<Process> Process::start(const Command& command) {
 
   std::vector<char*> environment;
   if (command.environment)
-    environment = pointers(*command.environment);
+    environment = exec_list(*command.environment);
   else
     for (char** entry = environ; entry != nullptr; ++entry) {
       environment.push_back(*entry);
       if (*entry == nullptr) break;
     }
   Plan plan{.program = *program,
-            .argv = pointers(command.argv),
+            .argv = exec_list(command.argv),
             .environment = std::move(environment),
             .directory = command.directory,
             .fds = command.fds,
             .new_session = command.new_session,
             .die_with_parent = command.die_with_parent,
+            .unprivileged = command.unprivileged,
             .parent = ::getpid(),
             .report = pipe->second.get()};
-  pid_t pid = ::fork();
-  if (pid < 0) return fail_system("start", command.argv[0], errno);
-  if (pid == 0) run_child(plan);
+  keep_status_of_children();
+  pid_t pid = fork_without_signals(plan);
+  if (pid < 0)
+    return fail_system("start", command.argv[0], errno, errno == EAGAIN ? kProcessLimitAdvice : "");
 
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   int pidfd_errno = errno;
@@ -204,7 +241,8 @@ Result<std::string> run_for_output(Command command, std::size_t limit_bytes) {
       std::array<char, 65536> buffer;
       ssize_t n = ::read(ends[i]->get(), buffer.data(), buffer.size());
       if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) {
+      if (n < 0) return fail_system("read the output of", name, errno);
+      if (n == 0) {
         ends[i]->reset();
         continue;
       }

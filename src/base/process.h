@@ -26,6 +26,7 @@ struct Command {
 
   bool new_session = false;      // setsid(2): out of reach of the terminal's signals
   bool die_with_parent = false;  // SIGKILL when the thread that started it ends
+  bool unprivileged = false;     // give_up_privileges(): no more than any user, even as root
 };
 
 // How a process ended.
@@ -39,6 +40,8 @@ struct ExitStatus {
   std::string describe() const;  // "exit status 2", "signal 9 (Killed)"
 };
 
+// A child process. Signals that this process handles have their default action in the child; those
+// it was started with as ignored stay ignored there, but for SIGCHLD, SIGPIPE and SIGXFSZ.
 class Process {
  public:
   Process(Process&&) noexcept = default;
@@ -46,7 +49,8 @@ class Process {
   // Kills and reaps a child that was not waited for.
   ~Process();
 
-  // Starts `command`. Fails (with the system's reason) also when the program cannot be executed.
+  // Starts `command`. Fails (with the system's reason) also when the program cannot be executed. A
+  // process that ignores SIGCHLD stops doing so, since waiting needs the status (waitpid(2)).
   static Result<Process> start(const Command& command);
 
   pid_t pid() const { return pid_; }
@@ -66,6 +70,14 @@ class Process {
   Fd pidfd_;
   bool reaped_ = false;
 };
+
+// The words as execve(2) takes them: a pointer to each and a null behind the last. Valid as long as
+// `words` is.
+std::vector<char*> exec_list(const std::vector<std::string>& words);
+
+// What to do when fork(2) or the start of a thread fails with EAGAIN.
+inline constexpr const char* kProcessLimitAdvice =
+    "end other programs or raise the limit on processes and threads (ulimit -u)";
 
 // Runs a command to its end and returns its standard output (up to `limit_bytes`). A status other
 // than 0 is an error whose reason holds the last line of its standard error.

@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -44,36 +45,94 @@ std::string hex(std::span<const std::byte> bytes) {
 
 namespace {
 
-// The length of the UTF-8 sequence at the start of `text`, 0 when it is not valid UTF-8 or is a
-// C1 control character, which some terminals obey.
-std::size_t utf8_length(std::string_view text) {
-  auto lead = static_cast<unsigned char>(text[0]);
-  std::size_t length = lead >= 0xf0 && lead < 0xf5 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 0;
-  if (lead >= 0xf5 || length == 0 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
-  if (lead == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0) return 0;
-  return length;
+// A row of table 3-7 of the Unicode standard: with a first byte from `first` to `last` a character
+// has `length` bytes, of which the second lies between `low` and `high` and those behind it between
+// 0x80 and 0xbf.
+struct Utf8Row {
+  unsigned char first, last;
+  std::size_t length;
+  unsigned char low, high;
+};
+
+constexpr std::array kUtf8Rows = {
+    Utf8Row{0x00, 0x7f, 1, 0x80, 0xbf}, Utf8Row{0xc2, 0xdf, 2, 0x80, 0xbf},
+    Utf8Row{0xe0, 0xe0, 3, 0xa0, 0xbf}, Utf8Row{0xe1, 0xec, 3, 0x80, 0xbf},
+    Utf8Row{0xed, 0xed, 3, 0x80, 0x9f}, Utf8Row{0xee, 0xef, 3, 0x80, 0xbf},
+    Utf8Row{0xf0, 0xf0, 4, 0x90, 0xbf}, Utf8Row{0xf1, 0xf3, 4, 0x80, 0xbf},
+    Utf8Row{0xf4, 0xf4, 4, 0x80, 0x8f},
+};
+
+struct Character {
+  char32_t code = 0;
+  std::size_t length = 0;  // in bytes; 0 when the text does not begin with a character
+};
+
+Character first_character(std::string_view text) {
+  auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  for (const auto& row : kUtf8Rows) {
+    if (byte(0) < row.first || byte(0) > row.last) continue;
+    if (text.size() < row.length) return {};
+    if (row.length == 1) return {byte(0), 1};
+    if (byte(1) < row.low || byte(1) > row.high) return {};
+    char32_t code = byte(0) & (0xffU >> (row.length + 1));
+    for (std::size_t i = 1; i < row.length; ++i) {
+      if ((byte(i) & 0xc0U) != 0x80) return {};
+      code = code << 6 | (byte(i) & 0x3fU);
+    }
+    return {code, row.length};
+  }
+  return {};
+}
+
+struct CodeRange {
+  char32_t first, last;
+};
+
+// What a terminal would obey, or a reader not see.
+constexpr std::array kNotPrinted = {
+    CodeRange{0x00, 0x08},        // C0 control characters up to the tab
+    CodeRange{0x0a, 0x1f},        // and behind it
+    CodeRange{0x7f, 0x9f},        // delete and the C1 control characters
+    CodeRange{0x00ad, 0x00ad},    // soft hyphen
+    CodeRange{0x034f, 0x034f},    // combining grapheme joiner
+    CodeRange{0x061c, 0x061c},    // Arabic letter mark
+    CodeRange{0x180e, 0x180e},    // Mongolian vowel separator
+    CodeRange{0x200b, 0x200f},    // zero-width characters, marks of direction
+    CodeRange{0x2028, 0x202e},    // separators of lines and paragraphs, overrides of direction
+    CodeRange{0x2060, 0x206f},    // word joiner, invisible operators, isolates
+    CodeRange{0xfeff, 0xfeff},    // zero-width no-break space
+    CodeRange{0xfff9, 0xfffb},    // interlinear annotation
+    CodeRange{0xe0000, 0xe007f},  // tags
+};
+
+bool is_printed(char32_t code) {
+  return std::ranges::none_of(kNotPrinted, [code](const CodeRange& range) {
+    return code >= range.first && code <= range.last;
+  });
 }
 
 }  // namespace
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    auto length = first_character(text).length;
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
 
 std::string printable(std::string_view text) {
   std::string safe;
   safe.reserve(text.size());
   while (!text.empty()) {
-    auto c = static_cast<unsigned char>(text[0]);
-    std::size_t length = 1;
-    if (c >= 0x80) length = utf8_length(text);
-    if (length == 0 || (c < 0x20 && c != '\t') || c == 0x7f) {
-      std::array<char, 8> escaped{};
-      std::snprintf(escaped.data(), escaped.size(), "\\x%02x", c);
-      safe += escaped.data();
-      length = 1;
-    } else {
-      safe += text.substr(0, length);
-    }
-    text.remove_prefix(length);
+    auto [code, length] = first_character(text);
+    auto bytes = text.substr(0, std::max<std::size_t>(length, 1));
+    if (length > 0 && is_printed(code))
+      safe += bytes;
+    else
+      for (char byte : bytes) safe += "\\x" + hex(std::as_bytes(std::span(&byte, 1)));
+    text.remove_prefix(bytes.size());
   }
   return safe;
 }

@@ -20,8 +20,14 @@ std::string_view trim(std::string_view text);
 // Lower-case hexadecimal of `bytes`.
 std::string hex(std::span<const std::byte> bytes);
 
-// `text` safe to print on the user's terminal: control characters, escape sequences included,
-// become \xNN; tab stays; valid UTF-8 is kept. For everything that comes from the guest.
+// Whether `text` is well-formed UTF-8 (Unicode, table 3-7): no overlong form, no surrogate, nothing
+// above U+10FFFF.
+bool is_utf8(std::string_view text);
+
+// `text` safe to print on the user's terminal: each byte of what is not well-formed UTF-8, of a
+// control character (escape sequences included), and of a character that is invisible or changes
+// the direction of the text around it becomes \xNN. Tab stays. For everything that comes from the
+// guest.
 std::string printable(std::string_view text);
 
 // "0555": the permission bits of a file's mode as chmod(1) takes them.

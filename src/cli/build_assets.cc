@@ -1,5 +1,4 @@
-// capsem-build-assets, the helper behind `capsem build-assets`: an executable of its own, since
-// libarchive's libraries would more than double the time in which capsem starts.
+// capsem-build-assets, the helper behind `capsem build-assets`.
 #include <CLI/CLI.hpp>
 #include <iterator>
 #include <string>
@@ -9,8 +8,8 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
-#include "manifest/parse.h"
 #include "prepare/guest_set.h"
+#include "prepare/layout.h"
 
 namespace capsem::cli {
 namespace {
@@ -20,11 +19,10 @@ struct Arguments {
   bool refresh = false;
 };
 
-Result<> build(const Arguments& arguments) {
+Result<> build(const Arguments& arguments, const Signals& signals) {
   auto layout = prepare::find_layout();
   if (!layout) return propagate(layout);
-  if (auto built = prepare::build_guest_programs(*layout); !built) return built;
-  auto manifest = manifest::load(layout->guest_toml);
+  auto manifest = prepare::build_guest(*layout, signals);
   if (!manifest) return propagate(manifest);
   assets::BuildOptions options;
   options.directory =
@@ -33,14 +31,12 @@ Result<> build(const Arguments& arguments) {
   options.guest = {
       .config = layout->config, .manifest = std::move(*manifest), .sources = layout->sources};
   options.refresh = arguments.refresh;
-  return assets::build_assets(options, [](std::string_view line) { say(line); });
+  return assets::build_assets(options, signals, [](std::string_view line) { say(line); });
 }
 
-int run(const Arguments& arguments) {
-  auto built = build(arguments);
-  if (built) return kSuccess;
-  say(built.error().message());
-  return built.error().kind() == ErrorKind::kInterrupted ? kInterrupted : kTrouble;
+int run(const Arguments& arguments, const Signals& signals) {
+  auto built = build(arguments, signals);
+  return built ? kSuccess : report(built.error(), kTrouble);
 }
 
 }  // namespace
@@ -48,6 +44,7 @@ int run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   using namespace capsem::cli;  // NOLINT(google-build-using-namespace): the whole file is the CLI
+  const capsem::Signals signals;
   Arguments arguments;
   CLI::App app(kBuildAssetsDoes, "capsem build-assets");
   app.footer(kGeneralFooter);
@@ -56,5 +53,5 @@ int main(int argc, char** argv) {
   app.add_flag("--refresh", arguments.refresh, "Ask the registry for newer packages");
   std::vector<std::string> words(std::reverse_iterator(argv + argc),
                                  std::reverse_iterator(argv + 1));
-  return parse_and_act(app, std::move(words), [&arguments] { return run(arguments); }, kTrouble);
+  return parse_and_act(app, std::move(words), [&] { return run(arguments, signals); }, kTrouble);
 }

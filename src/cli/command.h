@@ -7,6 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
+#include "base/signals.h"
+#include "cli/exit_status.h"
+
 namespace capsem::cli {
 
 // Set by the chosen subcommand's callback, run after the whole command line was read.
@@ -15,18 +19,35 @@ using Action = std::function<int()>;
 // Stands for the first "--" of the command line, which CLI11 would not give to a subcommand.
 inline constexpr const char* kSeparator = "\x1f--";
 
-void add_run(CLI::App& app, Action& action);
-void add_initrd(CLI::App& app, Action& action);
-void add_loop(CLI::App& app, Action& action);
-void add_doctor(CLI::App& app, Action& action);
+// Each adds one subcommand. `signals` outlives the action.
+void add_run(CLI::App& app, Action& action, const Signals& signals);
+void add_initrd(CLI::App& app, Action& action, const Signals& signals);
+void add_build_assets(CLI::App& app, Action& action, const Signals& signals);
+void add_loop(CLI::App& app, Action& action, const Signals& signals);
+void add_doctor(CLI::App& app, Action& action, const Signals& signals);
+void add_monitor(CLI::App& app, Action& action, const Signals& signals);
 
+inline constexpr const char* kBuildAssets = "build-assets";
 inline constexpr const char* kBuildAssetsDoes =
     "Make kernel, module segment and rootfs from Debian packages";
 inline constexpr const char* kGeneralFooter =
     "Exit status: docs/exit-status.md. Start with: capsem run 'uname -a'";
 
+// The words that a subcommand with prefix_command() takes as they are, with the "--" among them.
+// `separated`: whether a "--" stood before them.
+struct TakenWords {
+  std::vector<std::string> words;
+  bool separated = false;
+};
+TakenWords taken_words(const CLI::App& subcommand);
+
 // Reads the command line `words` (in reverse, as CLI11 takes them), runs the action that its
-// callbacks set, and returns the exit status: `trouble` when the words cannot be read.
+// callbacks set, and returns the exit status: `trouble` when the words cannot be read, which it
+// says in one line with the subcommand whose --help to see.
 int parse_and_act(CLI::App& app, std::vector<std::string> words, const Action& action, int trouble);
+
+// Says the error and returns the exit status for it: `trouble`, or 128 + N when signal N broke it
+// off.
+int report(const Error& error, int trouble = kTrouble);
 
 }  // namespace capsem::cli

@@ -5,11 +5,10 @@ namespace capsem::cli {
 
 enum ExitCode {
   kSuccess = 0,
-  kNegative = 1,       // the answer is no: verify found something
-  kTrouble = 2,        // the question could not be answered, or was put wrongly
-  kRunTrouble = 125,   // `run`: capsem itself failed; 126 and 127 come from the guest
-  kInterrupted = 130,  // SIGINT, in a subcommand that cleans up first
-  kSignalBase = 128,   // plus the number of the signal that ended the command, or capsem
+  kNegative = 1,      // the answer is no: verify found something
+  kTrouble = 2,       // the question could not be answered, or was put wrongly
+  kRunTrouble = 125,  // `run`: capsem itself failed; 126 and 127 come from the guest
+  kSignalBase = 128,  // plus the number of the signal that ended the command, or capsem
 };
 
 }  // namespace capsem::cli

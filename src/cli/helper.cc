@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cerrno>
-#include <vector>
 
 #include "prepare/layout.h"
 
@@ -26,15 +25,15 @@ Result<fs::path> find_helper(const fs::path& executable, const std::string& name
               ErrorKind::kNotFound);
 }
 
-Error become_helper(const std::string& name, char* const* arguments) {
+Error become_helper(const std::string& name, std::vector<std::string> arguments) {
   auto executable = prepare::running_executable();
   if (!executable) return executable.error();
   auto helper = find_helper(*executable, name);
   if (!helper) return helper.error();
   std::string path = helper->string();
   std::vector<char*> argv = {path.data()};
-  do argv.push_back(*arguments);
-  while (*arguments++ != nullptr);
+  for (auto& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
   ::execv(path.c_str(), argv.data());
   return Error::system("start", path, errno);
 }

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 
@@ -14,8 +15,8 @@ namespace capsem::cli {
 Result<std::filesystem::path> find_helper(const std::filesystem::path& executable,
                                           const std::string& name);
 
-// Replaces this process by its helper `name`, called with the `arguments` (argv from the first
-// argument on, with its null at the end). Returns only when that failed.
-Error become_helper(const std::string& name, char* const* arguments);
+// Replaces this process by its helper `name`, called with `arguments`. Returns only when that
+// failed.
+Error become_helper(const std::string& name, std::vector<std::string> arguments);
 
 }  // namespace capsem::cli

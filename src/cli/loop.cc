@@ -71,7 +71,7 @@ int print_loop() {
 
 }  // namespace
 
-void add_loop(CLI::App& app, Action& action) {
+void add_loop(CLI::App& app, Action& action, const Signals&) {
   app.add_subcommand("loop", "Print which command brings which change into the guest")
       ->callback([&action] { action = print_loop; });
 }

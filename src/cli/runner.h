@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/signals.h"
 #include "prepare/guest_set.h"
 
 namespace capsem::cli {
@@ -19,10 +20,13 @@ struct RunOptions {
   int boot_limit_seconds = 60;
   bool timing = false;
   bool privileged = false;       // nothing in the guest is protected from the command
+  double grace_seconds = 5;      // see client::EndPolicy
+  std::optional<double> time_limit_seconds;
+  bool no_stdin = false;
   std::optional<bool> terminal;  // when standard input and output are one, if absent
 };
 
 // Returns the exit status: the command's, or one of exit_status.h after a line on stderr.
-int run_in_vm(const RunOptions& options);
+int run_in_vm(const RunOptions& options, const Signals& signals);
 
 }  // namespace capsem::cli

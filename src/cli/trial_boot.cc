@@ -4,7 +4,9 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 
+#include "async/task_group.h"
 #include "host/monitor.h"
+#include "host/qemu_machine.h"
 #include "vm/accelerator.h"
 #include "vm/qemu.h"
 #include "vm/verdict_cache.h"
@@ -18,15 +20,17 @@ using Milliseconds = std::chrono::duration<double, std::milli>;
 
 constexpr std::uint64_t kMemoryBytes = 1ULL << 30;
 
-Task<Result<Milliseconds>> boot_once(asio::any_io_executor executor, host::MonitorOptions options) {
+Task<Result<Milliseconds>> boot_once(asio::any_io_executor executor,
+                                     host::QemuMachineOptions options) {
   auto begin = Clock::now();
-  auto monitor = host::Monitor::start(executor, std::move(options));
-  if (!monitor) co_return propagate(monitor);
-  auto hello = co_await monitor->boot();
-  if (!hello) co_return propagate(hello);
+  host::Monitor monitor(executor, host::make_qemu_machine(executor, std::move(options)), {});
+  async::TaskGroup tasks(executor);
+  tasks.spawn(monitor.run());
+  auto booted = co_await monitor.booted();
   Milliseconds took = Clock::now() - begin;
-  auto ended = co_await monitor->end();
-  if (!ended) co_return propagate(ended);
+  monitor.stop();
+  co_await tasks.join();
+  if (!booted) co_return propagate(booted);
   co_return took;
 }
 
@@ -39,7 +43,6 @@ Result<T> complete(const std::function<Task<Result<T>>(asio::any_io_executor)>& 
                  [&](const std::exception_ptr& thrown, Result<T> value) {
                    if (thrown) std::rethrow_exception(thrown);
                    result = std::move(value);
-                   loop.stop();  // whatever timers a monitor still has
                  });
   loop.run();
   return std::move(*result);
@@ -71,13 +74,14 @@ Result<Milliseconds> TrialBoot::boot(const assets::Assets& assets, const Fd& ima
   auto chosen = accelerator();
   if (!chosen) return propagate(chosen);
   return complete<Milliseconds>([&](asio::any_io_executor executor) {
-    host::MonitorOptions options;
-    options.machine.accelerator = *chosen;
+    host::QemuMachineOptions options;
+    options.accelerator.choice = *chosen == vm::Accelerator::kKvm ? vm::AcceleratorChoice::kKvm
+                                                                  : vm::AcceleratorChoice::kTcg;
+    options.accelerator.cache_directory = cache_;
     options.machine.memory_bytes = kMemoryBytes;
     options.machine.kernel = &assets.kernel;
     options.machine.initrd = &image;
     options.machine.rootfs = &assets.rootfs;
-    options.on_event = [](const std::string&) {};
     return boot_once(std::move(executor), std::move(options));
   });
 }

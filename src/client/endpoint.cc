@@ -16,6 +16,8 @@
 #include <chrono>
 #include <utility>
 
+#include "client/terminal.h"
+
 namespace capsem::client {
 namespace {
 
@@ -122,10 +124,7 @@ Input Input::open(const asio::any_io_executor& executor, int fd, std::string nam
 }
 
 Task<> Input::wait_for_foreground() {
-  while (!endpoint_.cancelled) {
-    pid_t foreground = ::tcgetpgrp(endpoint_.fd);
-    // -1: not our controlling terminal, so there is no job control on it for us.
-    if (foreground < 0 || foreground == ::getpgrp()) co_return;
+  while (!endpoint_.cancelled && !in_foreground(endpoint_.fd)) {
     asio::steady_timer timer(executor_, kForegroundInterval);
     boost::system::error_code ignored;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));

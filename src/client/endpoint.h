@@ -69,7 +69,8 @@ class Output {
   static Output open(const boost::asio::any_io_executor& executor, int fd, std::string name);
 
   // Writes all of `data`. kClosed when nobody reads it any more (EPIPE), kInterrupted after
-  // cancel(), otherwise the system's reason (a full disk). SIGPIPE must be ignored.
+  // cancel(), otherwise the system's reason (a full disk). SIGPIPE must not end this process, see
+  // HeldSignals.
   Task<Result<>> write_all(std::span<const std::byte> data);
   void cancel();
 

@@ -5,7 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -32,15 +35,10 @@ std::unexpected<Error> guest_breaks_protocol(const std::string& what) {
               "the guest may have been tampered with; start it again", ErrorKind::kInvalid);
 }
 
-SignalAction default_action(const SessionRequest& request, int number) {
-  bool is_user_signal = number == SIGUSR1 || number == SIGUSR2;
-  return request.terminal != nullptr && !is_user_signal ? SignalAction::kEnd
-                                                        : SignalAction::kForward;
-}
-
 class Session {
  public:
-  Session(const asio::any_io_executor& executor, async::Stream& stream, SessionRequest request)
+  Session(const asio::any_io_executor& executor, async::Stream& stream, SessionRequest request,
+          SessionSignals signals)
       : executor_(executor),
         stream_(stream),
         request_(std::move(request)),
@@ -48,7 +46,9 @@ class Session {
         input_(Input::open(executor, request_.standard[0], "standard input")),
         outputs_{Output::open(executor, request_.standard[1], "standard output"),
                  Output::open(executor, request_.standard[2], "standard error")},
-        signals_(executor, request_.terminal != nullptr),
+        signals_(std::move(signals)),
+        policy_(request_.terminal != nullptr, request_.grace, request_.time_limit),
+        deadline_(executor, policy_.deadline()),
         tasks_(executor) {}
 
   Task<Result<SessionEnd>> run();
@@ -57,16 +57,18 @@ class Session {
   // Each runs beside the others until stop() or its own end.
   Task<> relay_input();
   Task<> relay_signals();
+  Task<> watch_deadline();
   Task<Result<SessionEnd>> follow_guest();
 
   void stop();
   void stop_with(Error error);
+  Result<> follow(const EndPolicy::Decision& decision);
 
   Result<> prepare();
-  void obey(const ReceivedSignal& signal);
+  void handle(const ReceivedSignal& signal);
 
   // Handles one message; the end of the session when it is the last.
-  Task<Result<std::optional<SessionEnd>>> take(wire::GuestSession message);
+  Task<Result<std::optional<SessionEnd>>> handle(wire::GuestSession message);
   Task<Result<>> write_output(wire::OutputStream stream, std::string data);
   Result<> take_credit(std::uint64_t bytes);
 
@@ -78,6 +80,8 @@ class Session {
   std::array<Output, 2> outputs_;
   std::array<bool, 2> output_closed_{};
   SessionSignals signals_;
+  EndPolicy policy_;
+  asio::steady_timer deadline_;
 
   std::size_t unconsumed_bytes_ = 0;  // of standard input sent and not yet granted back
   bool input_wanted_ = true;
@@ -85,6 +89,7 @@ class Session {
 
   bool started_ = false;
   bool stopped_ = false;
+  bool forced_ = false;           // ended by the policy
   std::optional<Error> failure_;  // of a part other than follow_guest()
   async::TaskGroup tasks_;
 };
@@ -99,9 +104,11 @@ Task<Result<SessionEnd>> Session::run() {
   tasks_.spawn(outbox_.run());
   tasks_.spawn(relay_input());
   tasks_.spawn(relay_signals());
+  tasks_.spawn(watch_deadline());
   auto end = co_await follow_guest();
   stop();
   co_await tasks_.join();
+  if (forced_) co_return policy_.forced_end();
   if (failure_) co_return std::unexpected<Error>(std::move(*failure_));
   co_return end;
 }
@@ -111,6 +118,7 @@ void Session::stop() {
   input_.cancel();
   for (Output& output : outputs_) output.cancel();
   signals_.cancel();
+  deadline_.cancel();
   may_read_.notify();
   outbox_.stop();
   stream_.reset();
@@ -126,8 +134,9 @@ Result<> Session::prepare() {
   start.protocol = wire::kProtocol;
   if (request_.terminal != nullptr) {
     start.terminal = request_.terminal->size();
-    const char* name = ::getenv("TERM");
-    if (name != nullptr) start.environment.try_emplace("TERM", name);
+    for (const char* name : {"TERM", "COLORTERM"})
+      if (const char* value = ::getenv(name); value != nullptr)
+        start.environment.try_emplace(name, value);
   }
   auto sent = outbox_.put(std::move(start));
   if (!sent) return propagate(sent, "start", "the session");
@@ -165,11 +174,34 @@ Task<> Session::relay_signals() {
   for (;;) {
     auto signal = co_await signals_.next();
     if (!signal || stopped_) co_return;
-    obey(*signal);
+    handle(*signal);
   }
 }
 
-void Session::obey(const ReceivedSignal& signal) {
+Task<> Session::watch_deadline() {
+  while (!stopped_) {
+    deadline_.expires_at(policy_.deadline());
+    boost::system::error_code cancelled;
+    co_await deadline_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    if (stopped_) co_return;
+    auto now = EndPolicy::Clock::now();
+    if (now < policy_.deadline()) continue;  // it has another one now
+    auto followed = follow(policy_.on_deadline(now));
+    if (!followed) co_return stop_with(std::move(followed).error());
+  }
+}
+
+Result<> Session::follow(const EndPolicy::Decision& decision) {
+  deadline_.cancel();
+  if (decision.end) {
+    forced_ = !stopped_;
+    stop();
+  }
+  if (decision.forward == 0) return {};
+  return outbox_.put(wire::Signal{static_cast<std::uint32_t>(decision.forward)});
+}
+
+void Session::handle(const ReceivedSignal& signal) {
   const Terminal* terminal = request_.terminal;
   Result<> sent;
   if (signal.use == SignalUse::kStop) {
@@ -178,15 +210,10 @@ void Session::obey(const ReceivedSignal& signal) {
   } else if (signal.use == SignalUse::kResize || signal.use == SignalUse::kContinue) {
     if (signal.use == SignalUse::kContinue) terminal->resume();
     sent = outbox_.put(wire::Resize{terminal->size()});
+  } else if (signal.use == SignalUse::kForward) {
+    sent = follow({.forward = signal.number});
   } else {
-    auto action = request_.on_signal ? request_.on_signal(signal.number)
-                                     : default_action(request_, signal.number);
-    if (action == SignalAction::kForward)
-      sent = outbox_.put(wire::Signal{static_cast<std::uint32_t>(signal.number)});
-    if (action == SignalAction::kEnd)
-      stop_with(Error("finish", "the session",
-                      std::string("ended by ") + ::strsignal(signal.number), "",
-                      ErrorKind::kInterrupted));
+    sent = follow(policy_.on_signal(signal.number, EndPolicy::Clock::now()));
   }
   if (!sent) stop_with(std::move(sent).error());
 }
@@ -199,7 +226,7 @@ Task<Result<SessionEnd>> Session::follow_guest() {
     auto message = decoder.next();
     if (!message) co_return guest_breaks_protocol("sent garbage: " + message.error().message());
     if (*message) {
-      auto end = co_await take(std::move(**message));
+      auto end = co_await handle(std::move(**message));
       if (!end) co_return propagate(end);
       if (*end) co_return std::move(**end);
       continue;
@@ -226,14 +253,16 @@ Task<Result<>> Session::write_output(wire::OutputStream stream, std::string data
   if (request_.on_first_output) std::exchange(request_.on_first_output, nullptr)();
   auto index = static_cast<std::size_t>(stream);
   if (output_closed_.at(index)) co_return Result<>();
+  if (request_.terminal != nullptr) request_.terminal->begin_output(as_bytes(data));
   auto written = co_await outputs_.at(index).write_all(as_bytes(data));
+  if (request_.terminal != nullptr && written) request_.terminal->end_output();
   if (written) co_return Result<>();
   if (written.error().kind() != ErrorKind::kClosed) co_return propagate(written);
   output_closed_.at(index) = true;
   co_return outbox_.put(wire::OutputClosed{stream});
 }
 
-Task<Result<std::optional<SessionEnd>>> Session::take(wire::GuestSession message) {
+Task<Result<std::optional<SessionEnd>>> Session::handle(wire::GuestSession message) {
   std::optional<SessionEnd> end;
   Result<> done;
   if (auto* mismatch = std::get_if<wire::VersionMismatch>(&message))
@@ -243,7 +272,7 @@ Task<Result<std::optional<SessionEnd>>> Session::take(wire::GuestSession message
   if (auto* failed = std::get_if<wire::Failed>(&message)) {
     if (started_) co_return guest_breaks_protocol("gave up: " + printable(failed->text));
     end = SessionEnd{.status = {.code = static_cast<int>(failed->shell_code & 0xff)},
-                     .complaint = printable(failed->text)};
+                     .message = printable(failed->text)};
     co_return end;
   }
   if (std::holds_alternative<wire::Started>(message) == started_)
@@ -251,6 +280,8 @@ Task<Result<std::optional<SessionEnd>>> Session::take(wire::GuestSession message
                                              : "spoke of a command before it started it");
   if (std::holds_alternative<wire::Started>(message)) {
     started_ = true;
+    policy_.on_started(EndPolicy::Clock::now());
+    deadline_.cancel();
     if (request_.on_started) request_.on_started();
   } else if (auto* out = std::get_if<wire::Stdout>(&message)) {
     done = co_await write_output(wire::OutputStream::kStdout, std::move(out->data));
@@ -265,9 +296,9 @@ Task<Result<std::optional<SessionEnd>>> Session::take(wire::GuestSession message
   } else if (auto* exited = std::get_if<wire::Exited>(&message)) {
     if (exited->code > 255 || exited->signal >= NSIG)
       co_return guest_breaks_protocol("told of an impossible exit status");
-    end = SessionEnd{.status = {.code = static_cast<int>(exited->code),
-                                .signal = static_cast<int>(exited->signal)},
-                     .complaint = {}};
+    end = policy_.end_with(
+        {.code = static_cast<int>(exited->code), .signal = static_cast<int>(exited->signal)});
+    end->out_of_memory_kills = exited->out_of_memory_kills;
   }
   if (!done) co_return propagate(done);
   co_return end;
@@ -276,10 +307,15 @@ Task<Result<std::optional<SessionEnd>>> Session::take(wire::GuestSession message
 }  // namespace
 
 Task<Result<SessionEnd>> run_session(async::Stream& stream, SessionRequest request) {
-  [[maybe_unused]] auto before = ::signal(SIGPIPE, SIG_IGN);
   auto executor = co_await asio::this_coro::executor;
+  auto signals = SessionSignals::hold(executor, request.signals, request.terminal != nullptr);
+  if (!signals) {
+    stream.reset();
+    co_return propagate(signals);
+  }
   // On the heap: GCC 12 takes a coroutine frame that holds it for a mismatched allocation.
-  auto session = std::make_unique<Session>(executor, stream, std::move(request));
+  auto session =
+      std::make_unique<Session>(executor, stream, std::move(request), std::move(*signals));
   auto end = co_await session->run();
   co_return end;
 }

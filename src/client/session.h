@@ -3,40 +3,42 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <functional>
-#include <string>
+#include <optional>
 
 #include "async/stream.h"
 #include "async/task.h"
 #include "base/error.h"
-#include "base/process.h"
+#include "base/signals.h"
+#include "client/end_policy.h"
 #include "client/terminal.h"
 #include "wire/messages.h"
 
 namespace capsem::client {
 
-enum class SignalAction {
-  kForward,  // to the command in the guest
-  kIgnore,
-  kEnd,  // end the session: run_session returns kInterrupted
-};
-
 struct SessionRequest {
-  // What to run. run_session fills in the protocol, and for a terminal its size and TERM.
+  // What to run. run_session fills in the protocol, and for a terminal its size and what describes
+  // it, TERM and COLORTERM.
   wire::SessionStart start;
 
   // The user's standard input, output and error; borrowed, and left as they are in every respect.
-  // -1: not there.
+  // -1: not there; such an input is at its end.
   std::array<int, 3> standard = {0, 1, 2};
 
   // Attached by the caller, and what `standard` reads and writes. Null: pipes, with stdout and
   // stderr apart.
-  const Terminal* terminal = nullptr;
+  Terminal* terminal = nullptr;
 
-  // Asked for each SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 that this process
-  // receives. Without it: forwarded, but with a terminal, where keys reach the guest as bytes and a
-  // signal is meant for this process, the first four end the session.
-  std::function<SignalAction(int number)> on_signal;
+  // This process's. SIGUSR1 and SIGUSR2 are forwarded, those of kEndingSignals do as EndPolicy
+  // says, and with a terminal the signals of job control and of a new size are heeded. Null: no
+  // signal is held back.
+  const Signals* signals = nullptr;
+
+  // From the first request to end, to the end of a command that does not heed it.
+  std::chrono::milliseconds grace{5000};
+  // How long the command may run; then it is asked to end.
+  std::optional<std::chrono::milliseconds> time_limit;
 
   // Called once, when the command is running in the guest.
   std::function<void()> on_started;
@@ -45,20 +47,13 @@ struct SessionRequest {
   std::function<void()> on_first_output;
 };
 
-struct SessionEnd {
-  ExitStatus status;
-  // Why the command could not be started, in one line that is safe to print; its shell code is in
-  // `status` then. Empty when it ran.
-  std::string complaint;
-};
-
-// Runs a session to its end and returns how it ended. Errors: kInvalid when the guest breaks the
+// Runs a session to its end and returns how it ended: the command's status; the shell code of a
+// command that could not be started; the signal that ended the session before the command; or
+// kTimeLimitStatus. Errors: kInvalid when the guest breaks the
 // protocol or speaks another version of it, kClosed when the connection ends before the command,
-// kInterrupted when on_signal said so, and the system's reason when the user's standard input or
-// output fails (a full disk). An output that nobody reads any more is no error: the command learns
-// of it as in a local pipeline. The stream is finished or reset in every case.
-//
-// Sets SIGPIPE to be ignored in this process.
+// and the system's reason when the user's standard input or output fails (a full disk). An output
+// that nobody reads any more is no error: the command learns of it as in a local pipeline. The
+// stream is finished or reset in every case.
 Task<Result<SessionEnd>> run_session(async::Stream& stream, SessionRequest request);
 
 }  // namespace capsem::client

@@ -4,8 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <vector>
 
 namespace capsem::client {
 namespace {
@@ -21,44 +20,41 @@ struct Row {
 
 // With pipes a stop is the shell's business: the default action does what the user expects.
 constexpr std::array kSignals = {
-    Row{SIGINT, SignalUse::kPass, true, true},       Row{SIGTERM, SignalUse::kPass, true, true},
-    Row{SIGHUP, SignalUse::kPass, true, true},       Row{SIGQUIT, SignalUse::kPass, true, true},
-    Row{SIGUSR1, SignalUse::kPass, true, true},      Row{SIGUSR2, SignalUse::kPass, true, true},
+    Row{SIGINT, SignalUse::kEnd, true, true},        Row{SIGTERM, SignalUse::kEnd, true, true},
+    Row{SIGHUP, SignalUse::kEnd, true, true},        Row{SIGQUIT, SignalUse::kEnd, true, true},
+    Row{SIGUSR1, SignalUse::kForward, true, true},   Row{SIGUSR2, SignalUse::kForward, true, true},
     Row{SIGWINCH, SignalUse::kResize, false, true},  Row{SIGTSTP, SignalUse::kStop, false, true},
     Row{SIGCONT, SignalUse::kContinue, false, true},
 };
 
-bool is_ignored(int number) {
-  struct sigaction action{};
-  return ::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
 }  // namespace
 
-SessionSignals::SessionSignals(const asio::any_io_executor& executor, bool has_terminal)
-    : signals_(executor) {
-  for (const Row& row : kSignals) {
-    bool wanted = has_terminal ? row.with_terminal : row.with_pipes;
-    boost::system::error_code ignored;
-    if (wanted && !is_ignored(row.number)) static_cast<void>(signals_.add(row.number, ignored));
-  }
+Result<SessionSignals> SessionSignals::hold(const asio::any_io_executor& executor,
+                                            const Signals* signals, bool has_terminal) {
+  if (signals == nullptr) return SessionSignals(std::nullopt);
+  std::vector<int> numbers;
+  for (const Row& row : kSignals)
+    if (has_terminal ? row.with_terminal : row.with_pipes) numbers.push_back(row.number);
+  auto held = signals->hold(numbers);
+  if (!held) return propagate(held);
+  auto reader = async::SignalReader::create(executor, std::move(*held));
+  if (!reader) return propagate(reader);
+  return SessionSignals(std::move(*reader));
 }
 
 Task<std::optional<ReceivedSignal>> SessionSignals::next() {
-  if (cancelled_) co_return std::nullopt;
-  boost::system::error_code error;
-  int number = co_await signals_.async_wait(asio::redirect_error(asio::use_awaitable, error));
-  if (error || cancelled_) co_return std::nullopt;
+  std::optional<ReceivedSignal> received;
+  if (!reader_) co_return received;
+  auto number = co_await reader_->next();
+  if (!number) co_return received;
   const auto* row =
-      std::ranges::find_if(kSignals, [number](const Row& each) { return each.number == number; });
-  ReceivedSignal received{number, row->use};
+      std::ranges::find_if(kSignals, [&](const Row& each) { return each.number == *number; });
+  received = ReceivedSignal{*number, row->use};
   co_return received;
 }
 
 void SessionSignals::cancel() {
-  cancelled_ = true;
-  boost::system::error_code ignored;
-  static_cast<void>(signals_.cancel(ignored));
+  if (reader_) reader_->cancel();
 }
 
 }  // namespace capsem::client

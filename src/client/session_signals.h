@@ -2,16 +2,18 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <optional>
 
+#include "async/signal_reader.h"
 #include "async/task.h"
+#include "base/signals.h"
 
 namespace capsem::client {
 
 // What a signal asks for.
 enum class SignalUse {
-  kPass,     // for the command or the user's wish to end, see SessionRequest::on_signal
+  kEnd,      // end the session
+  kForward,  // it is for the command
   kResize,   // the terminal's window has another size
   kStop,     // stop this process, the terminal put back meanwhile
   kContinue  // this process goes on after a stop
@@ -24,16 +26,18 @@ struct ReceivedSignal {
 
 class SessionSignals {
  public:
-  // Watches those of pipes or of a terminal session. One that is ignored (nohup) stays ignored.
-  SessionSignals(const boost::asio::any_io_executor& executor, bool has_terminal);
+  // Holds back those that pipes or a terminal session have a use for; without `signals` none.
+  static Result<SessionSignals> hold(const boost::asio::any_io_executor& executor,
+                                     const Signals* signals, bool has_terminal);
 
   // The next one; nothing after cancel().
   Task<std::optional<ReceivedSignal>> next();
   void cancel();
 
  private:
-  boost::asio::signal_set signals_;
-  bool cancelled_ = false;
+  explicit SessionSignals(std::optional<async::SignalReader> reader) : reader_(std::move(reader)) {}
+
+  std::optional<async::SignalReader> reader_;
 };
 
 }  // namespace capsem::client

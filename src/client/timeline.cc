@@ -11,6 +11,11 @@ namespace {
 // As much of a hash as a person compares; the guest's /capsem/deployed has all of it.
 constexpr std::size_t kShownDigits = 12;
 
+// CLOCK_MONOTONIC, which is one for all processes of the host, is what a steady clock reads.
+Timeline::Clock::time_point at(std::uint64_t us) {
+  return Timeline::Clock::time_point(std::chrono::microseconds(us));
+}
+
 double milliseconds(Timeline::Clock::duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
 }
@@ -21,8 +26,13 @@ void Timeline::add(std::string name, Clock::time_point begin, Clock::time_point 
   rows_.push_back({std::move(name), begin, end});
 }
 
-void Timeline::add_guest(const wire::Hello& hello, Clock::time_point started,
-                         Clock::time_point arrived) {
+void Timeline::add(const api::Span& span) {
+  add(span.name, at(span.begin_us), at(span.end_us));
+}
+
+void Timeline::add_guest(const api::Guest& guest) {
+  auto started = at(guest.started_us);
+  auto arrived = at(guest.arrived_us);
   // The guest's clock starts with its kernel. What it claims is cut to the time there was, before
   // it is reckoned with: its numbers may be as large as a number can be.
   auto most = std::chrono::duration_cast<std::chrono::microseconds>(arrived - started);
@@ -30,19 +40,19 @@ void Timeline::add_guest(const wire::Hello& hello, Clock::time_point started,
     auto longest = static_cast<std::uint64_t>(std::max<std::int64_t>(most.count(), 0));
     return std::chrono::microseconds(std::min(us, longest));
   };
-  auto kernel = arrived - lasting(hello.uptime_us);
+  auto kernel = arrived - lasting(guest.uptime_us);
   auto after = [&](Clock::time_point begin, std::uint64_t us) {
     return std::min<Clock::time_point>(arrived, begin + lasting(us));
   };
   add("QEMU and firmware", started, kernel);
   add("kernel", kernel,
-      hello.steps.empty() ? arrived : after(kernel, hello.steps.front().start_us));
-  for (const auto& step : hello.steps) {
+      guest.steps.empty() ? arrived : after(kernel, guest.steps.front().start_us));
+  for (const auto& step : guest.steps) {
     auto begin = after(kernel, step.start_us);
     add("init: " + printable(step.name), begin, after(begin, step.duration_us));
   }
   mark("hello", arrived);
-  entries_ = hello.entries;
+  entries_ = guest.entries;
 }
 
 std::string Timeline::table() const {

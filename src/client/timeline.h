@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "wire/messages.h"
+#include "api/types.h"
 
 namespace capsem::client {
 
@@ -20,10 +20,13 @@ class Timeline {
   // Something that happened at `when`.
   void mark(std::string name, Clock::time_point when) { add(std::move(name), when, when); }
 
-  // The guest's own part, laid into ours by the moment its hello arrived: from `started`, when QEMU
-  // ran, to the kernel's first instruction, the kernel, each step of PID 1, and the hello. And what
-  // PID 1 deployed.
-  void add_guest(const wire::Hello& hello, Clock::time_point started, Clock::time_point arrived);
+  // Something that the monitor did.
+  void add(const api::Span& span);
+
+  // The guest's own part, laid into ours by the moment its hello arrived: from QEMU's start to the
+  // kernel's first instruction, the kernel, each step of PID 1, and the hello. And what PID 1
+  // deployed.
+  void add_guest(const api::Guest& guest);
 
   // A table with one line for each: when it began, how long it took, its name; and behind it, one
   // with a line for each entry that PID 1 deployed or missed: where its copy came from, the first

@@ -6,6 +6,10 @@ namespace capsem::guest {
 // What is "/" in a session, as PID 1 and the services see it.
 inline constexpr const char* kSessionRoot = "/run/capsem/root";
 
+// The control group that all processes of sessions are in, each session's in a group of its own
+// below it.
+inline constexpr const char* kSessionsGroup = "/sys/fs/cgroup/sessions";
+
 // PATH of services and sessions: the guest's own programs before all others.
 inline constexpr const char* kPath =
     "/capsem/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -1,66 +1,95 @@
-// The host process of one VM: QEMU, the vsock device, and the services on its ports.
+// The life of one VM: started, run, stopped and ended, with who waits for each, the services on its
+// ports, and what is told of it.
 #pragma once
 
+#include <array>
 #include <boost/asio/any_io_executor.hpp>
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "api/types.h"
+#include "async/event.h"
+#include "async/latch.h"
 #include "async/stream.h"
 #include "async/task.h"
+#include "async/task_group.h"
 #include "base/error.h"
-#include "vm/machine.h"
+#include "host/boot_watch.h"
+#include "host/events.h"
+#include "host/machine.h"
 #include "wire/messages.h"
 
 namespace capsem::host {
 
 struct MonitorOptions {
-  vm::Machine machine;  // its descriptors are borrowed until start() returns
   std::chrono::milliseconds boot_limit{60'000};
   std::string hostname = "capsem";
-  // One line about something the user should know of, such as a service that ended.
-  std::function<void(const std::string& line)> on_event;
 };
 
-class Monitor {
+class Monitor final : private MachineObserver {
  public:
-  // Starts the VM. kNotFound when there is no QEMU.
-  static Result<Monitor> start(const boost::asio::any_io_executor& executor,
-                               MonitorOptions options);
-  Monitor(Monitor&&) noexcept;
-  Monitor& operator=(Monitor&&) = delete;
-  // Kills the VM.
-  ~Monitor();
+  Monitor(const boost::asio::any_io_executor& executor, std::unique_ptr<Machine> machine,
+          MonitorOptions options);
+  Monitor(const Monitor&) = delete;
+  Monitor& operator=(const Monitor&) = delete;
+  ~Monitor() = default;
 
-  // Waits until the guest has booted, which its hello says. An error when it reports a failure,
-  // when QEMU ends, when the guest speaks another version of the protocol, and kTimeout, with the
-  // step where the boot stood, after the limit of the options.
-  Task<Result<wire::Hello>> boot();
+  // Starts the VM and serves it until it has ended and nothing of it runs any more. Once. Throws
+  // what a part of it threw.
+  Task<> run();
 
-  // A connection to the session agent; the guest must have booted.
+  // Asks the VM to end, whatever it does; run() returns soon after. The guest keeps nothing, so it
+  // is not asked to shut down.
+  void stop();
+
+  // Waits until the VM is in `state` or a later one.
+  Task<> reached(api::State state);
+
+  // Waits until the guest has booted: an error when it does not, or has ended since.
+  Task<Result<>> booted();
+
+  // Waits for the boot and connects to the session agent.
   Task<Result<std::unique_ptr<async::Stream>>> open_session();
 
-  // The last lines of the guest's console, safe to print.
-  std::vector<std::string> console_tail(std::size_t lines) const;
+  const api::Vm& vm() const { return vm_; }
+  Events& events() { return events_; }
 
-  // How the VM came to its end, when it did so within `limit` and by itself.
-  enum class End { kRunning, kPoweredOff, kRebooted, kFailed };
-  struct Ended {
-    End how = End::kRunning;
-    std::string reason;  // kFailed: in one line
-  };
-  Task<Ended> ended_by_itself(std::chrono::milliseconds limit);
-
-  // Ends the VM, whatever it does. The guest keeps nothing, so it is not asked to shut down.
-  Task<Result<>> end();
+  // An error of this VM as its clients are told of it, with the console's last lines where they say
+  // more than it.
+  api::Failure failure(Error error) const;
 
  private:
-  struct State;
-  explicit Monitor(std::shared_ptr<State> state);
+  void on_accelerator(const api::Accelerator& accelerator) override;
+  void on_span(const api::Span& span) override;
+  void on_console_line(std::string_view line) override;
+  void on_panic() override;
+  void on_shutdown(std::string_view reason) override;
+  void on_device_end(const Error& error) override;
+  void on_warning(const Error& error) override;
 
-  std::shared_ptr<State> state_;
+  void enter(api::State state);
+  void end_on_failure();
+  void take_hello(wire::Hello hello);
+  Task<Result<>> start_machine();
+  Task<> serve_control(std::unique_ptr<async::Stream> stream);
+  Task<> watch_boot();
+  Task<> watch_heartbeat();
+  Task<> watch_machine();
+
+  boost::asio::any_io_executor executor_;
+  MonitorOptions options_;
+  BootWatch watch_;
+  Events events_;
+  api::Vm vm_;
+  std::array<async::Latch, 4> reached_;  // by api::State
+  async::Event end_wanted_;
+  std::chrono::steady_clock::time_point last_heard_;
+  std::uint64_t started_us_ = 0;
+  std::vector<std::string> console_at_failure_;
+  std::unique_ptr<Machine> machine_;
+  async::TaskGroup tasks_;
 };
 
 }  // namespace capsem::host

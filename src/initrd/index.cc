@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/text.h"
 
 namespace capsem::initrd {
@@ -71,7 +72,7 @@ std::string encode_index(const Index& index) {
     json["entries"].push_back(
         {{"name", entry.name}, {"segment", entry.segment}, {"files", std::move(files)}});
   }
-  return json.dump(1) + "\n";
+  return json_text(json, 1) + "\n";
 }
 
 Result<Index> decode_index(std::string_view text, const std::string& file) {

@@ -1,6 +1,7 @@
 // guest.toml as data: every thing that enters the guest is one entry. See docs/guest-toml.md.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -41,5 +42,9 @@ struct Manifest {
 // All entries but the init lie below this directory of the guest, which PID 1 mounts read-only.
 inline constexpr const char* kGuestRoot = "/capsem";
 inline constexpr const char* kProgramDirectory = "/capsem/bin";
+
+// The vsock ports where the host listens, and no service of the guest: those of wire/ports.h, which
+// this folder does not see.
+inline constexpr std::array<std::uint32_t, 6> kHostPorts = {5000, 5002, 5003, 5004, 5006, 5007};
 
 }  // namespace capsem::manifest

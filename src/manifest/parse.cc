@@ -1,20 +1,15 @@
 #include "manifest/parse.h"
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <map>
-#include <set>
+#include <climits>
 
 #include "base/file.h"
 #include "base/text.h"
-#include "manifest/deployed.h"
 #include "manifest/policy.h"
-#include "manifest/sums.h"
-#include "manifest/table.h"
+#include "manifest/rules.h"
+#include "manifest/table_reader.h"
 
 namespace capsem::manifest {
 namespace {
@@ -28,101 +23,23 @@ constexpr std::array<std::string_view, 8> kEntryKeys = {"name", "build", "file",
 constexpr std::array<std::string_view, 4> kServiceKeys = {"arguments", "capabilities", "listen",
                                                           "restart"};
 
-// Files of kGuestRoot that are no entries.
-constexpr std::array<std::string_view, 3> kOwnPaths = {kTablePath, kSumsPath, kDeployedPath};
-
-// Reads one table, remembering the first thing that is wrong with it.
-class TableReader {
- public:
-  TableReader(const toml::table& table, std::string file) : table_(table), file_(std::move(file)) {}
-
-  template <std::size_t N>
-  void allow_keys(const std::array<std::string_view, N>& keys, std::string_view what) {
-    for (const auto& [key, node] : table_) {
-      if (std::ranges::find(keys, key.str()) != keys.end()) continue;
-      std::string known;
-      for (auto name : keys) known += (known.empty() ? "" : ", ") + std::string(name);
-      refuse(key.source(), "the key '" + printable(key.str()) + "' is not known",
-             "the keys of " + std::string(what) + " are " + known);
-    }
-  }
-
-  std::optional<std::string> text(std::string_view key, std::string_view example) {
-    return value<std::string>(key, "a string", example);
-  }
-  std::optional<std::int64_t> number(std::string_view key, std::string_view example) {
-    return value<std::int64_t>(key, "a whole number", example);
-  }
-  std::optional<bool> boolean(std::string_view key) {
-    return value<bool>(key, "true or false", "true");
-  }
-  std::optional<std::vector<std::string>> texts(std::string_view key, std::string_view example) {
-    const auto* node = table_.get(key);
-    if (node == nullptr) return std::nullopt;
-    const auto* array = node->as_array();
-    std::vector<std::string> list;
-    if (array != nullptr)
-      for (const auto& item : *array)
-        if (auto item_text = item.value<std::string>()) list.push_back(*item_text);
-    if (array == nullptr || list.size() != array->size()) {
-      refuse(node->source(), quoted(key) + " is not a list of strings",
-             "write " + std::string(key) + " = " + std::string(example));
-      return std::nullopt;
-    }
-    return list;
-  }
-  const toml::table* table(std::string_view key) {
-    const auto* node = table_.get(key);
-    if (node != nullptr && !node->is_table())
-      refuse(node->source(), quoted(key) + " is not a table",
-             "write " + std::string(key) + " = { ... }");
-    return node != nullptr ? node->as_table() : nullptr;
-  }
-
-  void refuse(const toml::source_region& source, std::string reason, std::string advice) {
-    if (error_) return;
-    error_ = Error("read", at(source), std::move(reason), std::move(advice), ErrorKind::kInvalid);
-  }
-  void refuse_key(std::string_view key, std::string reason, std::string advice) {
-    const auto* node = table_.get(key);
-    refuse(node != nullptr ? node->source() : table_.source(), std::move(reason),
-           std::move(advice));
-  }
-  void adopt(Result<> result) {
-    if (!result && !error_) error_ = std::move(result).error();
-  }
-
-  std::string at(const toml::source_region& source) const {
-    return file_ + ":" + std::to_string(source.begin.line);
-  }
-  std::string at_key(std::string_view key) const {
-    const auto* node = table_.get(key);
-    return at(node != nullptr ? node->source() : table_.source());
-  }
-  std::optional<Error>& error() { return error_; }
-
- private:
-  static std::string quoted(std::string_view key) { return "'" + std::string(key) + "'"; }
-
-  template <class T>
-  std::optional<T> value(std::string_view key, std::string_view type, std::string_view example) {
-    const auto* node = table_.get(key);
-    if (node == nullptr) return std::nullopt;
-    auto found = node->value_exact<T>();
-    if (!found)
-      refuse(node->source(), quoted(key) + " is not " + std::string(type),
-             "write " + std::string(key) + " = " + std::string(example));
-    return found;
-  }
-
-  const toml::table& table_;
-  std::string file_;
-  std::optional<Error> error_;
-};
-
 bool valid_name(std::string_view name) {
-  return !name.empty() &&
+  return !name.empty() && !name.starts_with('-') && name.size() <= NAME_MAX &&
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+}
+
+bool has_control_character(std::string_view text) {
+  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+bool has_part(std::string_view path, std::string_view wanted) {
+  return std::ranges::count(split(path, '/'), wanted) > 0;
+}
+
+// Whether Linux refuses the path for its length, or for that of one of its parts.
+bool too_long(std::string_view path) {
+  return path.size() >= PATH_MAX ||
+         std::ranges::any_of(split(path, '/'), [](auto part) { return part.size() > NAME_MAX; });
 }
 
 void read_path(TableReader& in, Entry& entry) {
@@ -134,30 +51,41 @@ void read_path(TableReader& in, Entry& entry) {
   auto quoted_path = "the path \"" + printable(entry.path) + "\"";
   if (!entry.path.starts_with('/'))
     return in.refuse_key("path", quoted_path + " is relative", advice);
-  if (std::ranges::any_of(entry.path, [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
+  if (has_control_character(entry.path))
     return in.refuse_key("path", quoted_path + " has a control character", advice);
-  for (auto part : split(std::string_view(entry.path).substr(1), '/'))
-    if (part.empty() || part == "." || part == "..")
-      return in.refuse_key("path", quoted_path + " has an empty, . or .. part", advice);
+  if (too_long(entry.path)) return in.refuse_key("path", "the path is too long", advice);
+  auto parts = std::string_view(entry.path).substr(1);
+  if (has_part(parts, "") || has_part(parts, ".") || has_part(parts, ".."))
+    return in.refuse_key("path", quoted_path + " has an empty, . or .. part", advice);
   if (!entry.is_init() && !entry.path.starts_with(std::string(kGuestRoot) + "/"))
     in.refuse_key("path", quoted_path + " lies outside " + kGuestRoot, advice);
 }
 
 void read_mode(TableReader& in, Entry& entry) {
-  auto mode = in.text("mode", "\"0555\"");
-  if (!mode) return in.refuse_key("mode", "'mode' is missing", "write mode = \"0555\"");
+  constexpr std::size_t kDigits = 4;
+  auto examples = mode_examples(entry);
+  auto advice = "write mode = " + examples;
+  auto mode = in.text("mode", examples);
+  if (!mode) return in.refuse_key("mode", "'mode' is missing", advice);
+  auto quoted_mode = "the mode \"" + printable(*mode) + "\"";
   auto [end, error] = std::from_chars(mode->data(), mode->data() + mode->size(), entry.mode, 8);
-  if (error != std::errc{} || end != mode->data() + mode->size() || entry.mode > 07777)
-    return in.refuse_key("mode", "the mode \"" + printable(*mode) + "\" is not octal",
-                         "write mode = \"0555\"");
+  if (error != std::errc{} || end != mode->data() + mode->size())
+    return in.refuse_key("mode", quoted_mode + " is not octal", advice);
+  if (mode->size() != kDigits)
+    return in.refuse_key("mode", quoted_mode + " does not have four digits", advice);
   in.adopt(check_stated_mode(entry, in.at_key("mode")));
 }
 
-// Whether a source is anything but something below the folder of guest.toml.
-bool leaves_its_folder(std::string_view file) {
-  return std::ranges::any_of(split(file, '/'), [](std::string_view part) {
-    return part.empty() || part == "." || part == "..";
-  });
+void read_file_source(TableReader& in, const std::string& file) {
+  constexpr const char* kAdvice = "write a path relative to guest.toml, such as \"guest/FILE\"";
+  auto source = "the source \"" + printable(file) + "\"";
+  if (file.empty()) return in.refuse_key("file", source + " is empty", kAdvice);
+  if (file.starts_with('/') || has_part(file, ".") || has_part(file, ".."))
+    return in.refuse_key("file", source + " leaves the folder of guest.toml", kAdvice);
+  if (has_part(file, "")) return in.refuse_key("file", source + " has an empty part", kAdvice);
+  if (has_control_character(file))
+    return in.refuse_key("file", source + " has a control character", kAdvice);
+  if (too_long(file)) in.refuse_key("file", "the source is too long", kAdvice);
 }
 
 void read_source(TableReader& in, Entry& entry) {
@@ -169,10 +97,7 @@ void read_source(TableReader& in, Entry& entry) {
                          "write either build = \"FOLDER OF src/guest\" or file = \"PATH\"");
   if (entry.build && !valid_name(*entry.build))
     in.refuse_key("build", "'build' is not a folder of src/guest", "write build = \"doctor\"");
-  if (entry.file && leaves_its_folder(*entry.file))
-    in.refuse_key("file",
-                  "the source \"" + printable(*entry.file) + "\" leaves the folder of guest.toml",
-                  "write a path relative to guest.toml");
+  if (entry.file) read_file_source(in, *entry.file);
 }
 
 void read_into(TableReader& in, Entry& entry) {
@@ -181,12 +106,11 @@ void read_into(TableReader& in, Entry& entry) {
   if (!places || places->empty())
     return in.refuse_key("into", "'into' is missing or empty", kAdvice);
   for (const auto& place : *places) {
-    if (place == "initrd")
-      entry.in_initrd = true;
-    else if (place == "rootfs")
-      entry.in_rootfs = true;
-    else
-      in.refuse_key("into", "\"" + printable(place) + "\" is no place", kAdvice);
+    if (place != "initrd" && place != "rootfs")
+      return in.refuse_key("into", "\"" + printable(place) + "\" is no place", kAdvice);
+    auto& named = place == "initrd" ? entry.in_initrd : entry.in_rootfs;
+    if (std::exchange(named, true))
+      return in.refuse_key("into", "\"" + place + "\" is there twice", kAdvice);
   }
 }
 
@@ -195,13 +119,18 @@ void read_service(TableReader& in, const std::string& file, Entry& entry) {
   if (table == nullptr) return;
   if (!entry.build)
     return in.refuse_key("service", "only a built program can be a service", "remove 'service'");
+  if (entry.is_init())
+    return in.refuse_key("service", "the init is not one of the services that it starts",
+                         "remove 'service'");
   TableReader service(*table, file);
   service.allow_keys(kServiceKeys, "a service");
   entry.service.emplace();
   if (auto arguments = service.texts("arguments", "[\"--verbose\"]")) {
     for (const auto& argument : *arguments)
-      if (argument.find_first_of("\t\n") != std::string::npos)
-        service.refuse_key("arguments", "an argument has a tab or a line end", "remove it");
+      if (has_control_character(argument))
+        service.refuse_key("arguments",
+                           "the argument \"" + printable(argument) + "\" has a control character",
+                           "remove it");
     entry.service->arguments = *arguments;
   }
   if (auto port = service.number("listen", "5001")) {
@@ -215,6 +144,8 @@ void read_service(TableReader& in, const std::string& file, Entry& entry) {
     if (!set)
       service.refuse_key("capabilities", "there is no capability \"" + printable(name) + "\"",
                          "write some of " + known_capabilities());
+    else if ((entry.service->capabilities & *set) == *set)
+      service.refuse_key("capabilities", "\"" + name + "\" is there already", "remove it");
     entry.service->capabilities |= set.value_or(0);
   }
   entry.service->restart = service.boolean("restart").value_or(true);
@@ -228,7 +159,8 @@ Result<Entry> read_entry(const toml::table& table, const std::string& file) {
   in.allow_keys(kEntryKeys, "an entry");
   entry.name = in.text("name", "\"capsem-doctor\"").value_or("");
   if (!valid_name(entry.name))
-    in.refuse_key("name", "'name' is missing or has other than lower-case letters, digits and '-'",
+    in.refuse_key("name",
+                  "'name' is missing, too long, or not of lower-case letters, digits and '-'",
                   "write name = \"capsem-doctor\"");
   read_source(in, entry);
   read_path(in, entry);
@@ -240,57 +172,42 @@ Result<Entry> read_entry(const toml::table& table, const std::string& file) {
   return entry;
 }
 
-// What no entry can know by itself: names, paths and ports are used once, and no entry lies inside
-// another.
-Result<> check_together(const Manifest& manifest) {
-  std::map<std::string, const Entry*> names;
-  std::map<std::string, const Entry*> paths;
-  std::map<std::uint32_t, const Entry*> ports;
-  for (const auto& entry : manifest.entries) {
-    auto refuse = [&](const std::string& what, const Entry* other) {
-      return fail("read", manifest.file + ":" + std::to_string(entry.line),
-                  what + " of " + entry.name + " is used by the entry of line " +
-                      std::to_string(other->line) + " already",
-                  "give each entry its own", ErrorKind::kInvalid);
-    };
-    auto [name, new_name] = names.emplace(entry.name, &entry);
-    if (!new_name) return refuse("the name", name->second);
-    auto [path, new_path] = paths.emplace(entry.path, &entry);
-    if (!new_path) return refuse("the path", path->second);
-    if (entry.service && entry.service->listen) {
-      auto [port, new_port] = ports.emplace(*entry.service->listen, &entry);
-      if (!new_port) return refuse("the port", port->second);
-    }
-  }
-  auto init = paths.find("/init");
-  if (init == paths.end() || !init->second->in_initrd)
-    return fail("read", manifest.file + ":1", "no entry of the initrd has the path /init",
-                "add the one of capsem-init: it is what the kernel starts", ErrorKind::kInvalid);
-  for (const auto& [path, entry] : paths)
-    for (auto parent = std::filesystem::path(path); parent != "/"; parent = parent.parent_path()) {
-      auto outer = paths.find(parent);
-      bool inside = outer != paths.end() && outer->second != entry;
-      if (inside || std::ranges::find(kOwnPaths, parent) != kOwnPaths.end())
-        return fail("read", manifest.file + ":" + std::to_string(entry->line),
-                    "the path of " + entry->name + " is taken, or lies inside one that is",
-                    "give each entry its own directory", ErrorKind::kInvalid);
-    }
-  return {};
+// The number of the first line with a carriage return that no line feed follows.
+std::optional<std::ptrdiff_t> line_of_bare_return(std::string_view text) {
+  for (auto at = text.find('\r'); at != std::string_view::npos; at = text.find('\r', at + 1))
+    if (!text.substr(at + 1).starts_with('\n'))
+      return 1 + std::ranges::count(text.substr(0, at), '\n');
+  return std::nullopt;
+}
+
+// The parser's words, but for a string that is cut off by its line's end: it calls that a control
+// character.
+std::string said_of(const toml::parse_error& error, std::string_view text) {
+  auto lines = split(text, '\n');
+  auto at = error.source().begin;
+  bool in_string = error.description().find("string") != std::string_view::npos;
+  if (in_string && at.line <= lines.size() && at.column > lines[at.line - 1].size())
+    return "a string is not closed before its line ends";
+  return printable(error.description());
 }
 
 }  // namespace
 
 Result<Manifest> parse(std::string_view text, const std::string& file) {
+  if (auto line = line_of_bare_return(text))
+    return fail("read", file + ":" + std::to_string(*line), "a line ends in CR without LF",
+                "end the lines with LF", ErrorKind::kInvalid);
   auto parsed = toml::parse(text, file);
   if (!parsed)
     return fail("read", file + ":" + std::to_string(parsed.error().source().begin.line),
-                "it is not TOML: " + std::string(parsed.error().description()), "",
-                ErrorKind::kInvalid);
+                "it is not TOML: " + said_of(parsed.error(), text), "", ErrorKind::kInvalid);
   const toml::table& top = parsed.table();
   TableReader in(top, file);
   in.allow_keys(kTopKeys, "the file");
   if (in.number("version", "1") != 1)
-    in.refuse_key("version", "'version' is not 1", "write version = 1");
+    in.refuse_key("version",
+                  top.contains("version") ? "'version' is not 1" : "'version' is missing",
+                  "write version = 1");
   const auto* entries = top.get_as<toml::array>("entry");
   if (entries == nullptr || !entries->is_array_of_tables())
     in.refuse_key("entry", "it has no entries", "write [[entry]] before each");
@@ -311,14 +228,8 @@ Result<Manifest> load(const std::filesystem::path& path) {
   if (!text) return propagate(text);
   auto manifest = parse(*text, path);
   if (!manifest) return manifest;
-  for (const auto& entry : manifest->entries) {
-    if (!entry.file) continue;
-    std::error_code error;
-    if (!std::filesystem::exists(path.parent_path() / *entry.file, error))
-      return fail("read", path.string() + ":" + std::to_string(entry.line),
-                  "the source " + *entry.file + " of " + entry.name + " is missing",
-                  "make it, or name the file that is there", ErrorKind::kInvalid);
-  }
+  for (const auto& entry : manifest->entries)
+    if (auto checked = check_source(entry, path); !checked) return propagate(checked);
   return manifest;
 }
 

@@ -16,20 +16,26 @@ std::uint32_t expected_mode(const Entry& entry, FileType type) {
   return type == FileType::kDirectory ? kTreeDirectoryMode : entry.mode;
 }
 
+std::string mode_examples(const Entry& entry) {
+  auto quoted = [](std::uint32_t mode) { return '"' + octal(mode) + '"'; };
+  if (entry.is_init()) return quoted(kInitMode);
+  if (entry.build) return quoted(kProgramMode);
+  return quoted(kDataMode) + ", or " + quoted(kProgramMode) + " for what is to be run";
+}
+
 Result<> check_stated_mode(const Entry& entry, const std::string& where) {
-  std::uint32_t allowed = entry.is_init()                            ? kInitMode
-                          : is_executable(entry.mode) || entry.build ? kProgramMode
-                                                                     : kDataMode;
-  if (entry.mode == allowed) return {};
+  bool allowed = entry.is_init()
+                     ? entry.mode == kInitMode
+                     : entry.mode == kProgramMode || (!entry.build && entry.mode == kDataMode);
+  if (allowed) return {};
   std::string reason = "mode " + octal(entry.mode) + " of " + entry.name;
   if (entry.is_init())
     reason += " is not the init's";
   else if ((entry.mode & 0222) != 0)
     reason += " lets it be written";
   else
-    reason += is_executable(allowed) ? " keeps it from being run" : " is not that of plain data";
-  return fail("read", where, reason, "write mode = \"" + octal(allowed) + "\"",
-              ErrorKind::kInvalid);
+    reason += entry.build ? " keeps it from being run" : " is neither data's nor a program's";
+  return fail("read", where, reason, "write mode = " + mode_examples(entry), ErrorKind::kInvalid);
 }
 
 Result<> check_found(const Entry& entry, FileType type, std::uint32_t permissions,

@@ -24,8 +24,11 @@ inline bool is_executable(std::uint32_t mode) {
   return (mode & 0111) != 0;
 }
 
-// Refuses a mode that guest.toml may not state: write bits on anything but the init, which is
-// exactly 0755. The advice is the mode to write instead.
+// The modes that guest.toml may state for `entry`, as it writes them: "\"0555\"".
+std::string mode_examples(const Entry& entry);
+
+// Refuses any other mode (kInvalid): write bits on anything but the init, which is exactly 0755.
+// The advice is the mode to write instead.
 Result<> check_stated_mode(const Entry& entry, const std::string& where);
 
 // Compares what was found at `where` with the policy: permission bits, and owner root.

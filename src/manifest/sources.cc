@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "base/directory.h"
 #include "base/text.h"
 
 namespace capsem::manifest {
@@ -32,14 +33,9 @@ Result<> list(const Entry& entry, const std::string& where, const fs::path& sour
                 ErrorKind::kInvalid);
   files.push_back(
       {&entry, FileType::kDirectory, source, path, expected_mode(entry, FileType::kDirectory)});
-  std::vector<std::string> names;
-  for (auto item = fs::directory_iterator(source, error); !error && item != fs::end(item);
-       item.increment(error))
-    names.push_back(item->path().filename());
-  if (error)
-    return fail("list the source of " + entry.name, source, error.message(), "see " + where);
-  std::ranges::sort(names);
-  for (const auto& name : names) {
+  auto names = names_in(source);
+  if (!names) return propagate(names, "use the source of", entry.name);
+  for (const auto& name : *names) {
     if (left_out(name)) continue;
     if (std::ranges::any_of(name, [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
       return fail("use the source of " + entry.name, source,

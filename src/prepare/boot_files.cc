@@ -2,7 +2,6 @@
 
 #include "assets/inputs.h"
 #include "base/log.h"
-#include "manifest/parse.h"
 
 namespace capsem::prepare {
 namespace {
@@ -15,21 +14,21 @@ void warn_of_stale_rootfs(const Layout& layout, const manifest::Manifest& manife
   if (!stale) return warn(stale.error().message());
   if (stale->empty()) return;
   auto more = stale->size() > 1 ? " and " + std::to_string(stale->size() - 1) + " more" : "";
-  warn("the rootfs is older than what it is made from (" + stale->front() + more +
-       "); run 'capsem build-assets'; booting it as it is");
+  warn(in_words_of_here("the rootfs is older than what it is made from (" + stale->front() + more +
+                        "); run 'capsem build-assets'; booting it as it is"));
 }
 
 }  // namespace
 
 Result<BootFiles> prepare_boot_files(const Layout& layout, const PackChoice& choice,
-                                     TrialMachine& machine, const OnStep& on_step) {
+                                     TrialMachine& machine, const OnStep& on_step,
+                                     const Signals& signals) {
   auto begin = Clock::now();
-  if (auto built = build_guest_programs(layout); !built) return propagate(built);
+  auto manifest = build_guest(layout, signals);
+  if (!manifest) return propagate(manifest);
   auto built = Clock::now();
   on_step("build", begin, built);
 
-  auto manifest = manifest::load(layout.guest_toml);
-  if (!manifest) return propagate(manifest);
   auto assets = assets::open_assets(layout.assets, layout.cache);
   if (!assets) return propagate(assets);
   auto opened = Clock::now();

@@ -28,7 +28,8 @@ using OnStep =
 // Builds what is stale, packs the image and opens what boots; warns of a rootfs that is older than
 // what it is made from. kInterrupted when a signal ended the build.
 Result<BootFiles> prepare_boot_files(const Layout& layout, const PackChoice& choice,
-                                     TrialMachine& machine, const OnStep& on_step);
+                                     TrialMachine& machine, const OnStep& on_step,
+                                     const Signals& signals);
 
 // The same with the image in `initrd`, which is checked and taken as it is.
 Result<BootFiles> open_boot_files(const Layout& layout, const std::filesystem::path& initrd,

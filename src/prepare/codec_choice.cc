@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "initrd/pack.h"
@@ -117,7 +118,7 @@ class Chooser {
 
   Result<> store(const std::string& key, const CodecChoice& choice) const {
     nlohmann::json json = {{"key", key}, {"codec", choice.codec}, {"reason", choice.reason}};
-    return write_file_atomically(layout_.cache / kFileName, json.dump(2) + "\n");
+    return write_file_atomically(layout_.cache / kFileName, json_text(json, 2) + "\n");
   }
 
   Result<CodecChoice> measure() {

@@ -5,16 +5,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 
-#include "assets/interrupts.h"
 #include "assets/watched_program.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/stream.h"
 #include "base/text.h"
 #include "initrd/verify.h"
+#include "manifest/parse.h"
 
 namespace capsem::prepare {
 namespace {
@@ -31,26 +32,46 @@ Result<std::optional<std::uint32_t>> source_date_epoch() {
   return seconds;
 }
 
+// What ninja and CMake say when nothing is wrong. CMake marks its own so, as no compiler does.
+bool is_progress(std::string_view line) {
+  return line == "ninja: no work to do." || line.starts_with("-- ");
+}
+
+// ninja knows the guest programs by the list of their names alone: with one of them gone, the list
+// goes too.
+void forget_lost_programs(const Layout& layout, const manifest::Manifest& manifest) {
+  std::error_code ignored;
+  bool lost = std::ranges::any_of(manifest.entries, [&](const manifest::Entry& entry) {
+    return entry.build && !std::filesystem::exists(layout.sources.programs / entry.name, ignored);
+  });
+  if (lost) std::filesystem::remove(layout.build / "guest-programs", ignored);
+}
+
 }  // namespace
 
-Result<> build_guest_programs(const Layout& layout) {
-  if (!layout.checkout) return {};
-  auto interrupts = assets::Interrupts::hold();
-  if (!interrupts) return propagate(interrupts);
-  // All it says goes to stderr, since stdout belongs to the command in the guest; what it says when
-  // there is nothing to do goes nowhere.
+Result<manifest::Manifest> build_guest(const Layout& layout, const Signals& signals) {
+  auto manifest = manifest::load(layout.guest_toml);
+  if (!manifest || !layout.checkout) return manifest;
+  forget_lost_programs(layout, *manifest);
+  constexpr const char* kAttempt = "build";
+  constexpr const char* kSubject = "the guest programs";
+  auto held = signals.hold();
+  if (!held) return propagate(held);
+  // All it says goes to stderr, since stdout belongs to the command in the guest.
   Command ninja{
       .argv = {"sh", "-c", "exec ninja -C \"$1\" --quiet guest >&2", "sh", layout.build.string()}};
-  auto status = assets::run_watched(std::move(ninja), *interrupts, [](std::string_view line) {
-    if (line == "ninja: no work to do.") return;
+  auto status = assets::run_watched(std::move(ninja), *held, [](std::string_view line) {
+    if (is_progress(line)) return;
     auto text = std::string(line) + "\n";
-    [[maybe_unused]] auto written = ::write(STDERR_FILENO, text.data(), text.size());
+    [[maybe_unused]] auto printed = print(text, STDERR_FILENO);
   });
-  if (!status) return propagate(status, "build", "the guest programs");
+  if (!status && status.error().kind() == ErrorKind::kInterrupted)
+    return fail_interrupted(kAttempt, kSubject, status.error().signal());
+  if (!status) return propagate(status, kAttempt, kSubject);
   if (!status->success())
-    return fail("build", "the guest programs", "ninja ended with " + status->describe(),
+    return fail(kAttempt, kSubject, "ninja ended with " + status->describe(),
                 "mend what the lines above say");
-  return {};
+  return manifest;
 }
 
 Result<initrd::PackOptions> pack_options(const PackChoice& choice,

@@ -6,6 +6,7 @@
 
 #include "assets/open.h"
 #include "base/error.h"
+#include "base/signals.h"
 #include "initrd/pack.h"
 #include "manifest/manifest.h"
 #include "prepare/codec_choice.h"
@@ -13,9 +14,11 @@
 
 namespace capsem::prepare {
 
-// Builds what is stale of the guest programs, with the checkout's own build tool; nothing to do for
-// an installed capsem. On failure the compiler's output has gone to stderr.
-Result<> build_guest_programs(const Layout& layout);
+// Reads the list, and then builds what is stale of the guest programs, with the checkout's own
+// build tool; nothing to build for an installed capsem. When the build fails (kOther) the
+// compiler's output has gone to stderr. kInterrupted when an ending signal arrived; the build tool
+// and the compilers have ended then.
+Result<manifest::Manifest> build_guest(const Layout& layout, const Signals& signals);
 
 struct PackChoice {
   std::string codec = "gzip";  // or "auto", for the guest's image only

@@ -27,7 +27,8 @@ struct Layout {
 
 Result<std::filesystem::path> running_executable();
 
-// $XDG_CACHE_HOME/capsem or ~/.cache/capsem; an error when neither variable is set.
+// $XDG_CACHE_HOME/capsem or ~/.cache/capsem, where ~ is $HOME or, without it, what the password
+// database says; an error when that says nothing either.
 Result<std::filesystem::path> cache_directory();
 
 // From the place of the running executable. kNotFound when neither a checkout's build folder nor an
@@ -38,5 +39,10 @@ Result<Layout> find_layout();
 // as above; kInvalid for a checkout.json that does not say where the checkout is.
 Result<Layout> layout_around(const std::filesystem::path& executable,
                              const std::filesystem::path& cache);
+
+// A message for the user with the command that they have here: in a checkout `./dev build-assets`,
+// where it says `capsem build-assets`. What writes messages does not know where capsem runs, the
+// guest least of all.
+std::string in_words_of_here(std::string message);
 
 }  // namespace capsem::prepare

@@ -1,6 +1,7 @@
 #include "vm/accelerator.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <array>
 
@@ -25,8 +26,14 @@ constexpr std::array kWords = {
 // What can be said against KVM without starting anything.
 std::optional<Finding> obstacle(const std::filesystem::path& device) {
   auto opened = open_file(device, O_RDWR);
-  if (opened) return std::nullopt;
   Finding found;
+  if (opened) {
+    struct stat status{};
+    if (::fstat(opened->get(), &status) == 0 && S_ISCHR(status.st_mode)) return std::nullopt;
+    found.reason = device.string() + " is no device";
+    found.advice = "remove it and load the module kvm_intel or kvm_amd, which makes it";
+    return found;
+  }
   switch (opened.error().kind()) {
     case ErrorKind::kNotFound:
       found.reason = "there is no " + device.string();
@@ -48,7 +55,7 @@ std::optional<Finding> obstacle(const std::filesystem::path& device) {
 std::string cache_key(const AcceleratorQuery& query, const std::filesystem::path& program) {
   auto boot = read_file(query.boot_id, 256);
   if (!boot) return {};
-  return std::string(trim(*boot)) + " " + program.string() + " " + file_identity(program) + " " +
+  return std::string(trim(*boot)) + " " + file_identity(program) + " " +
          file_identity(query.kvm_device);
 }
 
@@ -110,6 +117,15 @@ Task<Result<Verdict>> choose_accelerator(boost::asio::any_io_executor executor,
         "use", "KVM", found.reason,
         found.advice.empty() ? "run without --accel kvm, or with --accel tcg" : found.advice);
   co_return fall_back(found, fresh);
+}
+
+Error after_kvm_failed(const std::filesystem::path& cache_directory, Error failure) {
+  VerdictCache::forget(cache_directory);
+  auto advice = failure.advice().empty()
+                    ? "KVM worked when it was tested; run it again, which tests KVM again, or with "
+                      "--accel tcg"
+                    : failure.advice();
+  return Error("run", "the VM with KVM", failure.statement(), std::move(advice), failure.kind());
 }
 
 }  // namespace capsem::vm

@@ -47,4 +47,9 @@ struct Verdict {
 Task<Result<Verdict>> choose_accelerator(boost::asio::any_io_executor executor,
                                          AcceleratorQuery query);
 
+// What to tell of a machine that was started with KVM and did not come up: `failure`, and, where it
+// advises nothing else, that KVM may be the cause. The verdict in `cache_directory`, by which KVM
+// works, is forgotten, so that the next run probes again.
+Error after_kvm_failed(const std::filesystem::path& cache_directory, Error failure);
+
 }  // namespace capsem::vm

@@ -21,6 +21,8 @@ constexpr std::array kOptions = {
     Option{"-machine", "q35,sata=off,smbus=off,i8042=off,vmport=off,memory-backend=ram"},
     // A firmware that only loads the kernel.
     Option{"-bios", "qboot.rom"},
+    // Tells us of a panic; what stands on the console anyone in the guest may have written.
+    Option{"-device", "pvpanic-pci"},
 };
 
 struct PerAccelerator {

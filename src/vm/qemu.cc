@@ -4,15 +4,19 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <array>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <charconv>
+#include <memory>
 
 #include "async/latch.h"
+#include "async/offload.h"
 #include "async/task_group.h"
 #include "base/text.h"
 #include "vm/arguments.h"
+#include "vm/readable.h"
 
 namespace capsem::vm {
 
@@ -56,6 +60,37 @@ Result<std::pair<Channels, Endpoints>> make_channels(bool vsock) {
   if (!null) return propagate(null);
   theirs.input = std::move(*null);
   return std::pair(std::move(ours), std::move(theirs));
+}
+
+// The guest's memory is a file, if one without a name. QEMU would end by a signal, without a word.
+Result<> check_file_size_limit(const Machine& machine) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_FSIZE, &limit);
+  if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= machine.memory_bytes) return {};
+  return fail("give", "the VM its " + human_size(machine.memory_bytes) + " of memory",
+              "a file may have " + human_size(limit.rlim_cur) + " here",
+              "raise the limit on the size of files (ulimit -f)", ErrorKind::kNoSpace);
+}
+
+// A machine whose files a QEMU without privileges can open; the copies are held until it has.
+struct ReadableMachine {
+  Machine machine;
+  std::array<std::unique_ptr<Fd>, 2> copies;
+};
+
+Result<ReadableMachine> make_readable(const Machine& machine) {
+  ReadableMachine readable{.machine = machine, .copies = {}};
+  const std::array files = {&readable.machine.kernel, &readable.machine.initrd};
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const Fd*& file = *files.at(i);
+    if (file == nullptr) continue;
+    auto copy = copy_unless_readable(*file, i == 0 ? "the kernel" : "the initrd");
+    if (!copy) return propagate(copy);
+    if (!*copy) continue;
+    readable.copies.at(i) = std::make_unique<Fd>(std::move(*copy));
+    file = readable.copies.at(i).get();
+  }
+  return readable;
 }
 
 // Which of QEMU's last lines says why it ended, without the names it begins them with.
@@ -106,6 +141,7 @@ struct Qemu::State {
         vsock(std::move(vsock_)) {}
 
   std::string program;
+  std::optional<QemuVersion> version;  // once QMP has told it
   Process process;
   asio::posix::stream_descriptor ended;  // the pidfd: readable when QEMU has ended
   Latch end;
@@ -126,7 +162,7 @@ struct Qemu::State {
   }
 
   std::string end_in_words(const ExitStatus& how) const;
-  Error failure(const ExitStatus& how) const;
+  static Task<Error> failure(std::shared_ptr<const State> state, ExitStatus how);
 
   static Task<> watch(std::shared_ptr<State> state) {
     boost::system::error_code error;
@@ -144,11 +180,17 @@ std::string Qemu::State::end_in_words(const ExitStatus& how) const {
   return words;
 }
 
-Error Qemu::State::failure(const ExitStatus& how) const {
-  // Asked only now: starting QEMU for its version would cost every run.
-  auto version = program_version(program);
-  return Error("run", program, "it " + end_in_words(how),
-               version && *version < kOldestQemu ? kPackageAdvice : "");
+Task<Error> Qemu::State::failure(std::shared_ptr<const State> state, ExitStatus how) {
+  auto version = state->version;
+  if (!version) {
+    // Only now: starting QEMU for its version would cost every run.
+    async::Offload offload;
+    // Named: GCC 12 destroys what such a temporary holds twice.
+    auto ask = [program = state->program] { return program_version(program); };
+    version = co_await offload.run(std::move(ask));
+  }
+  co_return Error("run", state->program, "it " + state->end_in_words(how),
+                  version && *version < kOldestQemu ? kPackageAdvice : "");
 }
 
 Qemu::Qemu(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -173,6 +215,9 @@ Result<Qemu> Qemu::start(const asio::any_io_executor& executor, const Machine& m
                          const std::string& program) {
   auto path = find_qemu(program);
   if (!path) return propagate(path);
+  if (auto enough = check_file_size_limit(machine); !enough) return propagate(enough);
+  auto readable = make_readable(machine);
+  if (!readable) return propagate(readable, "start", program);
   auto channels = make_channels(machine.vsock);
   if (!channels) return propagate(channels, "start", program);
   auto& [ours, theirs] = *channels;
@@ -184,12 +229,18 @@ Result<Qemu> Qemu::start(const asio::any_io_executor& executor, const Machine& m
   auto qmp = Qmp::create(executor, *tasks, std::move(ours.qmp));
   if (!qmp) return propagate(qmp, "start", program);
 
-  auto [argv, fds] = invocation(*path, machine, theirs);
-  Command command{
-      .argv = std::move(argv), .fds = std::move(fds), .new_session = true, .die_with_parent = true};
+  auto [argv, fds] = invocation(*path, readable->machine, theirs);
+  Command command{.argv = std::move(argv),
+                  .fds = std::move(fds),
+                  .new_session = true,
+                  .die_with_parent = true,
+                  .unprivileged = true};
   auto process = Process::start(command);
-  if (!process)
-    return std::unexpected(std::move(process).error().restated("start", program, kPackageAdvice));
+  if (!process) {
+    bool missing = process.error().kind() == ErrorKind::kNotFound;
+    return std::unexpected(
+        std::move(process).error().restated("start", program, missing ? kPackageAdvice : ""));
+  }
   // A QEMU that aborts must not leave its memory in a file.
   const rlimit none{.rlim_cur = 0, .rlim_max = 0};
   ::prlimit(process->pid(), RLIMIT_CORE, &none, nullptr);
@@ -209,9 +260,10 @@ Task<Result<>> Qemu::connect(std::chrono::milliseconds limit) {
     // A closed socket is how a QEMU that ends is seen first; its status follows.
     bool ended = co_await state->end.wait(std::chrono::milliseconds(500));
     if (ended && state->status->has_value())
-      co_return std::unexpected(state->failure(**state->status));
+      co_return std::unexpected(co_await State::failure(state, **state->status));
     co_return propagate(version);
   }
+  state->version = *version;
   if (*version < kOldestQemu)
     co_return fail("use", state->program, "it is version " + version->text(), kPackageAdvice);
   co_return Result<>();
@@ -247,6 +299,10 @@ Task<Result<std::optional<ExitStatus>>> Qemu::wait_for(std::chrono::milliseconds
   co_return std::optional<ExitStatus>(**state->status);
 }
 
+void Qemu::kill() {
+  state_->process.kill(SIGKILL);
+}
+
 Task<Result<ExitStatus>> Qemu::end() {
   constexpr auto kPatience = std::chrono::milliseconds(250);
   auto state = state_;
@@ -267,8 +323,8 @@ std::string Qemu::end_in_words(const ExitStatus& status) const {
   return state_->end_in_words(status);
 }
 
-Error Qemu::failure(const ExitStatus& status) const {
-  return state_->failure(status);
+Task<Error> Qemu::failure(const ExitStatus& status) const {
+  return State::failure(state_, status);
 }
 
 }  // namespace capsem::vm

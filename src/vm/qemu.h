@@ -54,6 +54,9 @@ class Qemu {
   // The same for at most `limit`; nothing when it still runs then.
   Task<Result<std::optional<ExitStatus>>> wait_for(std::chrono::milliseconds limit);
 
+  // Ends it at once; wait() tells when it has.
+  void kill();
+
   // Ends it, whatever it does: asks, and kills it after half a second. Returns when it is reaped
   // and nothing of ours runs any more; throws what a task of ours threw.
   Task<Result<ExitStatus>> end();
@@ -61,8 +64,9 @@ class Qemu {
   // "ended with exit status 1: LINE", the line being QEMU's own last one, if it said any.
   std::string end_in_words(const ExitStatus& status) const;
 
-  // The same as an error, for an end nobody asked for.
-  Error failure(const ExitStatus& status) const;
+  // The same as an error, for an end nobody asked for. A QEMU that ended before it told its version
+  // is asked for that once more, on a thread.
+  Task<Error> failure(const ExitStatus& status) const;
 
  private:
   struct State;

@@ -11,6 +11,7 @@
 
 #include "async/event.h"
 #include "async/latch.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace capsem::vm {
@@ -187,7 +188,7 @@ Task<Result<json>> Qmp::execute(std::string command, json arguments,
   auto id = state->next_id++;
   json message = {{"execute", command}, {"id", id}};
   if (!arguments.empty()) message["arguments"] = std::move(arguments);
-  state->outbox += message.dump() + "\n";
+  state->outbox += json_text(message) + "\n";
   auto pending =
       std::make_shared<State::Pending>(State::Pending{.answered = Latch(state->executor)});
   state->pending.emplace(id, pending);

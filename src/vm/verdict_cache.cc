@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace capsem::vm {
@@ -42,20 +43,25 @@ Result<> VerdictCache::store(const Finding& finding) const {
                          {"probed", finding.probed},
                          {"reason", finding.reason},
                          {"advice", finding.advice}};
-  return write_file_atomically(directory_ / kFileName, file.dump(2) + "\n");
+  return write_file_atomically(directory_ / kFileName, json_text(file, 2) + "\n");
+}
+
+void VerdictCache::forget(const std::filesystem::path& directory) {
+  std::error_code ignored;  // then the next failure forgets it
+  std::filesystem::remove(directory / kFileName, ignored);
 }
 
 std::string file_identity(const std::filesystem::path& path) {
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) return {};
-  // A device node's times change with each use and boot; what it is does not.
-  bool device = S_ISCHR(status.st_mode);
+  // Using a device changes its node's time of modification; making the node, and whoever may use
+  // it, that of its change.
+  const auto& time = S_ISCHR(status.st_mode) ? status.st_ctim : status.st_mtim;
   std::string identity;
-  for (std::uint64_t part : {std::uint64_t{status.st_dev}, std::uint64_t{status.st_ino},
-                             device ? 0 : static_cast<std::uint64_t>(status.st_size),
-                             device ? 0 : static_cast<std::uint64_t>(status.st_mtim.tv_sec),
-                             device ? 0 : static_cast<std::uint64_t>(status.st_mtim.tv_nsec),
-                             std::uint64_t{status.st_rdev}}) {
+  for (std::uint64_t part :
+       {std::uint64_t{status.st_dev}, std::uint64_t{status.st_ino},
+        static_cast<std::uint64_t>(status.st_size), static_cast<std::uint64_t>(time.tv_sec),
+        static_cast<std::uint64_t>(time.tv_nsec), std::uint64_t{status.st_rdev}}) {
     if (!identity.empty()) identity += ':';
     identity += std::to_string(part);
   }

@@ -30,6 +30,9 @@ class VerdictCache {
 
   Result<> store(const Finding& result) const;
 
+  // Whatever is remembered in `directory`, for this key or another.
+  static void forget(const std::filesystem::path& directory);
+
  private:
   std::filesystem::path directory_;
   std::string key_;

@@ -153,6 +153,8 @@ struct StdinClosed {
 struct Exited {
   std::uint32_t code = 0;
   std::uint32_t signal = 0;  // the signal that ended it, or 0
+  // Processes of the session that the guest's kernel killed because its memory was used up.
+  std::uint32_t out_of_memory_kills = 0;
   bool operator==(const Exited&) const = default;
 };
 

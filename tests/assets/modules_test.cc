@@ -113,9 +113,5 @@ TEST_F(Modules, SegmentListsFilesInLoadOrder) {
   EXPECT_EQ(codec::detect(*segment), codec::Codec::kNone);
 }
 
-TEST(ListLines, SkipsCommentsAndBlanks) {
-  EXPECT_THAT(list_lines("# all\n\n a \nb # why\n#c\n"), ElementsAre("a", "b"));
-}
-
 }  // namespace
 }  // namespace capsem::assets

@@ -13,7 +13,7 @@ class WatchedProgram : public ::testing::Test {
  protected:
   Result<ExitStatus> run(const std::string& script, const Feed& feed = {}) {
     return run_watched(
-        {.argv = {"sh", "-c", script}}, interrupts_,
+        {.argv = {"sh", "-c", script}}, signals_,
         [this](std::string_view line) {
           lines_.emplace_back(line);
           if (line == "ready") ::raise(SIGINT);
@@ -21,7 +21,7 @@ class WatchedProgram : public ::testing::Test {
         feed);
   }
 
-  Interrupts interrupts_ = Interrupts::hold().value();
+  HeldSignals signals_ = Signals().hold().value();
   std::vector<std::string> lines_;
 };
 

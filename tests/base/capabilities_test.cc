@@ -7,21 +7,24 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <functional>
 #include <string>
 
 #include "base/file.h"
+#include "base/process.h"
+#include "tests/base/in_child.h"
 
 namespace capsem {
 namespace {
 
 // What a child with every capability (of a user namespace of its own) sees of its sets after
-// limiting them to `keep`; empty where this machine lets nobody make such a namespace.
-std::string sets_after_limiting(std::uint64_t keep) {
+// `change`; empty where this machine lets nobody make such a namespace.
+std::string sets_after(const std::function<int()>& change) {
   auto pipe = make_pipe();
   pid_t child = ::fork();
   if (child == 0) {
     if (::unshare(CLONE_NEWUSER) != 0) ::_exit(0);
-    if (limit_capabilities(keep) != 0) ::_exit(1);
+    if (change() != 0) ::_exit(1);
     auto status = read_file("/proc/self/status", 1 << 16);
     auto written = write_full(pipe->second, as_bytes(*status), "status");
     ::_exit(written ? 0 : 1);
@@ -33,6 +36,10 @@ std::string sets_after_limiting(std::uint64_t keep) {
   ::waitpid(child, &status, 0);
   EXPECT_EQ(status, 0);
   return std::string(as_text(std::span(buffer).first(size.value_or(0))));
+}
+
+std::string sets_after_limiting(std::uint64_t keep) {
+  return sets_after([keep] { return limit_capabilities(keep); });
 }
 
 TEST(Capabilities, OnlyThoseOfTheSetAreLeftInEverySet) {
@@ -50,6 +57,28 @@ TEST(Capabilities, NoneIsNone) {
   if (status.empty()) GTEST_SKIP() << "no user namespace can be made here";
   EXPECT_NE(status.find("CapBnd:\t0000000000000000\n"), std::string::npos) << status;
   EXPECT_NE(status.find("CapPrm:\t0000000000000000\n"), std::string::npos) << status;
+}
+
+TEST(Capabilities, GivenUpPrivilegesStayAwayAcrossExecve) {
+  auto text = run_for_output({.argv = {"cat", "/proc/self/status"}, .unprivileged = true});
+  ASSERT_TRUE(text) << text.error().message();
+  for (const char* name : {"CapInh", "CapPrm", "CapEff", "CapAmb"})
+    EXPECT_NE(text->find(std::string(name) + ":\t0000000000000000\n"), std::string::npos) << *text;
+  EXPECT_NE(text->find("NoNewPrivs:\t1\n"), std::string::npos) << *text;
+}
+
+TEST(Capabilities, WhoMayEmptiesTheBoundingSetToo) {
+  auto status = sets_after([] { return give_up_privileges(); });
+  if (status.empty()) GTEST_SKIP() << "no user namespace can be made here";
+  EXPECT_NE(status.find("CapBnd:\t0000000000000000\n"), std::string::npos) << status;
+}
+
+TEST(Capabilities, WhoMayNotGivesUpTheRest) {
+  EXPECT_EQ(testing::in_child([] {
+              // The second time there is no CAP_SETPCAP.
+              return give_up_privileges() + give_up_privileges();
+            }),
+            0);
 }
 
 TEST(Capabilities, WhoHasNotTheRightIsTold) {

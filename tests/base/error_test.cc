@@ -40,6 +40,13 @@ TEST(Error, CarriesTheSystemsNumberThroughEveryLayer) {
   EXPECT_EQ(read.error().system_error(), ENOTDIR);
 }
 
+TEST(Error, NamesTheLimitThatWasReached) {
+  EXPECT_EQ(Error::system("write", "a", EFBIG).message(),
+            "cannot write a: File too large; raise the limit on the size of files (ulimit -f)");
+  EXPECT_EQ(Error::system("open", "a", EMFILE).advice(),
+            "raise the limit on open files (ulimit -n)");
+}
+
 TEST(Error, HasNoNumberWhereTheSystemGaveNone) {
   EXPECT_EQ(Error("read", "a", "it is empty").system_error(), 0);
 }

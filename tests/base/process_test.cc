@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include <string>
+
+#include "tests/base/in_child.h"
 
 namespace capsem {
 namespace {
@@ -65,6 +70,46 @@ TEST(Process, KilledWhenItsOwnerGoes) {
     pid = process->pid();
   }
   EXPECT_EQ(::kill(pid, 0), -1);
+}
+
+TEST(Process, AnInheritedIgnoredSigchldTakesNoStatusAway) {
+  EXPECT_EQ(testing::in_child([] {
+              ::signal(SIGCHLD, SIG_IGN);
+              auto process = Process::start({.argv = {"sh", "-c", "exit 7"}});
+              if (!process) return 1;
+              auto status = process->wait();
+              return status ? status->code : 2;
+            }),
+            7);
+}
+
+// Whether a child of a process that ignores `signal` ignores it too.
+bool child_ignores(int signal) {
+  return testing::in_child([signal] {
+           ::signal(signal, SIG_IGN);
+           auto text = run_for_output({.argv = {"sed", "-n", "s/SigIgn://p", "/proc/self/status"}});
+           if (!text) return 2;
+           auto mask = std::stoull(*text, nullptr, 16);
+           return static_cast<int>(mask >> static_cast<unsigned>(signal - 1) & 1U);
+         }) == 1;
+}
+
+TEST(Process, AChildKeepsWhatItsUserIgnoresAndNotWhatCapsemDoes) {
+  for (int users : {SIGHUP, SIGINT, SIGTERM}) EXPECT_TRUE(child_ignores(users)) << users;
+  for (int own : {SIGCHLD, SIGPIPE, SIGXFSZ}) EXPECT_FALSE(child_ignores(own)) << own;
+}
+
+TEST(Process, TheLimitOnProcessesIsNamed) {
+  EXPECT_EQ(testing::in_child([] {
+              // It does not hold for root.
+              if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) return 1;
+              const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+              ::setrlimit(RLIMIT_NPROC, &none);
+              auto process = Process::start({.argv = {"true"}});
+              if (process) return 2;
+              return process.error().advice().find("ulimit -u") == std::string::npos ? 3 : 0;
+            }),
+            0);
 }
 
 TEST(RunForOutput, FailureCarriesTheLastLineOfStderr) {

@@ -62,12 +62,14 @@ inline Result<SessionEnd> run_to_end(Fd socket, SessionRequest request) {
 }
 
 inline int run_like_capsem(SessionRequest request, bool with_terminal) {
+  const Signals signals;
+  request.signals = &signals;
   if (auto reserved = reserve_standard_descriptors(); !reserved) return 125;
   auto pair = socket_pair();
   fork_agent(std::move(pair->second), pair->first);
   std::optional<Terminal> terminal;
   if (with_terminal) {
-    auto attached = Terminal::attach(0);
+    auto attached = Terminal::attach(0, 1);
     if (!attached) {
       warn(attached.error().message());
       return 125;
@@ -78,7 +80,7 @@ inline int run_like_capsem(SessionRequest request, bool with_terminal) {
   auto end = run_to_end(std::move(pair->first), std::move(request));
   terminal.reset();
   if (!end) say(end.error().message());
-  if (end && !end->complaint.empty()) say(end->complaint);
+  if (end && !end->message.empty()) say(end->message);
   return end ? end->status.shell_code() : 125;
 }
 

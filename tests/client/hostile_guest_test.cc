@@ -65,11 +65,11 @@ TEST(HostileGuest, AnotherProtocolVersionIsNamedInWords) {
             "cannot start the session: " + wire::version_mismatch_text(wire::kProtocol, 42));
 }
 
-TEST(HostileGuest, ItsComplaintIsMadeSafeToPrint) {
+TEST(HostileGuest, ItsMessageIsMadeSafeToPrint) {
   auto end = with_guest_that_sends(frames({wire::Failed{127, "no \x1b]0;owned\x07"}}));
   ASSERT_TRUE(end) << end.error().message();
   EXPECT_EQ(end->status.shell_code(), 127);
-  EXPECT_EQ(end->complaint, "no \\x1b]0;owned\\x07");
+  EXPECT_EQ(end->message, "no \\x1b]0;owned\\x07");
 }
 
 TEST(HostileGuest, WhatItSendsAfterTheEndIsNotRead) {

@@ -168,10 +168,15 @@ TEST(PipeSession, AFullDiskIsAnErrorThatSaysSo) {
   EXPECT_EQ(process.wait(), 125);
 }
 
-TEST(PipeSession, EndsWithTheCommandThoughABackgroundProcessHoldsItsOutput) {
+TEST(PipeSession, EndsWithTheCommandAndEndsABackgroundProcessThatHoldsItsOutput) {
   auto finished = run(command_line("sleep 1000 & echo $!"));
   EXPECT_EQ(finished.code, 0);
-  // Left running, as a shell leaves it.
+  EXPECT_TRUE(ends(std::stoi(finished.out)));
+}
+
+TEST(PipeSession, ABackgroundProcessWithAnOutputOfItsOwnGoesOn) {
+  auto finished = run(command_line("sleep 1000 >/dev/null 2>&1 & echo $!"));
+  EXPECT_EQ(finished.code, 0);
   pid_t left = std::stoi(finished.out);
   EXPECT_EQ(::kill(left, 0), 0);
   ::kill(left, SIGKILL);

@@ -20,9 +20,15 @@ constexpr auto at(int ms) {
 }
 
 // The guest's part of a boot whose QEMU ran from 100 ms on, and whose hello arrived at 1100 ms.
-std::string guest_part(const wire::Hello& hello) {
+std::string guest_part(api::Guest guest) {
+  auto us = [](int ms) {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<microseconds>(at(ms).time_since_epoch()).count());
+  };
+  guest.started_us = us(100);
+  guest.arrived_us = us(1100);
   Timeline timeline(kZero);
-  timeline.add_guest(hello, at(100), at(1100));
+  timeline.add_guest(guest);
   return timeline.table();
 }
 
@@ -38,11 +44,11 @@ TEST(Timeline, CountsFromItsZero) {
 }
 
 TEST(Timeline, LaysTheGuestsStepsByTheMomentOfItsHello) {
-  wire::Hello hello{.steps = {{"mounts", 500'000, 3'500}, {"modules", 503'500, 90'000}},
-                    .entries = {},
-                    .kernel_release = "6.1",
-                    .uptime_us = 600'000};
-  EXPECT_EQ(guest_part(hello), std::string(kHeading) +
+  api::Guest guest{.steps = {{"mounts", 500'000, 3'500}, {"modules", 503'500, 90'000}},
+                   .entries = {},
+                   .kernel_release = "6.1",
+                   .uptime_us = 600'000};
+  EXPECT_EQ(guest_part(guest), std::string(kHeading) +
                                    "    100.0     400.0  QEMU and firmware\n"
                                    "    500.0     500.0  kernel\n"
                                    "   1000.0       3.5  init: mounts\n"
@@ -51,8 +57,8 @@ TEST(Timeline, LaysTheGuestsStepsByTheMomentOfItsHello) {
 }
 
 TEST(Timeline, WithoutStepsTheKernelLastsUntilTheHello) {
-  wire::Hello hello{.steps = {}, .entries = {}, .kernel_release = {}, .uptime_us = 200'000};
-  EXPECT_EQ(guest_part(hello), std::string(kHeading) +
+  api::Guest guest{.steps = {}, .entries = {}, .kernel_release = {}, .uptime_us = 200'000};
+  EXPECT_EQ(guest_part(guest), std::string(kHeading) +
                                    "    100.0     800.0  QEMU and firmware\n"
                                    "    900.0     200.0  kernel\n"
                                    "   1100.0       0.0  hello\n");
@@ -62,11 +68,11 @@ TEST(Timeline, WithoutStepsTheKernelLastsUntilTheHello) {
 TEST(Timeline, AGuestThatClaimsMoreTimeThanThereWasIsCut) {
   for (std::uint64_t claim : {std::uint64_t{1'000'001}, std::uint64_t{1} << 62,
                               std::uint64_t{1} << 63, kEndless - 999, kEndless}) {
-    wire::Hello hello{.steps = {{"long", 250'000, claim}, {"late", claim, claim}},
-                      .entries = {},
-                      .kernel_release = {},
-                      .uptime_us = claim};
-    EXPECT_EQ(guest_part(hello), std::string(kHeading) +
+    api::Guest guest{.steps = {{"long", 250'000, claim}, {"late", claim, claim}},
+                     .entries = {},
+                     .kernel_release = {},
+                     .uptime_us = claim};
+    EXPECT_EQ(guest_part(guest), std::string(kHeading) +
                                      "    100.0       0.0  QEMU and firmware\n"
                                      "    100.0     250.0  kernel\n"
                                      "    350.0     750.0  init: long\n"
@@ -77,13 +83,13 @@ TEST(Timeline, AGuestThatClaimsMoreTimeThanThereWasIsCut) {
 }
 
 TEST(Timeline, SaysOfEveryEntryWhereItCameFromWithItsHash) {
-  wire::Hello hello{.steps = {},
-                    .entries = {{"one", Origin::kInitrd, sha256(as_bytes("abc"))},
-                                {"two", Origin::kRootfs, Digest{}},
-                                {"three"}},
-                    .kernel_release = {},
-                    .uptime_us = 200'000};
-  auto table = guest_part(hello);
+  api::Guest guest{.steps = {},
+                   .entries = {{"one", Origin::kInitrd, sha256(as_bytes("abc"))},
+                               {"two", Origin::kRootfs, Digest{}},
+                               {"three"}},
+                   .kernel_release = {},
+                   .uptime_us = 200'000};
+  auto table = guest_part(guest);
   EXPECT_EQ(table.substr(table.find("hello\n")),
             "hello\n"
             "   origin  SHA-256       entry\n"
@@ -93,11 +99,11 @@ TEST(Timeline, SaysOfEveryEntryWhereItCameFromWithItsHash) {
 }
 
 TEST(Timeline, NamesFromTheGuestAreMadePrintable) {
-  wire::Hello hello{.steps = {{"\x1b[2Jgone\n 0.0 forged", 0, 0}},
-                    .entries = {{"\x1b[2Jentry\n"}},
-                    .kernel_release = {},
-                    .uptime_us = 0};
-  auto table = guest_part(hello);
+  api::Guest guest{.steps = {{"\x1b[2Jgone\n 0.0 forged", 0, 0}},
+                   .entries = {{"\x1b[2Jentry\n"}},
+                   .kernel_release = {},
+                   .uptime_us = 0};
+  auto table = guest_part(guest);
   EXPECT_NE(table.find("init: \\x1b[2Jgone\\x0a 0.0 forged\n"), std::string::npos) << table;
   EXPECT_NE(table.find("\\x1b[2Jentry\\x0a\n"), std::string::npos) << table;
   EXPECT_EQ(table.find('\x1b'), std::string::npos);

@@ -282,7 +282,7 @@ def test_of_a_rootfs_without_hashes_nothing_is_taken_and_it_says_so_once(gates: 
     assert result.stdout == b"up\n"
     assert deploy_lines(result) == [
         f"cannot check the copies of the rootfs: it has no /{SUMS}; make it anew with "
-        "'capsem build-assets'",
+        "'./dev build-assets'",
         "capsem-sysutil is absent: no copy of it was accepted",
         "snapshots is absent: no copy of it was accepted",
     ]

@@ -86,22 +86,22 @@ def test_a_terminal_gets_colours(packed: Checkout, tmp_path: Path) -> None:
 
 def test_an_asset_that_does_not_match_its_hash(packed: Checkout) -> None:
     flip_a_bit(packed.own(packed.assets / "modules.img"), 1000)
-    expect(packed, "assets", "problem", "modules.img", "damaged", "capsem build-assets")
+    expect(packed, "assets", "problem", "modules.img", "damaged", "./dev build-assets")
 
 
 def test_a_missing_asset(packed: Checkout) -> None:
     (packed.assets / "rootfs.squashfs").unlink()
-    expect(packed, "assets", "problem", "rootfs.squashfs", "missing", "capsem build-assets")
+    expect(packed, "assets", "problem", "rootfs.squashfs", "missing", "./dev build-assets")
 
 
 def test_assets_that_were_never_built(packed: Checkout) -> None:
     (packed.assets / "assets.json").unlink()
-    expect(packed, "assets", "problem", "never built", "capsem build-assets")
+    expect(packed, "assets", "problem", "never built", "./dev build-assets")
 
 
 def test_a_rootfs_that_is_older_than_its_inputs(packed: Checkout) -> None:
     packed.edit("guest/config/packages.list", lambda text: text + "sl\n")
-    expect(packed, "rootfs inputs", "warning", "guest/config/packages.list changed", "capsem build-assets")
+    expect(packed, "rootfs inputs", "warning", "guest/config/packages.list changed", "./dev build-assets")
 
 
 def test_an_initrd_that_is_not_packed_yet(checkout: Checkout) -> None:
@@ -194,7 +194,7 @@ def test_what_killed_processes_left(packed: Checkout) -> None:
     left = packed.assets / f".initrd.img.tmp-{ended.pid}"
     left.touch()
     (packed.assets / ".building").mkdir()
-    expect(packed, "leftovers", "warning", str(left), f"rm {left}", ".building", "the next 'capsem build-assets'")
+    expect(packed, "leftovers", "warning", str(left), f"rm {left}", ".building", "the next './dev build-assets'")
 
 
 def test_a_deep_look_finds_what_nobody_touched(packed: Checkout) -> None:

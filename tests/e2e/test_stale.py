@@ -12,7 +12,7 @@ def test_a_changed_package_list_is_told_in_one_line_and_the_old_rootfs_boots(che
     assert result.stdout == b"up\n"
     lines = error_lines(result)
     assert len(lines) == 1
-    assert "guest/config/packages.list" in lines[0] and "capsem build-assets" in lines[0]
+    assert "guest/config/packages.list" in lines[0] and "'./dev build-assets'" in lines[0]
 
 
 def test_a_changed_diagnostics_file_needs_no_rootfs(checkout: Checkout) -> None:

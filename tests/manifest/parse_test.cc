@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "tests/temporary_directory.h"
+#include "wire/ports.h"
 
 namespace capsem::manifest {
 namespace {
@@ -71,7 +72,7 @@ TEST(Parse, RefusesWithFileLineAndWhatToWrite) {
            Case{with("version = 1", "version = 2"), ":1:", "version", "version = 1"},
            Case{with("0555", "0775"), ":7:", "0775 of tool lets it be written", "\"0555\""},
            Case{with("0555", "0755"), ":7:", "lets it be written", "\"0555\""},
-           Case{with("0555", "0444"), ":7:", "keeps it from being run", "\"0555\""},
+           Case{with("0555", "0444"), ":7:", "keeps it from being run", "mode = \"0555\""},
            Case{with("\"0555\"", "555"), ":7:", "not a string", "\"0555\""},
            Case{with("0555", "rwx"), ":7:", "not octal", "\"0555\""},
            Case{with("/capsem/bin/tool", "capsem/tool"), ":6:", "relative", "absolute path"},
@@ -89,6 +90,27 @@ TEST(Parse, RefusesWithFileLineAndWhatToWrite) {
            Case{with("/capsem/bin/tool", "/capsem/SHA256SUMS"), ":3:", "taken", "own directory"},
            Case{with("/capsem/bin/tool", "/capsem/deployed/x"), ":3:", "taken", "own directory"},
            Case{"version = \n", ":1:", "not TOML", ""},
+           Case{"name = \"tool\n", ":1:", "a string is not closed", ""},
+           Case{"version = 1\n# \xff\n", ":2:", "not TOML", ""},
+           Case{"version = 1\n\rname = 2\n", ":2:", "CR without LF", "LF"},
+           Case{with("version = 1\n", ""), ":", "'version' is missing", "version = 1"},
+           Case{with("0555", "555"), ":7:", "\"555\" does not have four digits", "\"0555\""},
+           Case{with("\"rootfs\"", "\"initrd\""), ":8:", "\"initrd\" is there twice", "into ="},
+           Case{with("arguments", "capabilities = [\"kill\", \"kill\"], arguments"),
+                ":9:", "\"kill\" is there already", "remove it"},
+           Case{with("5001", "5000"), ":3:", "5000 of tool is that of a service of the host",
+                "6000"},
+           Case{with("5001", "99999999999999999999"), ":9:", "not TOML", ""},
+           Case{with("[\"-v\"]", R"(["a\u0000b"])"), ":9:", "has a control character", "remove it"},
+           Case{with("/capsem/bin/tool", R"(/capsem/a\u0000b)"), ":6:", "has a control character",
+                "absolute path"},
+           Case{with("/capsem/bin/tool", "/capsem/" + std::string(256, 'x')), ":6:", "too long",
+                "absolute path"},
+           Case{with("\"tool\"", "\"" + std::string(256, 'x') + "\""), ":4:", "too long", "name ="},
+           Case{with("name = \"tool\"", "name = \"-tool\""), ":4:", "name", "capsem-doctor"},
+           Case{with("build = \"tool\"", "file = \"\""), ":5:", "is empty", "relative"},
+           Case{with("build = \"tool\"", "file = \"a//b\""), ":5:", "empty part", "relative"},
+           Case{with("build = \"tool\"", "file = \"/etc/passwd\""), ":5:", "leaves", "relative"},
        })
     EXPECT_THAT(error_of(c.text),
                 AllOf(HasSubstr("guest.toml" + std::string(c.where)), HasSubstr(std::string(c.why)),
@@ -116,6 +138,42 @@ TEST(Parse, RefusesAListWithoutEntriesOrWithoutTheInit) {
   EXPECT_THAT(error_of(std::string(kValid), in_rootfs), HasSubstr("the path /init"));
 }
 
+TEST(Parse, RefusesTwoProgramsThatAreCalledTheSame) {
+  auto other = std::string(kValid.substr(kValid.find("[["), kValid.find("service") - 13));
+  other.replace(other.find("\"tool\""), 6, "\"other\"");
+  other.replace(other.find("/bin/"), 5, "/else/");
+  EXPECT_THAT(error_of(std::string(kValid) + other),
+              HasSubstr("guest.toml:10: the last part of the path of other is used by the entry"));
+}
+
+TEST(Parse, TellsDataTheModesOfData) {
+  for (std::string_view mode : {"mode = \"0755\"\n", "mode = \"0644\"\n", "mode = \"0111\"\n",
+                                "mode = \"444\"\n", "mode = 444\n", "mode = \"x\"\n", ""}) {
+    auto text = with("mode = \"0555\"\n", mode);
+    text.replace(text.find("build = "), 14, "file = \"data\"");
+    text.erase(text.find("service"));
+    EXPECT_THAT(error_of(text),
+                HasSubstr("write mode = \"0444\", or \"0555\" for what is to be run"))
+        << mode;
+  }
+}
+
+TEST(Parse, TakesLineEndsOfBothKinds) {
+  auto text = std::string(kValid) + std::string(kInit);
+  for (auto at = text.find('\n'); at != std::string::npos; at = text.find('\n', at + 2))
+    text.insert(at, "\r");
+  auto manifest = parse(text, "guest.toml");
+  EXPECT_TRUE(manifest) << manifest.error().message();
+}
+
+// The ports are said in two places, as the list's reader does not see the messages.
+TEST(Parse, KnowsThePortsOfTheHostsServices) {
+  std::vector<std::uint32_t> ports;
+  for (const auto& port : wire::kPorts)
+    if (port.connector == wire::Connector::kGuest) ports.push_back(port.number);
+  EXPECT_THAT(kHostPorts, ::testing::UnorderedElementsAreArray(ports));
+}
+
 TEST(Parse, TakesSourcesWhoseNamesHoldTwoDots) {
   auto text = with("build = \"tool\"", "file = \"guest/a..b\"");
   text.erase(text.find("service"));
@@ -127,7 +185,9 @@ TEST(Parse, TheInitIsExactly0755) {
     auto text = with("/capsem/bin/tool", "/init");
     return text.replace(text.find("0555"), 4, mode);
   };
-  EXPECT_EQ(error_of(init("0755"), ""), "accepted");
+  EXPECT_THAT(error_of(init("0755"), ""), HasSubstr("guest.toml:9: the init is not one of"));
+  auto no_service = init("0755");
+  EXPECT_EQ(error_of(no_service.erase(no_service.find("service")), ""), "accepted");
   EXPECT_THAT(error_of(init("0555"), ""), HasSubstr("write mode = \"0755\""));
   EXPECT_THAT(error_of(init("0777"), ""), HasSubstr("write mode = \"0755\""));
 }
@@ -140,6 +200,23 @@ TEST(Load, NamesAMissingSource) {
   auto manifest = load(directory / "guest.toml");
   ASSERT_FALSE(manifest);
   EXPECT_THAT(manifest.error().message(), AllOf(HasSubstr("guest.toml:3"), HasSubstr("gone")));
+}
+
+TEST(Load, NamesAMissingFolderOfAProgramWhereThereIsSource) {
+  testing::TemporaryDirectory directory;
+  ASSERT_TRUE(
+      write_file_atomically(directory / "guest.toml", std::string(kValid) + std::string(kInit)));
+  auto loaded = [&] {
+    auto manifest = load(directory / "guest.toml");
+    return manifest ? "accepted" : manifest.error().message();
+  };
+  EXPECT_EQ(loaded(), "accepted");
+  for (const auto* folder : {"init", "other"}) {
+    auto path = directory / "src/guest" / folder;
+    ASSERT_TRUE(make_directories(path));
+    ASSERT_TRUE(write_file_atomically(path / "CMakeLists.txt", ""));
+  }
+  EXPECT_THAT(loaded(), AllOf(HasSubstr("guest.toml:3: "), HasSubstr("src/guest/tool")));
 }
 
 TEST(Load, TheRepositorysOwnListIsValidAndNamesEveryGuestBinary) {

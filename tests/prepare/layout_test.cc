@@ -2,6 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <optional>
+#include <string>
 
 #include "base/file.h"
 #include "tests/temporary_directory.h"
@@ -120,6 +126,49 @@ TEST_F(LayoutAround, ACheckoutFileThatCannotBeReadIsNotTakenForAbsent) {
   auto layout = find();
   ASSERT_FALSE(layout);
   EXPECT_THAT(layout.error().message(), HasSubstr(checkout_file.string()));
+}
+
+// Sets a variable, or with nullptr none, and puts back what was there.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) {
+    if (const char* before = ::getenv(name)) before_ = before;
+    set(value);
+  }
+  ~Variable() { set(before_ ? before_->c_str() : nullptr); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  void set(const char* value) {
+    if (value != nullptr)
+      ::setenv(name_, value, 1);
+    else
+      ::unsetenv(name_);
+  }
+  const char* name_;
+  std::optional<std::string> before_;
+};
+
+TEST(CacheDirectory, IsWhereTheVariablesSay) {
+  Variable home("HOME", "/home/someone");
+  Variable cache("XDG_CACHE_HOME", "/var/cache");
+  EXPECT_EQ(cache_directory().value(), "/var/cache/capsem");
+  Variable none("XDG_CACHE_HOME", nullptr);
+  EXPECT_EQ(cache_directory().value(), "/home/someone/.cache/capsem");
+}
+
+TEST(CacheDirectory, WithoutVariablesIsInTheHomeOfThePasswordDatabase) {
+  Variable home("HOME", nullptr);
+  Variable cache("XDG_CACHE_HOME", nullptr);
+  const passwd* user = ::getpwuid(::getuid());
+  if (user == nullptr) GTEST_SKIP() << "this user is in no password database";
+  auto expected = fs::path(user->pw_dir) / ".cache/capsem";
+  auto found = cache_directory();
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(*found, expected);
+  Variable relative("HOME", "here");
+  EXPECT_EQ(cache_directory().value(), expected);
 }
 
 }  // namespace

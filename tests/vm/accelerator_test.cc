@@ -2,9 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "base/file.h"
 #include "tests/temporary_directory.h"
@@ -24,7 +27,7 @@ class Accelerators : public ::testing::Test {
   void SetUp() override {
     boot("first");
     qemu("exit 1");
-    ASSERT_TRUE(write_file_atomically(directory_ / "kvm", ""));
+    std::filesystem::create_symlink("/dev/null", directory_ / "kvm");
     ASSERT_TRUE(write_file_atomically(directory_ / "runs", ""));
   }
 
@@ -50,7 +53,7 @@ class Accelerators : public ::testing::Test {
                            .kvm_device = kvm_device_,
                            .boot_id = directory_ / "boot_id",
                            .remember = remember_,
-                           .probe = {.limit = milliseconds(20000), .program = directory_ / "qemu"}};
+                           .probe = {.limit = milliseconds(20000), .program = directory_ / qemu_}};
     Result<Verdict> verdict = Verdict();
     testing::on_loop(
         [&](auto executor) -> Task<> { verdict = co_await choose_accelerator(executor, query); });
@@ -58,6 +61,7 @@ class Accelerators : public ::testing::Test {
   }
 
   TemporaryDirectory directory_;
+  std::filesystem::path qemu_ = "qemu";
   std::filesystem::path kvm_device_ = directory_ / "kvm";
   bool remember_ = true;
 };
@@ -95,11 +99,60 @@ TEST_F(Accelerators, AnotherQemuProbesAgain) {
   EXPECT_EQ(choose()->accelerator, Accelerator::kKvm);
 }
 
+TEST_F(Accelerators, AQemuWhoseNameIsNotUtf8IsRememberedLikeAnother) {
+  qemu("exit 1");
+  auto odd = directory_ / "caf\xe9";
+  ASSERT_TRUE(make_directories(odd));
+  std::filesystem::rename(directory_ / "qemu", odd / "qemu");
+  qemu_ = std::filesystem::path("caf\xe9") / "qemu";
+  auto first = choose();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(choose()->reason, first->reason);
+  EXPECT_EQ(probes(), 1u);
+}
+
 TEST_F(Accelerators, AnotherKvmDeviceProbesAgain) {
   choose();
-  ASSERT_TRUE(write_file_atomically(directory_ / "kvm", "another"));
+  std::filesystem::remove(kvm_device_);
+  std::filesystem::create_symlink("/dev/zero", kvm_device_);
   choose();
   EXPECT_EQ(probes(), 2u);
+}
+
+TEST_F(Accelerators, AKvmDeviceThatWasMadeAnewOrChangedHandsProbesAgain) {
+  std::filesystem::remove(kvm_device_);
+  if (::mknod(kvm_device_.c_str(), S_IFCHR | 0600, makedev(1, 3)) != 0)
+    GTEST_SKIP() << "no device nodes can be made here";
+  choose();
+  choose();
+  EXPECT_EQ(probes(), 1u);
+  std::this_thread::sleep_for(milliseconds(20));  // two ticks of the clock that file times have
+  std::filesystem::permissions(kvm_device_, std::filesystem::perms(0660));
+  choose();
+  EXPECT_EQ(probes(), 2u);
+}
+
+TEST_F(Accelerators, AFileInTheDevicesPlaceIsSaid) {
+  std::filesystem::remove(kvm_device_);
+  ASSERT_TRUE(write_file_atomically(kvm_device_, ""));
+  EXPECT_EQ(choose()->obstacle, kvm_device_.string() + " is no device");
+  EXPECT_EQ(probes(), 0u);
+}
+
+TEST_F(Accelerators, KvmThatFailsAfterAllIsSaidAndProbedAgain) {
+  qemu_with_working_kvm();
+  choose();
+  auto error = after_kvm_failed(directory_ / "cache", Error("boot", "the guest", "it crashed"));
+  EXPECT_THAT(error.message(),
+              StartsWith("cannot run the VM with KVM: cannot boot the guest: it crashed; KVM "));
+  EXPECT_THAT(error.message(), HasSubstr("--accel tcg"));
+  EXPECT_TRUE(choose()->fresh);
+  EXPECT_EQ(probes(), 2u);
+}
+
+TEST_F(Accelerators, AnAdviceThatAFailureHasIsKept) {
+  auto error = after_kvm_failed(directory_ / "cache", Error("boot", "the guest", "why", "do that"));
+  EXPECT_EQ(error.advice(), "do that");
 }
 
 TEST_F(Accelerators, ADamagedMemoryProbesAgain) {
@@ -134,7 +187,7 @@ TEST_F(Accelerators, MissingDeviceIsSaidOnceAndRecoveredFrom) {
   EXPECT_TRUE(verdict->fresh);
   EXPECT_FALSE(choose()->fresh);
   EXPECT_EQ(probes(), 0u);
-  ASSERT_TRUE(write_file_atomically(directory_ / "kvm", ""));
+  std::filesystem::create_symlink("/dev/null", kvm_device_);
   EXPECT_EQ(choose()->accelerator, Accelerator::kKvm);
 }
 

@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -174,6 +176,50 @@ TEST(Qemu, IsOutOfReachOfTheTerminalsSignals) {
     EXPECT_EQ(::getsid(qemu->pid()), qemu->pid());
     co_return;
   });
+}
+
+TEST(Qemu, HasNoPrivilegesEvenAsRoot) {
+  on_loop([](auto executor) -> Task<> {
+    auto kernel = in_memory(halting_kernel());
+    auto qemu = Qemu::start(executor, idle_machine(kernel));
+    auto connected = co_await qemu->connect();
+    EXPECT_TRUE(connected) << connected.error().message();
+    auto status = read_file("/proc/" + std::to_string(qemu->pid()) + "/status", 1 << 16).value();
+    for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapAmb"})
+      EXPECT_THAT(status, HasSubstr(std::string(set) + ":\t0000000000000000\n"));
+    if (::geteuid() == 0) {
+      EXPECT_THAT(status, HasSubstr("CapBnd:\t0000000000000000\n"));
+    }
+    EXPECT_THAT(status, HasSubstr("NoNewPrivs:\t1\n"));
+  });
+}
+
+TEST(Qemu, RootBootsAKernelThatItsOwnerKeepsToHimself) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root reads what is another's";
+  on_loop([](auto executor) -> Task<> {
+    auto kernel = in_memory(halting_kernel());
+    EXPECT_EQ(::fchmod(kernel.get(), 0600), 0);
+    EXPECT_EQ(::fchown(kernel.get(), 1000, 1000), 0);
+    auto qemu = Qemu::start(executor, idle_machine(kernel));
+    auto connected = co_await qemu->connect();
+    EXPECT_TRUE(connected) << connected.error().message();
+  });
+}
+
+TEST(Qemu, TheLimitOnFilesIsNamedWhereTheMemoryIsLarger) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small{.rlim_cur = 1 << 20, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  on_loop([](auto executor) -> Task<> {
+    auto kernel = in_memory(halting_kernel());
+    auto qemu = Qemu::start(executor, idle_machine(kernel));
+    EXPECT_EQ(qemu ? "it started" : qemu.error().message(),
+              "cannot give the VM its 67 MB of memory: a file may have 1.0 MB here; raise the "
+              "limit on the size of files (ulimit -f)");
+    co_return;
+  });
+  ::setrlimit(RLIMIT_FSIZE, &before);
 }
 
 TEST(Qemu, GivesAwayTheVsockSocketOnce) {

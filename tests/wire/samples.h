@@ -90,6 +90,8 @@ inline std::vector<Sample<GuestSession>> samples() {
       {StdinClosed{}, "stdin_closed { }"},
       {Exited{.code = 7}, "exited { code: 7 }"},
       {Exited{.signal = 9}, "exited { signal: 9 }"},
+      {Exited{.signal = 9, .out_of_memory_kills = 2},
+       "exited { signal: 9 out_of_memory_kills: 2 }"},
       {Failed{.shell_code = 127, .text = "no such program"},
        R"(failed { shell_code: 127 text: "no such program" })"},
       {VersionMismatch{.guest_protocol = 3}, "version_mismatch { guest_protocol: 3 }"},

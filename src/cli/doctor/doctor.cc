@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/doctor/host_check.h"
 #include "cli/exit_status.h"
+#include "prepare/layout.h"
 
 namespace capsem::cli {
 namespace {
@@ -29,8 +30,8 @@ bool wants_colour() {
 
 int examine(const DoctorArguments& arguments) {
   auto results = run_host_checks(Host::find(arguments.deep));
-  auto printed =
-      print(arguments.json ? report_json(results) : report_text(results, wants_colour()));
+  auto printed = print(prepare::in_words_of_here(
+      arguments.json ? report_json(results) : report_text(results, wants_colour())));
   if (!printed) {
     say(printed.error().message());
     return kTrouble;
@@ -43,7 +44,7 @@ int examine(const DoctorArguments& arguments) {
 
 }  // namespace
 
-void add_doctor(CLI::App& app, Action& action) {
+void add_doctor(CLI::App& app, Action& action, const Signals&) {
   auto arguments = std::make_shared<DoctorArguments>();
   auto* doctor = app.add_subcommand(
       "doctor", "Check what this machine has for VMs: QEMU, KVM, assets, disk, permissions");

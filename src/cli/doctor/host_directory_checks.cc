@@ -177,6 +177,8 @@ Observation check_leftovers(const Host& host) {
         warning("left by a build of the assets that was killed: " + first_and_more(names),
                 "the next 'capsem build-assets' removes it"));
   }
+  for (const auto& error : left.unread)
+    found.push_back(warning(error.statement(), "make it a directory that this user may read"));
   return found.empty() ? ok("nothing was left behind") : together(found);
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/file.h"
 
@@ -25,6 +26,9 @@ constexpr std::string_view kUnfinishedMark = ".tmp-";
 constexpr std::string_view kFinishedEnd = ".capsem-new";
 // A finished file has that name for two system calls.
 constexpr std::time_t kMomentSeconds = 60;
+
+// How deep below the cache directory files are written.
+constexpr int kCacheLevels = 2;
 
 constexpr std::uint64_t kMaxSocketListBytes = 16 << 20;
 
@@ -48,29 +52,21 @@ bool is_served(const fs::path& socket) {
   return !list || list->find(" " + socket.string() + "\n") != std::string::npos;
 }
 
-void look_through(const fs::path& directory, std::vector<fs::path>& left) {
-  std::error_code error;
-  for (fs::directory_iterator walk(directory, error); !error && walk != fs::end(walk);
-       walk.increment(error)) {
+// Adds what was left in `directory` and in its directories, `levels` deep.
+void look_through(const fs::path& directory, int levels, Leftovers& left) {
+  auto names = names_in(directory);
+  if (!names) {
+    if (names.error().kind() != ErrorKind::kNotFound) left.unread.push_back(names.error());
+    return;
+  }
+  for (const auto& name : *names) {
+    auto path = directory / name;
     struct stat status{};
-    if (::lstat(walk->path().c_str(), &status) != 0) continue;
-    bool is_left = S_ISREG(status.st_mode) && is_left_file(walk->path().filename(), status);
-    if (is_left || (S_ISSOCK(status.st_mode) && !is_served(walk->path())))
-      left.push_back(walk->path());
+    if (::lstat(path.c_str(), &status) != 0) continue;  // it was taken away meanwhile
+    if (S_ISDIR(status.st_mode) && levels > 0) look_through(path, levels - 1, left);
+    bool is_left = S_ISREG(status.st_mode) && is_left_file(name, status);
+    if (is_left || (S_ISSOCK(status.st_mode) && !is_served(path))) left.files.push_back(path);
   }
-}
-
-// The directories of the cache that files are written to: itself, and two levels below.
-std::vector<fs::path> directories_of(const fs::path& cache) {
-  std::vector<fs::path> directories = {cache};
-  std::error_code error;
-  fs::recursive_directory_iterator walk(cache, error);
-  for (; !error && walk != fs::end(walk); walk.increment(error)) {
-    if (!walk->is_directory(error) || walk->is_symlink(error)) continue;
-    directories.push_back(walk->path());
-    if (walk.depth() >= 1) walk.disable_recursion_pending();
-  }
-  return directories;
 }
 
 }  // namespace
@@ -83,9 +79,8 @@ bool is_locked(const fs::path& path) {
 
 Leftovers find_leftovers(const prepare::Layout& layout) {
   Leftovers left;
-  auto directories = directories_of(layout.cache);
-  directories.push_back(layout.assets);
-  for (const auto& directory : directories) look_through(directory, left.files);
+  look_through(layout.cache, kCacheLevels, left);
+  look_through(layout.assets, 0, left);
   std::ranges::sort(left.files);
 
   struct Guarded {

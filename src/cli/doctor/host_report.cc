@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/doctor/host_check.h"
 
@@ -69,8 +70,7 @@ std::string report_json(std::span<const CheckResult> results) {
                               {"seen", result.observation.seen},
                               {"advice", result.observation.advice},
                               {"milliseconds", result.took.count()}});
-  // A path of the host need not be UTF-8.
-  return root.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(root, 2) + "\n";
 }
 
 }  // namespace capsem::cli

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cli/exit_status.h"
+#include "prepare/layout.h"
 
 namespace capsem::cli {
 
@@ -43,11 +44,6 @@ FileInput::OnRead ImageFile::on_read() const {
   return [progress = progress_.get()](std::uint64_t position, std::uint64_t size) {
     progress->update(position, size);
   };
-}
-
-int report(const Error& error) {
-  say(error.message());
-  return kTrouble;
 }
 
 void add_limit_option(CLI::App& command, std::uint64_t& limit_bytes) {

@@ -37,11 +37,8 @@ class ImageFile {
   std::unique_ptr<Input> input_;
 };
 
-// Says the error and returns the exit status for it.
-int report(const Error& error);
-
 // One of each for a subcommand of `capsem initrd`.
-void add_initrd_pack(CLI::App& initrd, Action& action);  // pack and convert
+void add_initrd_pack(CLI::App& initrd, Action& action, const Signals& signals);  // and convert
 void add_initrd_list(CLI::App& initrd, Action& action);
 void add_initrd_extract(CLI::App& initrd, Action& action);  // extract and cat
 void add_initrd_diff(CLI::App& initrd, Action& action);

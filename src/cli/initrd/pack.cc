@@ -16,7 +16,6 @@
 #include "cli/trial_boot.h"
 #include "initrd/image.h"
 #include "initrd/sources.h"
-#include "manifest/parse.h"
 #include "prepare/guest_set.h"
 
 namespace capsem::cli {
@@ -142,11 +141,10 @@ int run(const std::string& name, const Destination& output, initrd::PackOptions 
   return tell(name, packed);
 }
 
-int pack_guest(const PackArguments& arguments) {
+int pack_guest(const PackArguments& arguments, const Signals& signals) {
   auto layout = prepare::find_layout();
   if (!layout) return report(layout.error());
-  if (auto built = prepare::build_guest_programs(*layout); !built) return report(built.error());
-  auto manifest = manifest::load(layout->guest_toml);
+  auto manifest = prepare::build_guest(*layout, signals);
   if (!manifest) return report(manifest.error());
   // To choose a codec the image is booted, with all that takes.
   auto wanted = arguments.choice.codec == prepare::kAutoCodec ? assets::Wanted::kAll
@@ -201,10 +199,10 @@ Result<> check_sources(const PackArguments& arguments) {
   return {};
 }
 
-int pack(const PackArguments& arguments) {
+int pack(const PackArguments& arguments, const Signals& signals) {
   if (auto checked = check_sources(arguments); !checked) return report(checked.error());
   const bool guest = !arguments.from_directory && !arguments.from_list && !arguments.from_cpio;
-  return guest ? pack_guest(arguments) : pack_other(arguments);
+  return guest ? pack_guest(arguments, signals) : pack_other(arguments);
 }
 
 void add_codec_options(CLI::App& command, PackArguments& arguments) {
@@ -224,7 +222,7 @@ void add_codec_options(CLI::App& command, PackArguments& arguments) {
 
 }  // namespace
 
-void add_initrd_pack(CLI::App& initrd, Action& action) {
+void add_initrd_pack(CLI::App& initrd, Action& action, const Signals& signals) {
   auto arguments = std::make_shared<PackArguments>();
   auto* command = initrd.add_subcommand(
       "pack", "Pack a tree, a list or an image; without a source the guest, built where stale");
@@ -253,7 +251,9 @@ void add_initrd_pack(CLI::App& initrd, Action& action) {
   command->add_flag("--keep-owner", arguments->keep_owner,
                     "With --from-dir, the files' own owners (default: root)");
   add_limit_option(*command, arguments->limit_bytes);
-  command->callback([&action, arguments] { action = [arguments] { return pack(*arguments); }; });
+  command->callback([&action, arguments, &signals] {
+    action = [arguments, &signals] { return pack(*arguments, signals); };
+  });
 
   auto converted = std::make_shared<PackArguments>();
   converted->choice.use_cache = false;
@@ -262,7 +262,9 @@ void add_initrd_pack(CLI::App& initrd, Action& action) {
   convert->add_option("-o,--output", converted->output, "The new image, or -")->required();
   add_codec_options(*convert, *converted);
   add_limit_option(*convert, converted->limit_bytes);
-  convert->callback([&action, converted] { action = [converted] { return pack(*converted); }; });
+  convert->callback([&action, converted, &signals] {
+    action = [converted, &signals] { return pack(*converted, signals); };
+  });
 }
 
 }  // namespace capsem::cli

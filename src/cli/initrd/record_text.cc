@@ -3,17 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/fd.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "initrd/file_type.h"
 
 namespace capsem::cli {
 namespace {
-
-using nlohmann::json;
 
 constexpr std::size_t kSizeWidth = 10;
 constexpr std::size_t kLinksWidth = 3;
@@ -70,15 +68,6 @@ bool is_plain(std::string_view text) {
                              [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
 }
 
-bool is_utf8(std::string_view text) {
-  try {
-    [[maybe_unused]] auto dumped = json(text).dump();
-    return true;
-  } catch (const json::type_error&) {
-    return false;
-  }
-}
-
 // "NAME":"TEXT", with NAME_hex behind it where the text does not say it all.
 void put_bytes_member(BufferedOutput& out, std::string_view name, std::string_view text) {
   out.put("\"").put(name).put("\":");
@@ -128,7 +117,7 @@ void put_json_string(BufferedOutput& out, std::string_view text) {
   if (is_plain(text))
     out.put("\"").put(text).put("\"");
   else
-    out.put(json(text).dump(-1, ' ', false, json::error_handler_t::replace));
+    out.put(json_string(text));
 }
 
 void put_json(BufferedOutput& out, const cpio::Record& record, std::uint32_t archive,

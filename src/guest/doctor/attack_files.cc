@@ -5,8 +5,11 @@
 
 #include <array>
 #include <cerrno>
+#include <vector>
 
+#include "base/directory.h"
 #include "base/fd.h"
+#include "base/text.h"
 #include "guest/doctor/attack.h"
 #include "manifest/manifest.h"
 
@@ -97,6 +100,28 @@ int write_through_pid_1(const Target& target) {
   return open_for_writing("/proc/1/root" + target.data);
 }
 
+// Their mode and owner are the whole machine's: of each file of /proc that is no process, to the
+// mode and owner it has.
+Outcome change_proc(const Guest&) {
+  auto names = names_in("/proc");
+  if (!names) return expect(false, names.error().message());
+  std::vector<std::string> changed;
+  for (const auto& name : *names) {
+    auto path = "/proc/" + name;
+    struct stat status{};
+    bool is_process = name.find_first_not_of("0123456789") == std::string::npos;
+    if (is_process || ::lstat(path.c_str(), &status) != 0 || S_ISLNK(status.st_mode)) continue;
+    if (::chmod(path.c_str(), status.st_mode & 07777) == 0 ||
+        ::chown(path.c_str(), status.st_uid, status.st_gid) == 0)
+      changed.push_back(std::move(path));
+  }
+  return expect(changed.empty(), changed.empty() ? "all refused" : join(changed, " "));
+}
+
+constexpr std::array kRows = {
+    CheckRow{"modes of /proc", "no file that is no process can be changed", change_proc},
+};
+
 struct FileAttack {
   const char* name;
   int (*attempt)(const Target& target);
@@ -124,6 +149,7 @@ void add_file_attacks(Items& items, const Guest& guest) {
     items.push_back({attack.name, "refused: Read-only file system", [target, attack] {
                        return judge(attack.attempt(target), read_only_refusals());
                      }});
+  add_rows(items, kRows, guest);
 }
 
 }  // namespace capsem::guest::doctor

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 
 #define JSON_NO_IO 1  // iostreams would double the size of the guest's programs
@@ -36,10 +37,47 @@ std::chrono::microseconds time_member(const json& object, const char* key) {
   return std::chrono::microseconds(std::llround(seconds * 1e6));
 }
 
+// The code unit of the escape \uXXXX at the start of `text`.
+std::optional<unsigned> escaped_unit(std::string_view text) {
+  constexpr std::size_t kDigits = 4;
+  if (!text.starts_with("\\u") || text.size() < 2 + kDigits) return std::nullopt;
+  unsigned unit = 0;
+  const char* first = text.data() + 2;
+  auto [end, error] = std::from_chars(first, first + kDigits, unit, 16);
+  if (error != std::errc() || end != first + kDigits) return std::nullopt;
+  return unit;
+}
+
+bool is_between(std::optional<unsigned> unit, unsigned first, unsigned last) {
+  return unit && *unit >= first && *unit <= last;
+}
+
+// Python writes a byte that is no UTF-8 as half of a surrogate pair (PEP 383), which JSON's own
+// grammar allows and its readers refuse: such a half becomes the replacement character.
+std::string without_lone_surrogates(std::string_view line) {
+  constexpr std::size_t kEscape = 6;
+  std::string mended;
+  while (!line.empty()) {
+    auto unit = escaped_unit(line);
+    std::size_t taken = line.front() == '\\' ? std::min<std::size_t>(2, line.size()) : 1;
+    if (is_between(unit, 0xd800, 0xdbff) &&
+        is_between(escaped_unit(line.substr(kEscape)), 0xdc00, 0xdfff)) {
+      taken = 2 * kEscape;
+    } else if (is_between(unit, 0xd800, 0xdfff)) {
+      mended += "\\ufffd";
+      line.remove_prefix(kEscape);
+      continue;
+    }
+    mended += line.substr(0, taken);
+    line.remove_prefix(taken);
+  }
+  return mended;
+}
+
 }  // namespace
 
 std::optional<Check> parse_result(std::string_view line) {
-  auto result = json::parse(line, nullptr, /*allow_exceptions=*/false);
+  auto result = json::parse(without_lone_surrogates(line), nullptr, /*allow_exceptions=*/false);
   if (!result.is_object()) return std::nullopt;
   const auto* name = text_member(result, "name");
   const auto* word = text_member(result, "outcome");

@@ -1,5 +1,4 @@
 // The file systems that a session sees, and the devices in its /dev.
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -9,8 +8,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "guest/doctor/groups.h"
@@ -70,11 +69,11 @@ Outcome devices_are_there(const Guest&) {
 }
 
 Outcome no_other_devices(const Guest&) {
-  std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/dev"), &::closedir);
-  if (!directory) return expect(false, std::strerror(errno));
+  auto names = names_in("/dev");
+  if (!names) return expect(false, names.error().message());
   std::vector<std::string> others;
-  while (const dirent* item = ::readdir(directory.get())) {
-    auto path = std::string("/dev/") + item->d_name;
+  for (const auto& name : *names) {
+    auto path = "/dev/" + name;
     struct stat status{};
     if (::lstat(path.c_str(), &status) != 0) continue;
     bool node = S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode);

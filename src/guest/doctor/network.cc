@@ -1,6 +1,5 @@
 // The air gap: one interface, no route, and every way out refused at once.
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -20,14 +20,9 @@ namespace {
 constexpr std::uint16_t kHttps = 443;
 
 Outcome only_loopback(const Guest&) {
-  DIR* directory = ::opendir("/sys/class/net");
-  if (directory == nullptr) return expect(false, std::strerror(errno));
-  std::vector<std::string> names;
-  while (const dirent* item = ::readdir(directory))
-    if (item->d_name[0] != '.') names.emplace_back(item->d_name);
-  ::closedir(directory);
-  std::ranges::sort(names);
-  return expect(names == std::vector<std::string>{"lo"}, join(names, " "));
+  auto names = names_in("/sys/class/net");
+  if (!names) return expect(false, names.error().message());
+  return expect(*names == std::vector<std::string>{"lo"}, join(*names, " "));
 }
 
 Outcome no_route(const Guest&) {

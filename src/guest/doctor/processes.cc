@@ -1,13 +1,12 @@
 #include "guest/doctor/processes.h"
 
-#include <dirent.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <memory>
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -71,11 +70,11 @@ std::optional<ProcessInfo> see_process(pid_t pid) {
 
 std::vector<ProcessInfo> see_processes() {
   std::vector<ProcessInfo> processes;
-  std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), &::closedir);
-  if (!proc) return processes;
-  while (const dirent* item = ::readdir(proc.get())) {
+  auto names = names_in("/proc");
+  if (!names) return processes;
+  for (const auto& name : *names) {
     pid_t pid = 0;
-    if (!parse_number(std::string_view(item->d_name), pid)) continue;
+    if (!parse_number(std::string_view(name), pid)) continue;
     if (auto process = see_process(pid)) processes.push_back(std::move(*process));
   }
   std::ranges::sort(processes, {}, &ProcessInfo::pid);

@@ -3,6 +3,8 @@
 #define JSON_NO_IO 1  // iostreams would double the size of the guest's programs
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
+
 namespace capsem::guest::doctor {
 namespace {
 
@@ -30,7 +32,7 @@ std::string json_of(const Report& report) {
                 {"failed", counts.failed},    {"skipped", counts.skipped},
                 {"absent", counts.absent},    {"processor_seconds", seconds(report.processor_time)},
                 {"checks", std::move(checks)}};
-  return whole.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+  return json_text(whole, 1) + "\n";
 }
 
 }  // namespace capsem::guest::doctor

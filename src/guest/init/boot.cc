@@ -6,6 +6,7 @@
 #include "guest/init/modules.h"
 #include "guest/init/mounts.h"
 #include "guest/init/network.h"
+#include "guest/init/session_limits.h"
 #include "guest/init/vsock.h"
 #include "manifest/table.h"
 
@@ -68,6 +69,7 @@ constexpr Step kSteps[] = {
     {"switch root", [](Boot&) { return switch_root(); }},
     {"session root", [](Boot&) { return complete_session_root(); }},
     {"kernel settings", [](Boot&) { return apply_kernel_settings(); }},
+    {"session limits", [](Boot&) { return limit_sessions(); }},
     {"network", [](Boot&) { return start_loopback(); }},
     {"services", start_services},
 };

@@ -5,19 +5,15 @@
 
 #include <cerrno>
 
-#include "guest/init/vsock.h"
 #include "wire/codec.h"
-#include "wire/ports.h"
 
 namespace capsem::guest::init {
 namespace {
 constexpr const char* kName = "the control connection";
 }
 
-Result<Control> Control::connect(const wire::Hello& hello) {
-  auto socket = connect_to_host(wire::kControlPort.number);
-  if (!socket) return propagate(socket);
-  Control control(std::move(*socket));
+Result<Control> Control::greet(Fd socket, const wire::Hello& hello) {
+  Control control(std::move(socket));
   if (auto sent = control.send(hello); !sent) return propagate(sent);
   return control;
 }

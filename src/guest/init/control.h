@@ -1,4 +1,4 @@
-// PID 1's end of the control connection.
+// PID 1's end of one control connection; control_link.h makes it again.
 #pragma once
 
 #include <functional>
@@ -13,8 +13,8 @@ namespace capsem::guest::init {
 
 class Control {
  public:
-  // Connects to the host and says hello.
-  static Result<Control> connect(const wire::Hello& hello);
+  // Takes over a socket that is connected to the host, and says hello.
+  static Result<Control> greet(Fd socket, const wire::Hello& hello);
 
   const Fd& fd() const { return socket_; }
 

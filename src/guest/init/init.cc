@@ -6,20 +6,24 @@
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <span>
 
 #include "base/log.h"
 #include "guest/end_signals.h"
 #include "guest/init/boot.h"
 #include "guest/init/confine.h"
 #include "guest/init/console.h"
-#include "guest/init/control.h"
+#include "guest/init/control_link.h"
 #include "guest/init/network.h"
+#include "guest/init/vsock.h"
+#include "wire/ports.h"
 
 namespace capsem::guest::init {
 namespace {
@@ -53,7 +57,9 @@ class Init {
               .deployment = {},
               .supervisor = Supervisor([this](const std::string& service,
                                               const std::string& text) { report(service, text); },
-                                       confine_service)} {}
+                                       confine_service)},
+        link_([] { return connect_to_host(wire::kControlPort.number); },
+              [this] { return hello(); }) {}
 
   [[noreturn]] void run() {
     if (auto booted = run_steps(boot_); !booted) fail_boot(booted.error());
@@ -64,45 +70,59 @@ class Init {
 
  private:
   Result<> greet() {
-    utsname kernel{};
-    ::uname(&kernel);
-    wire::Hello hello{.protocol = wire::kProtocol,
-                      .steps = boot_.timeline.steps(),
-                      .entries = boot_.deployment.entries,
-                      .kernel_release = kernel.release,
-                      .uptime_us = uptime_us()};
-    auto control = Control::connect(hello);
-    if (!control) return propagate(control);
-    control_ = std::move(*control);
-    next_heartbeat_ = Clock::now() + kHeartbeat;
+    auto now = Clock::now();
+    if (auto opened = link_.open(now); !opened) return opened;
+    next_heartbeat_ = now + kHeartbeat;
     for (const auto& problem : boot_.deployment.problems) report("deploy", problem);
     return {};
+  }
+
+  wire::Hello hello() const {
+    utsname kernel{};
+    ::uname(&kernel);
+    return {.protocol = wire::kProtocol,
+            .steps = boot_.timeline.steps(),
+            .entries = boot_.deployment.entries,
+            .kernel_release = kernel.release,
+            .uptime_us = uptime_us()};
   }
 
   // To the console, and to the host when it can be reached.
   void report(const std::string& name, const std::string& text) {
     log(name + ": " + text);
-    send(wire::ServiceEvent{.name = name, .text = wire::clipped(text)});
-  }
-
-  void send(const wire::GuestControl& message) {
-    if (control_ && !control_->send(message)) control_.reset();
+    link_.send(wire::ServiceEvent{.name = name, .text = wire::clipped(text)}, Clock::now());
   }
 
   void wait_and_handle() {
     auto wake = next_heartbeat_;
-    if (auto start = boot_.supervisor.next_start()) wake = std::min(wake, *start);
-    auto left = std::chrono::ceil<std::chrono::milliseconds>(wake - Clock::now()).count();
+    for (auto due : {boot_.supervisor.next_start(), link_.next_open()})
+      if (due) wake = std::min(wake, *due);
     std::array<pollfd, 2> waiting = {pollfd{signals_.get(), POLLIN, 0},
-                                     pollfd{control_ ? control_->fd().get() : -1, POLLIN, 0}};
-    ::poll(waiting.data(), waiting.size(), static_cast<int>(std::max<long>(left, 0)));
+                                     pollfd{link_.fd(), POLLIN, 0}};
+    wait_for(waiting, wake);
     if (waiting[0].revents != 0) handle_signals();
     if (waiting[1].revents != 0) handle_host();
     auto now = Clock::now();
+    // Why it failed is the same each time, and was said when the connection was lost.
+    if (auto due = link_.next_open(); due && now >= *due)
+      if (link_.open(now)) log("the host is connected again");
     boot_.supervisor.start_due(now);
     if (now < next_heartbeat_) return;
     next_heartbeat_ = now + kHeartbeat;
-    send(wire::Heartbeat{.uptime_us = uptime_us()});
+    link_.send(wire::Heartbeat{.uptime_us = uptime_us()}, now);
+  }
+
+  static void wait_for(std::span<pollfd> waiting, Clock::time_point until) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
+    int n = ::poll(waiting.data(), waiting.size(), static_cast<int>(std::max<long>(left, 0)));
+    if (n >= 0 || errno == EINTR) return;
+    // PID 1 has to go on, whatever is wrong; without the pause it would do so all the time.
+    log(Error::system("wait for", "signals and the host", errno).message());
+    timespec pause{.tv_sec = 1, .tv_nsec = 0};
+    ::nanosleep(&pause, nullptr);
+    // poll(2) changes nothing when it fails.
+    for (auto& one : waiting) one.revents = 0;
+    waiting.front().revents = POLLIN;
   }
 
   void handle_signals() {
@@ -126,16 +146,14 @@ class Init {
   }
 
   void handle_host() {
-    auto received = control_->receive([this](const wire::HostControl& message) {
+    auto received = link_.receive(Clock::now(), [this](const wire::HostControl& message) {
       if (const auto* shutdown = std::get_if<wire::Shutdown>(&message)) end_ = shutdown->action;
       if (const auto* configuration = std::get_if<wire::Configuration>(&message)) {
         auto named = set_hostname(configuration->hostname);
         if (!named) report("configuration", named.error().message());
       }
     });
-    if (received) return;
-    log(received.error().message());
-    control_.reset();
+    if (!received) log(received.error().message());
   }
 
   // Asks every process to end, kills what remains, and ends the machine.
@@ -147,8 +165,7 @@ class Init {
     reap();
     for (auto now = Clock::now(); now < limit && !alone_; now = Clock::now()) {
       pollfd waiting{signals_.get(), POLLIN, 0};
-      auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - now).count();
-      ::poll(&waiting, 1, static_cast<int>(left));
+      wait_for(std::span(&waiting, 1), limit);
       handle_signals();
     }
     ::kill(-1, SIGKILL);
@@ -157,7 +174,7 @@ class Init {
 
   Fd signals_;
   Boot boot_;
-  std::optional<Control> control_;
+  ControlLink link_;
   Clock::time_point next_heartbeat_;
   std::optional<wire::ShutdownAction> end_;
   bool alone_ = false;  // no process is left, for every orphan becomes a child of PID 1

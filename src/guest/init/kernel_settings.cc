@@ -27,17 +27,27 @@ constexpr Setting kSettings[] = {
     {"/proc/sys/kernel/sysrq", "0\n"},
     {"/proc/sys/kernel/dmesg_restrict", "1\n"},
     {"/proc/sys/kernel/kptr_restrict", "1\n"},
+    // After an oops the kernel may hold locks for ever; the panic's text tells the host why the
+    // machine ended.
+    {"/proc/sys/kernel/panic_on_oops", "1\n"},
+    // admin-guide/mm/multigen_lru.rst, "Thrashing prevention": what was used within this time is
+    // kept, and the OOM killer runs in its place. Otherwise a full memory is searched for the pages
+    // of running programs, which are read again at once, and nothing ever ends.
+    {"/sys/kernel/mm/lru_gen/enabled", "y\n"},
+    {"/sys/kernel/mm/lru_gen/min_ttl_ms", "1000\n"},
 };
 
 }  // namespace
 
+Result<> write_setting(const std::string& path, std::string_view value) {
+  auto file = open_file(path, O_WRONLY);
+  if (!file) return propagate(file);
+  return write_full(*file, as_bytes(value), path);
+}
+
 Result<> apply_kernel_settings() {
-  for (const auto& setting : kSettings) {
-    auto file = open_file(setting.path, O_WRONLY);
-    if (!file) return propagate(file);
-    auto written = write_full(*file, as_bytes(setting.value), setting.path);
-    if (!written) return written;
-  }
+  for (const auto& setting : kSettings)
+    if (auto written = write_setting(setting.path, setting.value); !written) return written;
   return {};
 }
 

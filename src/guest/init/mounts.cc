@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "guest/init/session_limits.h"
 #include "guest/paths.h"
 #include "manifest/manifest.h"
 
@@ -23,29 +25,33 @@ struct Mount {
   const char* type;
   unsigned long flags;
   const char* options;
+  unsigned inodes_percent = 0;  // a tmpfs: of the memory, see inodes_for(); 0: no limit of its own
 };
 
 constexpr unsigned long kNoPrograms = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
-// What sessions can fill is together three quarters of the memory: without a limit the machine
-// would stand still, since no process that could be ended holds it.
+// What sessions can fill is together three quarters of the memory, with 5 % for System V segments
+// (session_limits.cc): no process holds it, so that ending one would not free it. A file takes
+// memory beside its content, which the kernel does not count to the size.
 constexpr Mount kEarlyMounts[] = {
     {"proc", "/proc", "proc", kNoPrograms, ""},
     {"sysfs", "/sys", "sysfs", kNoPrograms, ""},
     {"devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755"},
     {"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=0620,ptmxmode=0666"},
-    {"tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=10%"},
-    {"tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1%"},
+    {"tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=8%", 1},
+    {"tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1%,nr_inodes=1k"},
     {"cgroup2", "/sys/fs/cgroup", "cgroup2", kNoPrograms, ""},
 };
 
-struct SessionMount {
-  const char* target;
-  const char* options;
+// Below kSessionRoot.
+constexpr Mount kSessionMounts[] = {
+    {"tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=16%", 3},
+    {"tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=3%", 1},
 };
 
-constexpr SessionMount kSessionMounts[] = {{"/tmp", "mode=1777,size=20%"},
-                                           {"/run", "mode=0755,size=5%"}};
+constexpr const char* kOverlayStore = "/run/capsem/overlay";
+constexpr Mount kOverlayStoreMount = {"tmpfs",  kOverlayStore,        "tmpfs",
+                                      MS_NODEV, "mode=0755,size=33%", 5};
 
 // Of the mount itself, beside its file system: a remount of the one does not open the other.
 constexpr unsigned long kReadOnlyMount = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
@@ -76,7 +82,6 @@ constexpr Link kDeviceLinks[] = {
 
 constexpr const char* kDisk = "/dev/vda";
 constexpr int kDiskWaitMilliseconds = 3000;
-constexpr const char* kOverlayStore = "/run/capsem/overlay";
 
 // The driver makes the node while its module is loaded; a slow host may still be at it.
 Result<> wait_for_disk() {
@@ -90,7 +95,8 @@ Result<> wait_for_disk() {
   return {};
 }
 
-// Removes what the initramfs held, so that its memory is free again. Stays on its file system.
+// Removes what the initramfs held, so that its memory is free again. Stays on its file system. What
+// cannot be listed or removed costs memory and nothing else.
 void remove_tree(Fd place, dev_t device) {
   DIR* directory = ::fdopendir(place.get());
   if (directory == nullptr) return;
@@ -110,6 +116,18 @@ void remove_tree(Fd place, dev_t device) {
   ::closedir(directory);
 }
 
+// `root` is what the target is below, "" for the root of the machine.
+Result<> mount_row(const Mount& row, const std::string& root = {}) {
+  std::string options = row.options;
+  if (row.inodes_percent != 0) {
+    struct sysinfo machine{};
+    if (::sysinfo(&machine) != 0) return fail_system("find", "the size of the memory", errno);
+    auto memory_bytes = std::uint64_t{machine.totalram} * machine.mem_unit;
+    options += ",nr_inodes=" + std::to_string(inodes_for(memory_bytes, row.inodes_percent));
+  }
+  return mount_file_system(row.source, root + row.target, row.type, row.flags, options);
+}
+
 }  // namespace
 
 Result<> mount_file_system(const std::string& source, const std::string& target,
@@ -122,10 +140,8 @@ Result<> mount_file_system(const std::string& source, const std::string& target,
 }
 
 Result<> mount_early() {
-  for (const auto& row : kEarlyMounts) {
-    auto mounted = mount_file_system(row.source, row.target, row.type, row.flags, row.options);
-    if (!mounted) return mounted;
-  }
+  for (const auto& row : kEarlyMounts)
+    if (auto mounted = mount_row(row); !mounted) return mounted;
   for (const auto& link : kDeviceLinks)
     if (::symlink(link.target, link.path) != 0 && errno != EEXIST)
       return fail_system("make the link", link.path, errno);
@@ -138,10 +154,8 @@ Result<> mount_rootfs() {
 }
 
 Result<> mount_overlay() {
+  if (auto mounted = mount_row(kOverlayStoreMount); !mounted) return mounted;
   std::string store = kOverlayStore;
-  if (auto mounted = mount_file_system("tmpfs", store, "tmpfs", MS_NODEV, "mode=0755,size=40%");
-      !mounted)
-    return mounted;
   for (const char* name : {"/upper", "/work"})
     if (auto made = make_directories(store + name); !made) return made;
   return mount_file_system("overlay", kSessionRoot, "overlay", 0,
@@ -168,11 +182,8 @@ Result<> switch_root() {
 
 Result<> complete_session_root() {
   const std::string root = kSessionRoot;
-  for (const auto& row : kSessionMounts) {
-    auto mounted =
-        mount_file_system("tmpfs", root + row.target, "tmpfs", MS_NOSUID | MS_NODEV, row.options);
-    if (!mounted) return mounted;
-  }
+  for (const auto& row : kSessionMounts)
+    if (auto mounted = mount_row(row, root); !mounted) return mounted;
   auto target = root + manifest::kGuestRoot;
   if (auto made = make_directories(target); !made) return made;
   if (::mount(manifest::kGuestRoot, target.c_str(), nullptr, MS_BIND, nullptr) != 0)

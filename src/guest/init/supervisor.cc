@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/process.h"
 #include "guest/paths.h"
 
 namespace capsem::guest::init {
@@ -24,14 +25,6 @@ void pass_listener(const Fd& listener) {
     ::fcntl(kListenFd, F_SETFD, 0);
   else
     ::dup2(listener.get(), kListenFd);
-}
-
-std::vector<char*> pointers(const std::vector<std::string>& words) {
-  std::vector<char*> list;
-  list.reserve(words.size() + 1);
-  for (const auto& word : words) list.push_back(const_cast<char*>(word.c_str()));
-  list.push_back(nullptr);
-  return list;
 }
 
 }  // namespace
@@ -53,7 +46,8 @@ void Supervisor::run(const Service& service, int report) const {
   }
   int reason = confine_(service.capabilities);
   if (reason == 0) {
-    ::execve(service.argv[0].c_str(), pointers(service.argv).data(), pointers(environment).data());
+    ::execve(service.argv[0].c_str(), exec_list(service.argv).data(),
+             exec_list(environment).data());
     reason = errno;
   }
   [[maybe_unused]] auto written = ::write(report, &reason, sizeof reason);
@@ -68,9 +62,13 @@ Result<> Supervisor::add(const manifest::Entry& entry, std::optional<Fd> listene
                   .capabilities = entry.service->capabilities};
   service.argv.insert(service.argv.end(), entry.service->arguments.begin(),
                       entry.service->arguments.end());
-  auto started = start(service, Clock::now());
+  auto now = Clock::now();
+  auto started = start(service, now);
   services_.push_back(std::move(service));
-  return started;
+  // Nobody will be reaped who was never there.
+  if (started || services_.back().pid != 0) return started;
+  schedule(services_.back(), now, started.error().message());
+  return {};
 }
 
 // PID 1 is single-threaded, so the child may prepare its own argument list after fork(2).

@@ -32,8 +32,10 @@ class Supervisor {
   using Confine = int (*)(manifest::CapabilitySet capabilities);
   Supervisor(Report report, Confine confine) : report_(std::move(report)), confine_(confine) {}
 
-  // Starts an entry that has a service. `listener`, when there is one, becomes descriptor 3 of each
-  // process of it, in the manner of sd_listen_fds(3), and stays open between two of them.
+  // Starts an entry that has a service; an error when its program cannot be executed. When there is
+  // no process to be had for it, the start is reported and made up for later. `listener`, when
+  // there is one, becomes descriptor 3 of each process of it, in the manner of sd_listen_fds(3),
+  // and stays open between two of them.
   Result<> add(const manifest::Entry& entry, std::optional<Fd> listener);
 
   // To be called for every child that was reaped; false when it was no service.

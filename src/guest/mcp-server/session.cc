@@ -6,6 +6,8 @@
 #define JSON_NO_IO 1  // iostreams would double the size of the guest's programs
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
+
 namespace capsem::guest::mcp_server {
 namespace {
 
@@ -53,7 +55,7 @@ const std::string* string_member(const json& object, const char* key) {
 }
 
 std::string text_of(const json& message) {
-  return message.dump(-1, ' ', false, json::error_handler_t::replace);
+  return json_text(message);
 }
 
 // A method's answer. `version` is the session's.

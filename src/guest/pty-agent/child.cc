@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include "base/capabilities.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "guest/pty-agent/descriptors.h"
 #include "guest/pty-agent/environment.h"
@@ -59,16 +61,9 @@ struct Plan {
   std::array<int, 3> standard{};       // what becomes 0, 1 and 2
   bool has_terminal = false;
   const Space* space = nullptr;
+  const SessionGroup* group = nullptr;
   int report = -1;
 };
-
-std::vector<char*> pointers(std::vector<std::string>& words) {
-  std::vector<char*> list;
-  list.reserve(words.size() + 1);
-  for (auto& word : words) list.push_back(word.data());
-  list.push_back(nullptr);
-  return list;
-}
 
 winsize window_size(const wire::TerminalSize& size) {
   auto cells = [](std::uint32_t n) {
@@ -96,6 +91,33 @@ void reset_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
+// The agent is out of reach of the kernel's OOM killer; what it starts is not.
+int expose_to_oom_killer() {
+  constexpr std::string_view kUsual = "0";
+  Fd file(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  bool done = file && ::write(file.get(), kUsual.data(), kUsual.size()) > 0;
+  return done ? 0 : errno;
+}
+
+// The command goes before what it starts, which begins at the usual 0 again (sched(7), "the
+// reset-on-fork flag"): a shell whose children take the processor, thousands of them even, can
+// still end them, and itself. Where it may not be, nothing is lost but that.
+void prefer_to_children() {
+  struct {  // struct sched_attr of linux/sched/types.h, which glibc's sched.h does not go with
+    std::uint32_t size;
+    std::uint32_t policy;
+    std::uint64_t flags;
+    std::int32_t nice;
+    std::uint32_t priority;
+    std::uint64_t runtime, deadline, period;
+  } attributes{};
+  constexpr std::uint64_t kResetOnFork = 1;  // SCHED_FLAG_RESET_ON_FORK
+  attributes.size = sizeof attributes;
+  attributes.flags = kResetOnFork;
+  attributes.nice = -10;
+  ::syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
 [[noreturn]] void become_command(const Plan& plan, char* const* argv, char** environment) {
   reset_signals();
   ::umask(022);
@@ -106,7 +128,9 @@ void reset_signals() {
   for (int target = 0; target < 3; ++target)
     if (::dup2(plan.standard.at(static_cast<std::size_t>(target)), target) < 0)
       give_up(plan.report, Step::kSetUp);
-  int error = enter(*plan.space);
+  int error = plan.group != nullptr ? expose_to_oom_killer() : 0;
+  if (plan.group != nullptr) prefer_to_children();
+  if (error == 0) error = enter(*plan.space);
   // Before it is no more than other processes of the session: they may look into it from then on.
   const int report = keep_only(plan.report);
   if (error == 0 && plan.space->capabilities != manifest::kAllCapabilities)
@@ -141,16 +165,17 @@ const char* objection(const wire::SessionStart& start) {
   return nullptr;
 }
 
-Plan plan_for(const wire::SessionStart& start, const Space& space) {
+Plan plan_for(const wire::SessionStart& start, const Space& space, const SessionGroup* group) {
   Plan plan{.program = kShell,
             .arguments = {"bash"},
             .environment = session_environment(environ, start),
             .directory = start.directory.empty() ? kHome : start.directory,
             .directory_is_optional = start.directory.empty(),
             .has_terminal = start.terminal.has_value(),
-            .space = &space};
+            .space = &space,
+            .group = group};
   if (start.command_line) {
-    plan.arguments.insert(plan.arguments.end(), {"-c", *start.command_line});
+    plan.arguments.insert(plan.arguments.end(), {"-c", "--", *start.command_line});
   } else if (!start.argv.empty()) {
     plan.program = start.argv.front();
     plan.arguments = start.argv;
@@ -229,6 +254,18 @@ Result<> open_pipes(Child& child, std::array<Fd, 3>& theirs) {
   return {};
 }
 
+// fork(2), with the child in the plan's group from its first instruction on: unlike a move into the
+// group later, that makes no other process of the machine wait.
+pid_t fork_into_group(const Plan& plan) {
+  clone_args arguments{};
+  arguments.exit_signal = SIGCHLD;
+  if (plan.group != nullptr) {
+    arguments.flags = CLONE_INTO_CGROUP;
+    arguments.cgroup = static_cast<std::uint64_t>(plan.group->directory().get());
+  }
+  return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
+}
+
 // Forks; nothing when the command is running.
 Result<std::optional<Report>> launch(Plan& plan, Child& child) {
   if (auto adopted = adopt_for_children(*plan.space); !adopted) return propagate(adopted);
@@ -238,9 +275,9 @@ Result<std::optional<Report>> launch(Plan& plan, Child& child) {
   auto report = make_pipe();
   if (!report) return propagate(report);
   plan.report = report->second.get();
-  auto argv = pointers(plan.arguments);
-  auto environment = pointers(plan.environment);
-  child.pid = ::fork();
+  auto argv = exec_list(plan.arguments);
+  auto environment = exec_list(plan.environment);
+  child.pid = fork_into_group(plan);
   if (child.pid < 0) return fail_system("start", "a process", errno);
   if (child.pid == 0) become_command(plan, argv.data(), environment.data());
 
@@ -261,11 +298,11 @@ Result<std::optional<Report>> launch(Plan& plan, Child& child) {
 
 }  // namespace
 
-std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start,
-                                               const Space& space) {
+std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start, const Space& space,
+                                               const SessionGroup* group) {
   if (const char* reason = objection(start))
     return failed(kCannot, std::string("cannot start the session: ") + reason);
-  auto plan = plan_for(start, space);
+  auto plan = plan_for(start, space, group);
   Child child;
   std::array<Fd, 3> theirs;
   if (auto opened =

@@ -7,6 +7,7 @@
 #include <expected>
 
 #include "base/fd.h"
+#include "guest/pty-agent/session_group.h"
 #include "guest/pty-agent/space.h"
 #include "wire/messages.h"
 
@@ -26,9 +27,10 @@ struct Child {
   Fd slave;
 };
 
-// Starts what `start` asks for, in `space`. Later children of this process are there as well. The
-// error is the message that tells the host why not.
-std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start, const Space& space);
+// Starts what `start` asks for, in `space`, and in `group` unless that is null. Later children of
+// this process are in the space as well. The error is the message that tells the host why not.
+std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start, const Space& space,
+                                               const SessionGroup* group = nullptr);
 
 // Sets the window size, which also signals the foreground processes (SIGWINCH).
 void resize(const Child& child, const wire::TerminalSize& size);

@@ -14,13 +14,16 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "guest/pty-agent/serve.h"
+#include "guest/pty-agent/session_group.h"
 #include "guest/pty-agent/session_init.h"
 
 namespace capsem::guest::pty_agent {
@@ -71,12 +74,12 @@ Result<Fd> watch_children() {
   return fd;
 }
 
-[[noreturn]] void serve_and_exit(Fd connection, const Spaces& spaces) {
+[[noreturn]] void serve_and_exit(Fd connection, const Spaces& spaces, const SessionGroup* group) {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::prctl(PR_SET_NAME, "pty-session");
-  serve_connection(std::move(connection), spaces);
+  serve_connection(std::move(connection), spaces, group);
   ::_exit(0);
 }
 
@@ -141,8 +144,15 @@ class Agent {
       if (init_ && pid == init_->pid)
         init_.reset();
       else
-        --sessions_;
+        forget_session(pid);
     }
+  }
+
+  // Its group stays as long as processes that it left running are in there.
+  void forget_session(pid_t pid) {
+    auto session = sessions_.extract(pid);
+    if (session && session.mapped()) ended_.push_back(std::move(*session.mapped()));
+    std::erase_if(ended_, [](const SessionGroup& group) { return group.remove(); });
   }
 
   void relay_end_signals() {
@@ -156,17 +166,30 @@ class Agent {
   void accept_one() {
     Fd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!connection || is_of_this_guest(connection)) return;
-    if (sessions_ >= kMaxSessions) return refuse_connection(std::move(connection), kTooMany);
+    if (sessions_.size() >= kMaxSessions) return refuse_connection(std::move(connection), kTooMany);
     if (confine_ && !init_)
       if (auto started = start_init(); !started)
         return refuse_connection(std::move(connection), started.error().message().c_str());
+    auto group = make_group();
+    if (!group) return refuse_connection(std::move(connection), group.error().message().c_str());
     pid_t pid = ::fork();
-    if (pid < 0)
-      return refuse_connection(std::move(connection), "the guest cannot start another process");
-    if (pid > 0) return void(++sessions_);
-    listener_.reset();
-    children_.reset();
-    serve_and_exit(std::move(connection), spaces_);
+    if (pid == 0) {
+      listener_.reset();
+      children_.reset();
+      serve_and_exit(std::move(connection), spaces_, *group ? &**group : nullptr);
+    }
+    if (pid > 0) return void(sessions_.emplace(pid, std::move(*group)));
+    if (*group) (*group)->remove();
+    refuse_connection(std::move(connection), "the guest cannot start another process");
+  }
+
+  // Of the next session; none without confinement.
+  Result<std::optional<SessionGroup>> make_group() {
+    if (!confine_) return std::nullopt;
+    // Those of an agent before this one may still be there.
+    auto made = SessionGroup::create(std::to_string(::getpid()) + "-" + std::to_string(++groups_));
+    if (!made) return propagate(made);
+    return std::move(*made);
   }
 
   Fd listener_;
@@ -174,7 +197,9 @@ class Agent {
   Spaces spaces_;
   bool confine_ = false;
   std::optional<SessionInit> init_;
-  int sessions_ = 0;
+  std::map<pid_t, std::optional<SessionGroup>> sessions_;  // by the process that serves them
+  std::vector<SessionGroup> ended_;                        // groups that still have processes
+  unsigned groups_ = 0;                                    // made so far
 };
 
 Result<bool> wants_confinement(int argc, char** argv) {

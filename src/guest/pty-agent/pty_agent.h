@@ -3,10 +3,12 @@
 // while it is restarted.
 #pragma once
 
+#include <cstddef>
+
 namespace capsem::guest::pty_agent {
 
 // How many sessions may run at once; the next one is refused in words.
-inline constexpr int kMaxSessions = 256;
+inline constexpr std::size_t kMaxSessions = 256;
 
 // Accepts connections on the socket handed over in the manner of sd_listen_fds(3), descriptor 3,
 // and forks a process for each. With the argument --confine, as PID 1 starts it, ordinary sessions

@@ -33,9 +33,10 @@ struct Overloaded : Functions... {
 
 }  // namespace
 
-Relay::Relay(Connection& connection, Child child)
+Relay::Relay(Connection& connection, Child child, const SessionGroup* group)
     : connection_(connection),
       child_(std::move(child)),
+      group_(group),
       outputs_{Output{.fd = &child_.output, .to_stderr = false},
                Output{.fd = &child_.error, .to_stderr = true}} {}
 
@@ -46,7 +47,11 @@ void Relay::run() {
   while (going && (!ended_ || has_open_output())) {
     std::array<pollfd, kSlots> slots{};
     watch(slots);
-    if (::poll(slots.data(), slots.size(), timeout()) < 0) continue;  // a signal
+    if (::poll(slots.data(), slots.size(), timeout()) < 0) {
+      if (errno == EINTR) continue;
+      going = fail_system("wait for", "the command and the host", errno);
+      break;
+    }
     going = talk_to_host(slots[kConnection].revents);
     if (!going) break;
     if (slots[kInput].revents != 0) write_input();
@@ -55,8 +60,14 @@ void Relay::run() {
     // Last, so that what an output yields from the next round on was written before the end.
     if (slots[kProcess].revents != 0) note_end();
   }
-  if (going) return report_end();
-  if (going.error().kind() == ErrorKind::kInvalid)
+  if (going) {
+    report_end();
+    // First, since the end of thousands of processes takes seconds.
+    auto flushed = connection_.flush();
+    if (cut_off_ && !child_.has_terminal) kill_all();
+    return;
+  }
+  if (going.error().kind() != ErrorKind::kClosed)
     connection_.queue(wire::Failed{125, wire::clipped(going.error().message())});
   end_session(child_.pid);
 }
@@ -66,8 +77,17 @@ void Relay::report_end() {
   // Not reaped: its number must mean this session until the agent's process ends.
   ::waitid(P_PID, static_cast<id_t>(child_.pid), &how, WEXITED | WNOWAIT);
   auto number = static_cast<std::uint32_t>(how.si_status);
-  connection_.queue(how.si_code == CLD_EXITED ? wire::Exited{.code = number}
-                                              : wire::Exited{.signal = number});
+  wire::Exited exited;
+  (how.si_code == CLD_EXITED ? exited.code : exited.signal) = number;
+  if (group_ != nullptr) exited.out_of_memory_kills = group_->out_of_memory_kills();
+  connection_.queue(exited);
+}
+
+void Relay::kill_all() const {
+  if (group_ != nullptr)
+    group_->kill();
+  else
+    kill_session(child_.pid);
 }
 
 void Relay::watch(std::array<pollfd, kSlots>& slots) {
@@ -228,7 +248,7 @@ void Relay::settle(Output& output, bool readable) {
   if (!ended_) return;
   output.emptied = true;
   auto now = Clock::now();
-  if (child_.has_terminal || now >= quiet_since_ + kQuiet) output.fd->reset();
+  if (child_.has_terminal || now >= quiet_since_ + kQuiet) cut_off(output);
 }
 
 void Relay::read_output(Output& output) {
@@ -246,7 +266,12 @@ void Relay::read_output(Output& output) {
   quiet_since_ = Clock::now();
   output.bytes_since_end += static_cast<std::size_t>(n);
   bool has_all = output.emptied || output.bytes_since_end > kPipeBytes;
-  if (has_all && quiet_since_ >= ended_at_ + kLinger) output.fd->reset();
+  if (has_all && quiet_since_ >= ended_at_ + kLinger) cut_off(output);
+}
+
+void Relay::cut_off(Output& output) {
+  output.fd->reset();
+  cut_off_ = true;
 }
 
 void Relay::note_end() {

@@ -4,7 +4,9 @@
 // process it left in the background still holds its pipes, as in `sleep 1000 & echo hi`, the
 // session does not wait for that one: it ends once the pipes have been silent for kQuiet, which
 // lets a last `tee` of `exec > >(tee log)` finish, or kLinger after the command at the latest. On a
-// terminal it ends at once. Processes left behind that way go on running.
+// terminal it ends at once, and processes left in the background go on running. With pipes, a
+// session that something still holds at its end is killed with all its processes, for nobody reads
+// what they write; who means to leave one running gives it an output of its own.
 #pragma once
 
 #include <poll.h>
@@ -16,6 +18,7 @@
 
 #include "guest/pty-agent/child.h"
 #include "guest/pty-agent/connection.h"
+#include "guest/pty-agent/session_group.h"
 
 namespace capsem::guest::pty_agent {
 
@@ -24,7 +27,9 @@ inline constexpr std::chrono::milliseconds kLinger{2000};
 
 class Relay {
  public:
-  Relay(Connection& connection, Child child);
+  // The command's processes are those of `group`, or when it is null of the command's session
+  // (setsid(2)).
+  Relay(Connection& connection, Child child, const SessionGroup* group);
 
   // Returns when the session is over: its status or the reason for its end is queued on the
   // connection, or the host has gone. In the second case, and when the host broke the protocol,
@@ -61,10 +66,13 @@ class Relay {
   void read_output(Output& output);
   void note_end();
   void report_end();
+  void kill_all() const;
+  void cut_off(Output& output);
   void settle(Output& output, bool readable);
 
   Connection& connection_;
   Child child_;
+  const SessionGroup* group_;
   std::array<Output, 2> outputs_;
 
   std::string input_;              // from the host, not yet written to the command
@@ -73,6 +81,7 @@ class Relay {
   bool input_ended_ = false;       // the host has no more
   bool line_is_open_ = false;      // the last byte for the terminal was no newline
 
+  bool cut_off_ = false;  // an output was still held by a process when it was closed here
   bool ended_ = false;
   Clock::time_point ended_at_;
   Clock::time_point quiet_since_;

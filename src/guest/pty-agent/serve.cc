@@ -24,7 +24,7 @@ wire::Failed cannot_start(std::string reason) {
 
 }  // namespace
 
-void serve_connection(Fd socket, const Spaces& spaces) {
+void serve_connection(Fd socket, const Spaces& spaces, const SessionGroup* group) {
   [[maybe_unused]] auto before = ::signal(SIGPIPE, SIG_IGN);
   auto connection = Connection::open(std::move(socket));
   if (!connection) return;
@@ -39,10 +39,10 @@ void serve_connection(Fd socket, const Spaces& spaces) {
     connection->queue(cannot_start("the host's first message does not start one"));
   } else if (start->protocol != wire::kProtocol) {
     connection->queue(wire::VersionMismatch{wire::kProtocol});
-  } else if (auto child = start_child(*start, spaces.of(start->privileged)); !child) {
+  } else if (auto child = start_child(*start, spaces.of(start->privileged), group); !child) {
     connection->queue(std::move(child).error());
   } else {
-    Relay(*connection, std::move(*child)).run();
+    Relay(*connection, std::move(*child), group).run();
   }
   connection->finish();
 }

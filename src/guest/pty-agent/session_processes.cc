@@ -1,6 +1,5 @@
 #include "guest/pty-agent/session_processes.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,12 +9,12 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "guest/pty-agent/connection.h"
@@ -37,8 +36,8 @@ std::optional<Number> parse(std::string_view text) {
 
 // proc(5), /proc/pid/stat: "pid (comm) state ppid pgrp session ..."; comm may hold anything, so the
 // fields are counted from the last parenthesis.
-bool is_running_member(const char* pid, pid_t session) {
-  auto file = open_file(std::string("/proc/") + pid + "/stat", O_RDONLY);
+bool is_running_member(const std::string& pid, pid_t session) {
+  auto file = open_file("/proc/" + pid + "/stat", O_RDONLY);
   if (!file) return false;
   std::array<std::byte, 1024> buffer;
   auto size = read_full(*file, buffer, "stat");
@@ -55,14 +54,14 @@ bool is_running_member(const char* pid, pid_t session) {
 // A pidfd for each process of the session that has not ended.
 std::vector<Fd> members(pid_t session) {
   std::vector<Fd> found;
-  std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc"), &::closedir);
-  if (!directory) return found;
-  while (const dirent* entry = ::readdir(directory.get())) {
-    auto pid = parse<pid_t>(entry->d_name);
-    if (!pid || !is_running_member(entry->d_name, session)) continue;
+  auto names = names_in("/proc");
+  if (!names) return found;
+  for (const auto& name : *names) {
+    auto pid = parse<pid_t>(name);
+    if (!pid || !is_running_member(name, session)) continue;
     Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
     // Looked at again: the number may have gone to another process in between.
-    if (fd && is_running_member(entry->d_name, session)) found.push_back(std::move(fd));
+    if (fd && is_running_member(name, session)) found.push_back(std::move(fd));
   }
   return found;
 }
@@ -87,8 +86,12 @@ void end_session(pid_t session) {
   signal_all(processes, SIGHUP);
   signal_all(processes, SIGCONT);
   wait_all(processes, Connection::Clock::now() + kHangUpLimit);
+  kill_session(session);
+}
+
+void kill_session(pid_t session) {
   for (int round = 0; round < kKillRounds; ++round) {
-    processes = members(session);
+    auto processes = members(session);
     if (processes.empty()) return;
     signal_all(processes, SIGKILL);
     wait_all(processes, Connection::Clock::now() + kHangUpLimit);

@@ -11,4 +11,7 @@ namespace capsem::guest::pty_agent {
 // number still means this session.
 void end_session(pid_t session);
 
+// The same without the time to hang up.
+void kill_session(pid_t session);
+
 }  // namespace capsem::guest::pty_agent

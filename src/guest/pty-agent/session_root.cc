@@ -1,6 +1,5 @@
 #include "guest/pty-agent/session_root.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -9,10 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <memory>
 #include <string>
 #include <string_view>
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "guest/paths.h"
 
@@ -32,7 +31,7 @@ struct Mount {
 constexpr Mount kMounts[] = {
     {"proc", "/proc", "proc", kNoPrograms, ""},
     {"/sys", "/sys", nullptr, MS_RDONLY, ""},
-    {"dev", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m"},
+    {"dev", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m,nr_inodes=1k"},
     {"/dev/pts", "/dev/pts", nullptr, 0, ""},
     {"/dev/shm", "/dev/shm", nullptr, 0, ""},
 };
@@ -99,20 +98,18 @@ Result<> bind_read_only(const std::string& path) {
   return make_read_only(path);
 }
 
-// All of /proc that is no process: by its files root changes the whole machine, and the mode of a
-// file is all that is asked.
+// All of /proc that is no process: by its files root changes the whole machine. Those that nobody
+// may write too: their mode and owner are the machine's, not the session's.
 Result<> protect_proc() {
   auto proc = kSessionRoot + std::string("/proc");
-  std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(proc.c_str()), &::closedir);
-  if (!stream) return fail_system("list", proc, errno);
-  while (const dirent* item = ::readdir(stream.get())) {
-    const std::string_view name = item->d_name;
-    const bool is_process = name.find_first_not_of("0123456789") == std::string_view::npos;
-    if (is_process || name == "." || name == ".." || item->d_type == DT_LNK) continue;
-    auto path = proc + "/" + item->d_name;
+  auto names = names_in(proc);
+  if (!names) return propagate(names);
+  for (const auto& name : *names) {
+    if (name.find_first_not_of("0123456789") == std::string::npos) continue;
+    auto path = proc + "/" + name;
     struct stat status{};
     if (::lstat(path.c_str(), &status) != 0) return fail_system("look at", path, errno);
-    if (!S_ISDIR(status.st_mode) && (status.st_mode & 0222) == 0) continue;
+    if (S_ISLNK(status.st_mode)) continue;
     if (auto bound = bind_read_only(path); !bound) return bound;
   }
   return {};

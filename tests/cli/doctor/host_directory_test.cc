@@ -159,6 +159,13 @@ TEST_F(HostDirectories, ASocketThatNobodyServesIsALeftover) {
   EXPECT_THAT(left(), ElementsAre(path));
 }
 
+TEST_F(HostDirectories, ADirectoryThatCannotBeReadIsSaid) {
+  fs::remove_all(layout_.cache);
+  fs::create_symlink(layout_.cache.filename(), layout_.cache);  // a loop
+  expect("leftovers", Health::kWarning, "cannot list " + layout_.cache.string(),
+         "that this user may read");
+}
+
 TEST_F(HostDirectories, WhatAKilledBuildLeftIsNamedUnlessABuildRuns) {
   for (const auto& [tree, lock] :
        {std::pair(layout_.assets / ".building", layout_.assets / ".lock"),

@@ -210,5 +210,18 @@ TEST(Diagnostics, TellHowManyTestsHaveEnded) {
   EXPECT_THAT(told, ::testing::ElementsAre(1, 2));
 }
 
+TEST(DiagnosticsResult, HalfASurrogatePairBecomesTheReplacementCharacter) {
+  for (const auto& [written, read] : std::vector<std::pair<std::string, std::string>>{
+           {R"(a\udc80b)", "a\uFFFDb"},
+           {R"(\ud83d)", "\uFFFD"},
+           {R"(\ud83d\ud83d\ude00)", "\uFFFD\U0001F600"},
+           {R"(\\udc80)", "\\udc80"}}) {
+    auto check =
+        parse_result(R"({"name": "n", "outcome": "failed", "text": ")" + written + R"("})");
+    ASSERT_TRUE(check) << written;
+    EXPECT_EQ(check->outcome.seen, read);
+  }
+}
+
 }  // namespace
 }  // namespace capsem::guest::doctor

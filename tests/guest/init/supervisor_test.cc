@@ -243,6 +243,20 @@ TEST_F(SupervisorTest, AStartWithoutAChildBacksOffAsWell) {
   EXPECT_THAT(reports.back(), HasSubstr("Too many open files, starting it again in 5000 ms"));
 }
 
+TEST_F(SupervisorTest, AServiceWhoseFirstStartFindsNoProcessIsStartedLater) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  auto entry = script("exit 0");
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  auto added = supervisor.add(entry, {});
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(added);
+  EXPECT_THAT(reports, ElementsAre(HasSubstr("Too many open files, starting it again in 100 ms")));
+  supervisor.start_due(supervisor.next_start().value());
+  reap(Clock::now());
+}
+
 TEST_F(SupervisorTest, AfterStopTheEndOfAServiceIsSilentAndFinal) {
   ASSERT_TRUE(supervisor.add(script("exit 1"), {}));
   ASSERT_TRUE(supervisor.add(script("exit 2"), {}));

@@ -1,0 +1,109 @@
+// What the monitor's HTTP interface speaks of, as plain structs. openapi.json describes the same
+// for people and programs; json.h is the way between the two.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/deployed.h"
+#include "base/error.h"
+
+namespace capsem::api {
+
+// A VM's life, in its order; none comes back.
+enum class State { kStarting, kRunning, kStopping, kEnded };
+
+// How it came to its end.
+enum class EndKind {
+  kStopped,     // it was asked to by its owner
+  kPoweredOff,  // by the guest
+  kRebooted,    // by the guest, which ends it too
+  kFailed,      // by itself; the error says why
+};
+
+struct End {
+  EndKind kind = EndKind::kStopped;
+  std::optional<Error> error;  // of kFailed
+};
+
+// Something that took its time; in microseconds of the host's CLOCK_MONOTONIC.
+struct Span {
+  std::string name;
+  std::uint64_t begin_us = 0;
+  std::uint64_t end_us = 0;
+  bool operator==(const Span&) const = default;
+};
+
+// A step of PID 1, in microseconds since the guest's kernel started.
+struct BootStep {
+  std::string name;
+  std::uint64_t start_us = 0;
+  std::uint64_t duration_us = 0;
+  bool operator==(const BootStep&) const = default;
+};
+
+// What the guest said of itself when it had booted.
+struct Guest {
+  std::vector<BootStep> steps;
+  std::vector<DeployedEntry> entries;
+  std::string kernel_release;
+  std::uint64_t uptime_us = 0;   // when it sent its hello, by its own clock
+  std::uint64_t started_us = 0;  // QEMU ran, by the host's CLOCK_MONOTONIC
+  std::uint64_t arrived_us = 0;  // the hello arrived, by the same clock
+  bool operator==(const Guest&) const = default;
+};
+
+// What executes the guest, and why it is not KVM where it is not.
+struct Accelerator {
+  std::string name;  // kvm or tcg
+  std::string reason;
+  bool fresh = false;  // the reason was found just now, not remembered
+  bool operator==(const Accelerator&) const = default;
+};
+
+// GET /v1/vm
+struct Vm {
+  State state = State::kStarting;
+  std::optional<Accelerator> accelerator;  // once it is known
+  std::vector<Span> timeline;              // what the monitor did until the VM ran
+  std::optional<Guest> guest;              // once it has booted
+  std::optional<End> end;                  // once it has ended
+};
+
+enum class EventKind {
+  kState,    // the VM is in another state: the text is its name
+  kService,  // a service in the guest ended, was restarted or given up
+  kWarning,  // something the user should know of
+};
+
+// GET /v1/events
+struct Event {
+  std::uint64_t sequence = 0;  // from 1 on, without a gap but for `dropped`
+  std::uint64_t dropped = 0;   // how many before this one were not kept
+  std::uint64_t at_us = 0;     // CLOCK_MONOTONIC
+  EventKind kind = EventKind::kWarning;
+  std::string text;  // one line, safe to print
+  bool operator==(const Event&) const = default;
+};
+
+// The body of every answer that is no success.
+struct Failure {
+  Error error;
+  std::vector<std::string> console;  // the guest's last lines, where they say more
+};
+
+// What a monitor is to start: the first message on its lease, with the descriptors of kernel,
+// initrd and rootfs behind it.
+struct Start {
+  std::string accelerator = "auto";  // auto, kvm or tcg
+  std::uint64_t memory_bytes = std::uint64_t{1} << 30;
+  std::uint32_t cpus = 1;
+  std::uint64_t boot_limit_ms = 60'000;
+  std::string hostname = "capsem";
+  std::string cache_directory;  // where the accelerator's verdict is remembered
+  bool operator==(const Start&) const = default;
+};
+
+}  // namespace capsem::api

@@ -1,0 +1,152 @@
+#include "client/connection.h"
+
+#include <sys/socket.h>
+
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <string_view>
+#include <utility>
+
+#include "api/json.h"
+#include "api/routes.h"
+#include "async/socket_stream.h"
+
+namespace capsem::client {
+
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+
+constexpr unsigned kHttpVersion = 11;
+// The largest answer holds what the guest's hello may hold.
+constexpr std::uint64_t kMaxBodyBytes = 4 << 20;
+
+std::unexpected<Error> broken(const beast::error_code& error) {
+  bool ended = error == http::error::end_of_stream || error == http::error::partial_message;
+  return fail("ask", "the VM's monitor", ended ? "it has ended" : error.message(), "",
+              ErrorKind::kClosed);
+}
+
+std::unexpected<Error> refused(std::string_view body) {
+  auto failure = api::parse_failure(body);
+  if (!failure) return propagate(failure, "read", "the monitor's answer");
+  return std::unexpected(std::move(failure->error));
+}
+
+http::request<http::empty_body> request_for(http::verb method, std::string_view target) {
+  http::request<http::empty_body> request{method, target, kHttpVersion};
+  request.set(http::field::host, "capsem");
+  return request;
+}
+
+}  // namespace
+
+struct Connection::State {
+  using Socket = asio::generic::stream_protocol::socket;
+  using Response = http::response<http::string_body>;
+
+  explicit State(const asio::any_io_executor& executor) : socket(executor) {}
+
+  Task<Result<>> send(http::request<http::empty_body> request) {
+    beast::error_code error;
+    co_await http::async_write(socket, request, asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return broken(error);
+    co_return Result<>();
+  }
+
+  Task<Result<Response>> receive() {
+    http::response_parser<http::string_body> parser;
+    parser.body_limit(kMaxBodyBytes);
+    beast::error_code error;
+    co_await http::async_read(socket, buffer, parser,
+                              asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return broken(error);
+    co_return parser.release();
+  }
+
+  Socket socket;
+  beast::flat_buffer buffer;
+};
+
+Connection::Connection(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Connection::Connection(Connection&&) noexcept = default;
+Connection::~Connection() = default;
+
+Result<Connection> Connection::create(const asio::any_io_executor& executor, Fd socket) {
+  auto state = std::make_unique<State>(executor);
+  boost::system::error_code error;
+  if (state->socket.assign(asio::generic::stream_protocol(AF_UNIX, 0), socket.get(), error))
+    return fail_system("connect to", "the VM's monitor", error.value());
+  socket.release();
+  return Connection(std::move(state));
+}
+
+Task<Result<api::Vm>> Connection::vm(std::optional<api::State> wait) {
+  std::string target = "/v1/vm";
+  if (wait) target += "?wait=" + std::string(api::name(*wait));
+  auto sent = co_await state_->send(request_for(http::verb::get, target));
+  if (!sent) co_return propagate(sent);
+  auto response = co_await state_->receive();
+  if (!response) co_return propagate(response);
+  if (response->result() != http::status::ok) co_return refused(response->body());
+  co_return api::parse_vm(response->body());
+}
+
+Task<Result<>> Connection::follow_events(std::function<void(const api::Event&)> on_event) {
+  auto sent = co_await state_->send(request_for(http::verb::get, "/v1/events?follow=1"));
+  if (!sent) co_return sent;
+  http::response_parser<http::string_body> parser;
+  parser.body_limit(boost::none);
+  std::string line;
+  std::optional<Error> malformed;
+  auto take = [&](std::uint64_t, beast::string_view piece, beast::error_code&) {
+    for (char each : piece) {
+      if (each != '\n') {
+        line += each;
+        continue;
+      }
+      auto event = api::parse_event(line);
+      if (event) on_event(*event);
+      if (!event && !malformed) malformed = std::move(event).error();
+      line.clear();
+    }
+    return piece.size();
+  };
+  parser.on_chunk_body(take);
+  beast::error_code error;
+  while (!parser.is_done() && !error && !malformed)
+    co_await http::async_read_some(state_->socket, state_->buffer, parser,
+                                   asio::redirect_error(asio::use_awaitable, error));
+  if (malformed) co_return std::unexpected(std::move(*malformed));
+  if (error) co_return broken(error);
+  co_return Result<>();
+}
+
+Task<Result<std::unique_ptr<async::Stream>>> Connection::open_session(
+    std::optional<Refusal>& refusal) {
+  auto request = request_for(http::verb::post, "/v1/sessions");
+  request.set(http::field::connection, "Upgrade");
+  request.set(http::field::upgrade, std::string(api::kSessionUpgrade));
+  request.set(http::field::content_length, "0");
+  auto sent = co_await state_->send(std::move(request));
+  if (!sent) co_return propagate(sent);
+  auto response = co_await state_->receive();
+  if (!response) co_return propagate(response);
+  if (response->result() != http::status::switching_protocols) {
+    auto failure = api::parse_failure(response->body());
+    if (!failure) co_return propagate(failure, "read", "the monitor's answer");
+    refusal = std::move(*failure);
+    co_return std::unexpected(refusal->error);
+  }
+  auto executor = state_->socket.get_executor();
+  auto stream = async::SocketStream::create(executor, Fd(state_->socket.release()));
+  if (!stream) co_return propagate(stream);
+  co_return std::move(*stream);
+}
+
+}  // namespace capsem::client

@@ -1,0 +1,49 @@
+// Requests to a monitor over one connection, as src/api/openapi.json describes them.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/types.h"
+#include "async/stream.h"
+#include "async/task.h"
+#include "base/error.h"
+#include "base/fd.h"
+
+namespace capsem::client {
+
+// A monitor's own words for why it did not do what was asked. The error of a connection that broke
+// has no console lines.
+using Refusal = api::Failure;
+
+class Connection {
+ public:
+  // Over `socket`, a connected stream socket whose other end the monitor serves.
+  static Result<Connection> create(const boost::asio::any_io_executor& executor, Fd socket);
+  Connection(Connection&&) noexcept;
+  Connection& operator=(Connection&&) = delete;
+  ~Connection();
+
+  // The VM; with `wait` only once it has reached that state or a later one.
+  Task<Result<api::Vm>> vm(std::optional<api::State> wait = std::nullopt);
+
+  // Calls `on_event` with every event, those that were before too, until the VM has ended. kClosed
+  // when the monitor went away before.
+  Task<Result<>> follow_events(std::function<void(const api::Event&)> on_event);
+
+  // A session in the guest, once it has booted: the stream of its messages. The connection is of no
+  // more use. A monitor that is not able to leaves its reason in `refusal`.
+  Task<Result<std::unique_ptr<async::Stream>>> open_session(std::optional<Refusal>& refusal);
+
+ private:
+  struct State;
+  explicit Connection(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace capsem::client

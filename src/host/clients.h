@@ -1,0 +1,39 @@
+// The monitor's clients: connections that are handed to it, each served over HTTP/1.1 as
+// src/api/openapi.json describes it.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <cstddef>
+
+#include "async/task.h"
+#include "async/task_group.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "host/monitor.h"
+
+namespace capsem::host {
+
+class Clients {
+ public:
+  static constexpr std::size_t kMaxConnections = 256;  // at once; another one is closed
+
+  // Serves connections on `executor`; the monitor must outlive this.
+  Clients(const boost::asio::any_io_executor& executor, Monitor& monitor);
+
+  // Takes over a connected Unix stream socket. kPermission when its peer is another user's process
+  // (SO_PEERCRED of unix(7)), kInvalid when it is no such socket.
+  Result<> add(Fd socket);
+
+  // Ends all connections and waits for them; throws what one of them threw.
+  Task<> end();
+
+ private:
+  Task<> serve(Fd socket);
+
+  boost::asio::any_io_executor executor_;
+  Monitor& monitor_;
+  std::size_t connections_ = 0;
+  async::TaskGroup tasks_;
+};
+
+}  // namespace capsem::host

@@ -1,0 +1,16 @@
+// One client's connection: requests in turn, until it closes or becomes a session.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include "async/task.h"
+#include "base/fd.h"
+#include "host/monitor.h"
+
+namespace capsem::host {
+
+// Serves the connected stream socket to its end. A request's head may have 8 KiB and its body 64;
+// an error of the connection ends it, since there is nobody left to tell.
+Task<> serve_http(boost::asio::any_io_executor executor, Fd socket, Monitor& monitor);
+
+}  // namespace capsem::host

@@ -1,0 +1,138 @@
+#include "host/qemu_machine.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "async/task_group.h"
+#include "vm/qemu.h"
+#include "vsock/device.h"
+
+namespace capsem::host {
+namespace {
+
+namespace asio = boost::asio;
+using Clock = std::chrono::steady_clock;
+
+std::uint64_t microseconds(Clock::time_point when) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(when.time_since_epoch()).count());
+}
+
+class QemuMachine final : public Machine {
+ public:
+  QemuMachine(const asio::any_io_executor& executor, QemuMachineOptions options)
+      : executor_(executor), options_(std::move(options)), tasks_(executor) {}
+
+  Task<Result<>> start(MachineObserver& observer) override;
+  Task<Result<>> wait() override;
+  Task<Result<>> end() override;
+  Result<> listen(std::uint32_t port, const Quota& quota, Acceptor acceptor) override;
+  Task<Result<std::unique_ptr<async::Stream>>> connect(std::uint32_t port) override;
+  Error explain_failed_boot(Error error) override;
+  std::vector<std::string> console_tail(std::size_t lines) override;
+
+ private:
+  Result<> start_qemu(MachineObserver& observer);
+  Task<> connect_qmp();
+
+  asio::any_io_executor executor_;
+  QemuMachineOptions options_;
+  std::optional<Error> failure_;  // found by us; ends QEMU
+  std::optional<vm::Qemu> qemu_;
+  std::unique_ptr<vsock::Device> device_;
+  async::TaskGroup tasks_;
+};
+
+Task<Result<>> QemuMachine::start(MachineObserver& observer) {
+  auto begin = Clock::now();
+  auto verdict = co_await vm::choose_accelerator(executor_, options_.accelerator);
+  if (!verdict) co_return propagate(verdict);
+  auto chosen = Clock::now();
+  observer.on_accelerator(
+      {.name = vm::name(verdict->accelerator), .reason = verdict->reason, .fresh = verdict->fresh});
+  observer.on_span({"accelerator", microseconds(begin), microseconds(chosen)});
+  options_.machine.accelerator = verdict->accelerator;
+  auto started = start_qemu(observer);
+  if (!started) co_return started;
+  observer.on_span({"start QEMU", microseconds(chosen), microseconds(Clock::now())});
+  tasks_.spawn(connect_qmp());
+  co_return Result<>();
+}
+
+Result<> QemuMachine::start_qemu(MachineObserver& observer) {
+  auto qemu = vm::Qemu::start(executor_, options_.machine);
+  if (!qemu) return propagate(qemu);
+  qemu_.emplace(std::move(*qemu));
+  qemu_->console().on_line([&observer](std::string_view line) { observer.on_console_line(line); });
+  qemu_->qmp().on_event([&observer](std::string_view event, const nlohmann::json& data) {
+    if (event == "GUEST_PANICKED") observer.on_panic();
+    if (event == "SHUTDOWN" && data.is_object() && data.contains("reason") &&
+        data["reason"].is_string())
+      observer.on_shutdown(data["reason"].get<std::string>());
+  });
+  vsock::DeviceOptions device_options;
+  device_options.on_broken_ring = [&observer](const Error& error) { observer.on_warning(error); };
+  device_options.on_refused = [&observer](const Error& error) { observer.on_warning(error); };
+  device_options.on_end = [&observer](const Error& error) {
+    // QEMU hung up: how it ended is told by wait().
+    if (error.kind() != ErrorKind::kClosed) observer.on_device_end(error);
+  };
+  auto device =
+      vsock::Device::create(executor_, qemu_->take_vsock_socket(), std::move(device_options));
+  if (!device) return propagate(device);
+  device_ = std::move(*device);
+  return {};
+}
+
+Task<> QemuMachine::connect_qmp() {
+  auto connected = co_await qemu_->connect();
+  if (connected) co_return;
+  failure_ = std::move(connected).error();
+  qemu_->kill();
+}
+
+Task<Result<>> QemuMachine::wait() {
+  auto status = co_await qemu_->wait();
+  if (!status) co_return propagate(status);
+  if (failure_) co_return std::unexpected(*failure_);
+  if (status->success()) co_return Result<>();
+  co_return std::unexpected(co_await qemu_->failure(*status));
+}
+
+Task<Result<>> QemuMachine::end() {
+  if (!qemu_) co_return Result<>();
+  auto status = co_await qemu_->end();
+  tasks_.cancel();
+  co_await tasks_.join();
+  device_.reset();
+  if (!status) co_return propagate(status);
+  co_return Result<>();
+}
+
+Result<> QemuMachine::listen(std::uint32_t port, const Quota& quota, Acceptor acceptor) {
+  return device_->listen(port, quota, std::move(acceptor));
+}
+
+Task<Result<std::unique_ptr<async::Stream>>> QemuMachine::connect(std::uint32_t port) {
+  return device_->connect(port);
+}
+
+Error QemuMachine::explain_failed_boot(Error error) {
+  if (options_.machine.accelerator != vm::Accelerator::kKvm) return error;
+  return vm::after_kvm_failed(options_.accelerator.cache_directory, error);
+}
+
+std::vector<std::string> QemuMachine::console_tail(std::size_t lines) {
+  return qemu_ ? qemu_->console().last_lines(lines) : std::vector<std::string>();
+}
+
+}  // namespace
+
+std::unique_ptr<Machine> make_qemu_machine(const asio::any_io_executor& executor,
+                                           QemuMachineOptions options) {
+  return std::make_unique<QemuMachine>(executor, std::move(options));
+}
+
+}  // namespace capsem::host

@@ -1,0 +1,23 @@
+// The real machine: QEMU as a child process and our vsock device.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <memory>
+
+#include "base/error.h"
+#include "host/machine.h"
+#include "vm/accelerator.h"
+#include "vm/machine.h"
+
+namespace capsem::host {
+
+struct QemuMachineOptions {
+  vm::Machine machine;  // its accelerator is chosen by the query
+  vm::AcceleratorQuery accelerator;
+};
+
+// A machine that is not started. The descriptors that `options` refer to must outlive its start.
+std::unique_ptr<Machine> make_qemu_machine(const boost::asio::any_io_executor& executor,
+                                           QemuMachineOptions options);
+
+}  // namespace capsem::host

@@ -1,0 +1,205 @@
+// The HTTP interface over a socket pair, with the client of capsem itself and with plain text.
+#include "host/clients.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include "async/socket_stream.h"
+#include "client/connection.h"
+#include "tests/host/fake_machine.h"
+#include "wire/codec.h"
+#include "wire/ports.h"
+
+namespace capsem::host {
+namespace {
+
+using api::State;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class ClientsTest : public ::testing::Test {
+ protected:
+  ClientsTest() {
+    auto made = std::make_unique<FakeMachine>(loop);
+    machine = made.get();
+    monitor.emplace(loop.executor(), std::move(made), MonitorOptions{});
+    clients.emplace(loop.executor(), *monitor);
+    loop.spawn(monitor->run());
+    loop.context().poll();
+  }
+  ~ClientsTest() override {
+    monitor->stop();
+    loop.spawn(clients->end());
+    loop.run();
+  }
+
+  // The client's end of a new connection.
+  Fd connect() {
+    auto pair = socket_pair();
+    auto added = clients->add(std::move(pair->first));
+    EXPECT_TRUE(added) << added.error().message();
+    return std::move(pair->second);
+  }
+  client::Connection connection() {
+    auto created = client::Connection::create(loop.executor(), connect());
+    EXPECT_TRUE(created);
+    return std::move(*created);
+  }
+  // Everything that is answered to `text`, after which the client sends no more.
+  std::string ask(std::string text) {
+    auto stream = *async::SocketStream::create(loop.executor(), connect());
+    std::string answer;
+    bool done = false;
+    loop.spawn([](async::Stream& to, std::string request, std::string& into, bool& end) -> Task<> {
+      auto sent = co_await to.write_all(as_bytes(request));
+      static_cast<void>(sent);
+      to.shutdown_write();
+      std::array<std::byte, 4096> buffer{};
+      for (;;) {
+        auto size = co_await to.read_some(buffer);
+        if (!size || *size == 0) break;
+        into += as_text(std::span(buffer).first(*size));
+      }
+      end = true;
+    }(*stream, std::move(text), answer, done));
+    loop.run_until([&] { return done; });
+    return answer;
+  }
+  void boot() {
+    control = machine->connect_from_guest(wire::kControlPort.number);
+    loop.spawn([](async::Stream& to) -> Task<> {
+      auto frame = *wire::encode<wire::GuestControl>(wire::Hello{});
+      auto sent = co_await to.write_all(as_bytes(frame));
+      EXPECT_TRUE(sent);
+    }(*control));
+    loop.run_until([&] { return monitor->vm().state == State::kRunning; });
+  }
+
+  async::Loop loop;
+  FakeMachine* machine = nullptr;
+  std::optional<Monitor> monitor;
+  std::optional<Clients> clients;
+  std::unique_ptr<async::Stream> control;
+};
+
+TEST_F(ClientsTest, TellsTheState) {
+  auto answer = ask("GET /v1/vm HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(answer, HasSubstr("\"state\":\"starting\""));
+}
+
+TEST_F(ClientsTest, AnswersSeveralRequestsOfOneConnection) {
+  auto answer =
+      ask("GET /v1/vm HTTP/1.1\r\nHost: x\r\n\r\nGET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(answer, HasSubstr("\"kind\":\"state\""));
+}
+
+TEST_F(ClientsTest, RefusesWhatItDoesNotKnowWithAReason) {
+  EXPECT_THAT(ask("GET /v1/nothing HTTP/1.1\r\n\r\n"), HasSubstr("404"));
+  EXPECT_THAT(ask("DELETE /v1/vm HTTP/1.1\r\n\r\n"), HasSubstr("405"));
+  EXPECT_THAT(ask("POST /v1/sessions HTTP/1.1\r\n\r\n"), HasSubstr("426"));
+  EXPECT_THAT(ask("GET /v1/vm?wait=never HTTP/1.1\r\n\r\n"), HasSubstr("400"));
+  EXPECT_THAT(ask("GET /v1/events?since=-1 HTTP/1.1\r\n\r\n"), HasSubstr("'since'"));
+  EXPECT_THAT(ask("nonsense\r\n\r\n"), HasSubstr("400"));
+}
+
+TEST_F(ClientsTest, EndsAConnectionWhoseHeadIsTooLong) {
+  auto answer = ask("GET /v1/vm HTTP/1.1\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n");
+  EXPECT_THAT(answer, HasSubstr("400"));
+}
+
+TEST_F(ClientsTest, WaitsForAState) {
+  auto client = connection();
+  std::optional<Result<api::Vm>> vm;
+  loop.spawn([](client::Connection& to, std::optional<Result<api::Vm>>& into) -> Task<> {
+    into = co_await to.vm(State::kEnded);
+  }(client, vm));
+  loop.context().run_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(vm);
+  machine->observer().on_console_line("[ 0.9] Kernel panic - not syncing: no init");
+  loop.run_until([&] { return vm.has_value(); });
+  ASSERT_TRUE(*vm) << vm->error().message();
+  EXPECT_EQ((*vm)->end->kind, api::EndKind::kFailed);
+  EXPECT_THAT((*vm)->end->error->message(), HasSubstr("no init"));
+}
+
+TEST_F(ClientsTest, FollowsEventsToTheEnd) {
+  auto client = connection();
+  std::vector<std::string> texts;
+  std::optional<Result<>> done;
+  loop.spawn([](client::Connection& to, auto& into, auto& end) -> Task<> {
+    end = co_await to.follow_events([&](const api::Event& event) { into.push_back(event.text); });
+  }(client, texts, done));
+  boot();
+  loop.run_until([&] { return texts.size() >= 2; });
+  monitor->stop();
+  loop.run_until([&] { return done.has_value(); });
+  EXPECT_TRUE(*done);
+  EXPECT_THAT(texts, ::testing::ElementsAre("starting", "running", "stopping", "ended"));
+}
+
+TEST_F(ClientsTest, JoinsASessionWithTheGuestUnparsed) {
+  boot();
+  auto client = connection();
+  std::unique_ptr<async::Stream> session;
+  loop.spawn([](client::Connection& to, auto& into) -> Task<> {
+    std::optional<client::Refusal> refusal;
+    auto opened = co_await to.open_session(refusal);
+    EXPECT_TRUE(opened);
+    if (opened) into = std::move(*opened);
+  }(client, session));
+  loop.run_until([&] { return session != nullptr; });
+  std::string received;
+  loop.spawn([](async::Stream& from, async::Stream& to, std::string& into) -> Task<> {
+    const std::string nothing_of_the_protocol("\0\xff bytes", 8);
+    auto sent = co_await from.write_all(as_bytes(nothing_of_the_protocol));
+    EXPECT_TRUE(sent);
+    std::array<std::byte, 64> buffer{};
+    auto size = co_await to.read_some(buffer);
+    if (size) into = as_text(std::span(buffer).first(*size));
+  }(*session, *machine->sessions.front(), received));
+  loop.run_until([&] { return !received.empty(); });
+  EXPECT_EQ(received, std::string("\0\xff bytes", 8));
+}
+
+TEST_F(ClientsTest, ASessionThatCannotBeLearnsWhy) {
+  auto client = connection();
+  std::optional<client::Refusal> refusal;
+  bool done = false;
+  loop.spawn([](client::Connection& to, auto& into, bool& end) -> Task<> {
+    auto opened = co_await to.open_session(into);
+    EXPECT_FALSE(opened);
+    end = true;
+  }(client, refusal, done));
+  machine->observer().on_console_line("[ 0.9] Kernel panic - not syncing: no init");
+  loop.run_until([&] { return done; });
+  ASSERT_TRUE(refusal);
+  EXPECT_THAT(refusal->error.message(), HasSubstr("no init"));
+}
+
+TEST_F(ClientsTest, StopEndsTheVm) {
+  boot();
+  auto answer = ask("POST /v1/stop HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(answer, HasSubstr("\"state\":\"ended\""));
+  EXPECT_TRUE(machine->end_was_asked);
+}
+
+TEST_F(ClientsTest, TakesNoMoreThanItsLimit) {
+  std::vector<Fd> held;
+  for (std::size_t i = 0; i < Clients::kMaxConnections; ++i) held.push_back(connect());
+  loop.context().poll();
+  auto pair = socket_pair();
+  EXPECT_FALSE(clients->add(std::move(pair->first)));
+}
+
+TEST_F(ClientsTest, TakesUnixSocketsOnly) {
+  int tcp = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_GE(tcp, 0);
+  auto added = clients->add(Fd(tcp));
+  ASSERT_FALSE(added);
+  EXPECT_EQ(added.error().kind(), ErrorKind::kInvalid);
+}
+
+}  // namespace
+}  // namespace capsem::host

@@ -1,0 +1,182 @@
+#include "host/monitor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/fd.h"
+#include "tests/host/fake_machine.h"
+#include "wire/codec.h"
+#include "wire/frame.h"
+#include "wire/ports.h"
+
+namespace capsem::host {
+namespace {
+
+using api::State;
+using ::testing::HasSubstr;
+
+class MonitorTest : public ::testing::Test {
+ protected:
+  void start(MonitorOptions options = {}) {
+    auto made = std::make_unique<FakeMachine>(loop);
+    machine = made.get();
+    monitor = std::make_unique<Monitor>(loop.executor(), std::move(made), options);
+    prepare(*machine);
+    loop.spawn(monitor->run());
+    loop.context().poll();
+  }
+  virtual void prepare(FakeMachine&) {}
+
+  static Task<> send(async::Stream& stream, std::string frame) {
+    auto sent = co_await stream.write_all(as_bytes(frame));
+    EXPECT_TRUE(sent);
+  }
+  void say(async::Stream& stream, const wire::GuestControl& message) {
+    loop.spawn(send(stream, *wire::encode(message)));
+  }
+  // The guest boots: PID 1 connects and says hello.
+  std::unique_ptr<async::Stream> boot() {
+    auto control = machine->connect_from_guest(wire::kControlPort.number);
+    wire::Hello hello;
+    hello.kernel_release = "6.1";
+    say(*control, hello);
+    loop.run_until([&] { return monitor->vm().state == State::kRunning; });
+    return control;
+  }
+  void run_to_end() {
+    loop.run_until([&] { return monitor->vm().state == State::kEnded; });
+    loop.run();
+  }
+
+  async::Loop loop;
+  std::unique_ptr<Monitor> monitor;
+  FakeMachine* machine = nullptr;
+};
+
+TEST_F(MonitorTest, GoesThroughItsStatesInTurn) {
+  start();
+  EXPECT_EQ(monitor->vm().state, State::kStarting);
+  auto control = boot();
+  EXPECT_EQ(monitor->vm().guest->kernel_release, "6.1");
+  monitor->stop();
+  EXPECT_EQ(monitor->vm().state, State::kStopping);
+  run_to_end();
+  EXPECT_TRUE(machine->end_was_asked);
+  EXPECT_EQ(monitor->vm().end->kind, api::EndKind::kStopped);
+  std::vector<std::string> states;
+  for (const auto& event : monitor->events().after(0)) states.push_back(event.text);
+  EXPECT_THAT(states, ::testing::ElementsAre("starting", "running", "stopping", "ended"));
+}
+
+TEST_F(MonitorTest, WhoeverWaitsForAStateGoesOnWhenALaterOneComes) {
+  start();
+  bool reached = false;
+  loop.spawn([](Monitor& of, bool& done) -> Task<> {
+    co_await of.reached(State::kRunning);
+    done = true;
+  }(*monitor, reached));
+  machine->exit();
+  run_to_end();
+  EXPECT_TRUE(reached);
+}
+
+TEST_F(MonitorTest, ABootThatTakesTooLongEndsWithTheConsoleBesideTheReason) {
+  start({.boot_limit = std::chrono::milliseconds(20)});
+  machine->console = {"Linux version 6.1", "stuck"};
+  run_to_end();
+  ASSERT_TRUE(monitor->vm().end->error);
+  EXPECT_EQ(monitor->vm().end->error->kind(), ErrorKind::kTimeout);
+  EXPECT_EQ(monitor->failure(*monitor->vm().end->error).console, machine->console);
+}
+
+TEST_F(MonitorTest, ASessionIsOpenedOnceTheGuestHasBooted) {
+  start();
+  std::optional<Result<std::unique_ptr<async::Stream>>> session;
+  loop.spawn([](Monitor& of, auto& into) -> Task<> { into = co_await of.open_session(); }(*monitor,
+                                                                                          session));
+  loop.context().poll();
+  EXPECT_FALSE(session);
+  auto control = boot();
+  loop.run_until([&] { return session.has_value(); });
+  EXPECT_TRUE(*session);
+  monitor->stop();
+  run_to_end();
+}
+
+TEST_F(MonitorTest, ASessionOfAVmThatDoesNotBootLearnsWhy) {
+  start();
+  std::optional<Result<std::unique_ptr<async::Stream>>> session;
+  loop.spawn([](Monitor& of, auto& into) -> Task<> { into = co_await of.open_session(); }(*monitor,
+                                                                                          session));
+  loop.context().poll();
+  machine->observer().on_console_line("[ 0.9] Kernel panic - not syncing: no init");
+  run_to_end();
+  ASSERT_TRUE(session);
+  ASSERT_FALSE(*session);
+  EXPECT_THAT(session->error().message(), HasSubstr("no init"));
+}
+
+TEST_F(MonitorTest, TheDevicesEndIsTheReasonOfTheVmsEnd) {
+  start();
+  auto control = boot();
+  machine->observer().on_device_end(Error("serve", "the vsock device", "message 99 is not known"));
+  machine->exit_error = Error("run", "QEMU", "it ended with exit status 1");
+  run_to_end();
+  EXPECT_THAT(monitor->vm().end->error->message(), HasSubstr("message 99"));
+}
+
+TEST_F(MonitorTest, AFloodOfServiceEventsIsBounded) {
+  start();
+  auto control = boot();
+  wire::ServiceEvent event{.name = "evil", .text = std::string(2000, 'x')};
+  std::string frames;
+  for (int i = 0; i < 5000; ++i) frames += *wire::encode<wire::GuestControl>(event);
+  loop.spawn(send(*control, std::move(frames)));
+  say(*control, wire::Failure{.text = "the end of the flood"});
+  loop.context().run_for(std::chrono::seconds(1));
+  auto kept = monitor->events().after(0);
+  EXPECT_LE(kept.size(), Events::kGuestBurst + 16);
+  for (const auto& each : kept) EXPECT_LE(each.text.size(), Events::kMaxTextBytes);
+  monitor->stop();
+  run_to_end();
+}
+
+TEST_F(MonitorTest, PidOneMayConnectAgain) {
+  start();
+  auto control = boot();
+  control->reset();
+  auto again = machine->connect_from_guest(wire::kControlPort.number);
+  ASSERT_TRUE(again);
+  say(*again, wire::Hello{});
+  wire::ServiceEvent event{.name = "net", .text = "restarted"};
+  say(*again, event);
+  loop.run_until([&] { return monitor->events().after(0).back().text.ends_with("restarted"); });
+  EXPECT_EQ(monitor->vm().state, State::kRunning);
+  monitor->stop();
+  run_to_end();
+}
+
+TEST_F(MonitorTest, ControlHasAQuota) {
+  start();
+  EXPECT_GT(machine->quotas.at(wire::kControlPort.number).connections, 0U);
+  EXPECT_LE(machine->quotas.at(wire::kControlPort.number).connections, 4U);
+  monitor->stop();
+  run_to_end();
+}
+
+class FailedStart : public MonitorTest {
+ protected:
+  void prepare(FakeMachine& made) override {
+    made.start_error = Error("start", "qemu", "there is none", "install it", ErrorKind::kNotFound);
+  }
+};
+
+TEST_F(FailedStart, IsTheReasonOfTheEnd) {
+  start();
+  run_to_end();
+  EXPECT_EQ(monitor->vm().end->kind, api::EndKind::kFailed);
+  EXPECT_EQ(monitor->vm().end->error->kind(), ErrorKind::kNotFound);
+}
+
+}  // namespace
+}  // namespace capsem::host
