@@ -9,7 +9,6 @@
 namespace capsem::vsock {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 

@@ -155,7 +155,7 @@ Result<> GuestMachine::launch(const GuestFiles& files, const Options& options) {
   }
   device_ = *std::move(device);
   Result<> listening =
-      device_->listen(kControlPort, {.connections = 1, .receive_buffer_bytes = 256 * 1024},
+      device_->listen(kControlPort, {.connections = 2, .receive_buffer_bytes = 512 * 1024},
                       [this](std::unique_ptr<Stream> stream) { control_ = std::move(stream); });
   Command command{.argv = {"qemu-system-x86_64",
                            "-nodefaults",
