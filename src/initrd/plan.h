@@ -26,6 +26,7 @@ struct Plan {
   std::vector<PlannedSegment> segments;
   std::vector<IndexedEntry> entries;  // of guest.toml
   std::vector<Node> joined;           // files that are in a segment already, under another name
+  std::string boot_config;            // text that Linux finds behind the segments, or empty
 };
 
 // The entries that go to the initrd: first `modules` as it is, when there is one, then the segment
