@@ -16,15 +16,8 @@ struct OddityText {
 };
 
 constexpr std::array kOddities = {
-    OddityText{cpio::kBadNumber,
-               "a field of its header is no hexadecimal number; Linux takes the digits before the "
-               "first character that is none"},
     OddityText{cpio::kNameLength,
                "its name is empty or longer than 4095 bytes; Linux passes over the record"},
-    OddityText{
-        cpio::kNameNotEnded,
-        "its name does not end with a NUL; Linux refuses the image, and before 6.13 reads on "
-        "into what follows"},
     OddityText{cpio::kNameCutByNul, "its name holds a NUL; Linux takes what is before it"},
     OddityText{cpio::kSymlinkTooLong,
                "its target is longer than 4096 bytes; Linux passes over the record"},
@@ -118,7 +111,19 @@ void Warnings::see_early(const cpio::Record& record, codec::Codec codec) {
     add(record.path, kEarlyName, path);
 }
 
+std::vector<std::string> Warnings::refusals() {
+  if (bad_numbers_ > 1)
+    refusals_.push_back(std::to_string(bad_numbers_ - 1) + " more records have such a field");
+  bad_numbers_ = 0;
+  return std::move(refusals_);
+}
+
 void Warnings::see(const cpio::Record& record, codec::Codec codec) {
+  if ((record.oddities & cpio::kBadNumber) != 0 && ++bad_numbers_ == 1)
+    refusals_.push_back(
+        printable(record.path) +
+        ": a field of its header is no hexadecimal number of eight digits; newer "
+        "kernels refuse the image, older ones take the digits that they understand");
   for (const auto& [oddity, text] : kOddities)
     if ((record.oddities & oddity) != 0) add(record.path, text);
   if (has_parent_part(record.path)) add(record.path, kParentParts);
