@@ -179,17 +179,22 @@ class Packer {
       if (auto added = add_boot_config(*target); !added) return added;
     result_.index.image_bytes = target->bytes();
     result_.index.image_sha256 = target->sha256();
+    // All that can fail comes before the image is replaced. A process that ends between the two
+    // leaves no record of this image, so that the next one packs both again.
+    std::optional<AtomicFile> index;
+    if (guest_ && options_.stream == nullptr) {
+      auto created = AtomicFile::create(index_path(options_.target));
+      if (!created) return propagate(created);
+      index.emplace(std::move(*created));
+      if (auto written = index->write(as_bytes(encode_index(result_.index))); !written)
+        return written;
+    }
     auto image = target->commit();
     if (!image) return propagate(image);
     result_.image = std::move(*image);
-    if (guest_ && options_.stream == nullptr) {
-      auto index = AtomicFile::create(index_path(options_.target));
-      if (!index) return propagate(index);
-      if (auto written = index->write(as_bytes(encode_index(result_.index))); !written)
-        return written;
-      // What a power failure leaves of it is compared with the image before it is used.
+    // What a power failure leaves of it is compared with the image before it is used.
+    if (index)
       if (auto committed = index->commit(Sync::kNothing); !committed) return committed;
-    }
     remember();
     return {};
   }

@@ -6,6 +6,7 @@
 #include <protozero/pbf_message.hpp>
 #include <vector>
 
+#include "base/directory.h"
 #include "base/file.h"
 
 namespace capsem::initrd {
@@ -128,8 +129,9 @@ void forget_oldest(const std::filesystem::path& directory) {
   constexpr std::size_t kKept = 256;
   std::vector<std::pair<std::filesystem::file_time_type, std::filesystem::path>> records;
   std::error_code error;
-  for (const auto& item : std::filesystem::directory_iterator(directory, error))
-    records.emplace_back(item.last_write_time(error), item.path());
+  for (const auto& name : names_in(directory).value_or(std::vector<std::string>()))
+    records.emplace_back(std::filesystem::last_write_time(directory / name, error),
+                         directory / name);
   if (records.size() <= kKept) return;
   std::ranges::sort(records, std::greater{});
   for (const auto& [time, path] : std::span(records).subspan(kKept))

@@ -33,6 +33,7 @@ struct Plan {
 // "base" with the directories and the entry table, then one segment for each entry; programs with
 // the same content and mode (one executable under several names) share one, as hard links; last the
 // segment "hashes" with manifest::kSumsPath. Hashes the files that `record` does not know.
+// kInvalid for a name that is no UTF-8, which the index could not hold.
 Result<Plan> plan_guest(const manifest::Manifest& manifest, const manifest::SourceTree& tree,
                         const Fd* modules, const PackRecord& record);
 

@@ -67,7 +67,7 @@ class Verifier {
     for (;;) {
       auto record = reader_.next();
       if (!record) return propagate(record);
-      if (*record == nullptr) return {};
+      if (*record == nullptr) break;
       const bool file = (*record)->header.type() == cpio::kRegular;
       warnings_.see(**record, records_.segment_codec());
       head.clear();
@@ -75,6 +75,8 @@ class Verifier {
       if (!id) return propagate(id);
       if (guest_ && file && *id) guest_->see(**id, head);
     }
+    if (const auto& config = records_.boot_config()) warnings_.see(*config);
+    return {};
   }
 
   Warnings warnings_;

@@ -74,6 +74,10 @@ constexpr std::string_view kEarlyCompressed =
     "uncompressed archives that the image begins with, and ignores this one";
 constexpr std::string_view kEarlyName =
     "Linux looks for @ under just that name before it unpacks, and ignores this one";
+constexpr std::string_view kBootConfig =
+    "Linux cuts it off before it unpacks, from 5.6 on, and reads it only with CONFIG_BOOT_CONFIG "
+    "and "
+    "'bootconfig' on the command line";
 constexpr std::string_view kTimes =
     "its records have modification times; Linux sets them only when it was built with "
     "CONFIG_INITRAMFS_PRESERVE_MTIME";
@@ -139,6 +143,10 @@ void Warnings::see(Surprise surprise, std::string_view path, std::string_view ot
 void Warnings::see(const Segment& segment, bool has_trailer) {
   compressed_before_ = compressed_before_ || segment.codec != codec::Codec::kNone;
   if (!has_trailer) add("the segment at byte " + std::to_string(segment.offset), kNoTrailer);
+}
+
+void Warnings::see(const BootConfig& config) {
+  add("the boot configuration at byte " + std::to_string(config.offset), kBootConfig);
 }
 
 std::vector<std::string> Warnings::finish(const Tree& tree) {

@@ -27,6 +27,8 @@ class Warnings {
 
   void see(const Segment& segment, bool has_trailer);
 
+  void see(const BootConfig& config);
+
   // What is odd about the whole, of which Linux leaves `tree`. Returns the lines, each one saying
   // which record it is about and what Linux does.
   std::vector<std::string> finish(const Tree& tree);
