@@ -21,10 +21,46 @@ std::filesystem::path directory_of(const std::filesystem::path& path) {
   return parent.empty() ? "." : parent;
 }
 
-// Of the finished file for the moment before it takes its place. The name is always the same, so
-// that what a killed process left is found, and taken away, by the next one.
-std::filesystem::path finished_name(const std::filesystem::path& target) {
-  return directory_of(target) / ("." + target.filename().string() + ".capsem-new");
+// The temporary names beside a target: a few, always the same, so that what a killed writer left is
+// found, and taken away, by the next one. Each of several writers at a time takes one of its own.
+constexpr int kTemporaryNames = 256;
+
+std::filesystem::path temporary_name(const std::filesystem::path& target, int number) {
+  auto which = number == 0 ? "" : "." + std::to_string(number);
+  return directory_of(target) / ("." + target.filename().string() + which + ".capsem-new");
+}
+
+bool lock_at_once(const Fd& file) {
+  return ::flock(file.get(), LOCK_EX | LOCK_NB) == 0;
+}
+
+// Takes away what a killed writer left at `name`; whether it did. A writer holds its file's lock
+// for as long as the file has this name, and who would remove it has to have that lock.
+bool remove_left(const std::filesystem::path& name) {
+  auto left = open_file(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  struct stat locked{};
+  struct stat named{};
+  return left && lock_at_once(*left) && ::fstat(left->get(), &locked) == 0 &&
+         S_ISREG(locked.st_mode) && ::lstat(name.c_str(), &named) == 0 &&
+         named.st_dev == locked.st_dev && named.st_ino == locked.st_ino &&
+         ::unlink(name.c_str()) == 0;
+}
+
+// Has `take` make a file at a temporary name that is free; returns the name. `take` returns 0 or an
+// errno value, EEXIST for a name that is in use.
+template <class Take>
+Result<std::filesystem::path> take_temporary_name(const std::filesystem::path& target, Take take) {
+  for (int number = 0; number < kTemporaryNames; ++number) {
+    auto name = temporary_name(target, number);
+    int reason = take(name);
+    if (reason == EEXIST && remove_left(name)) reason = take(name);
+    if (reason == 0) return name;
+    if (reason != EEXIST) return fail_system("write", target, reason);
+  }
+  return fail("write", target,
+              "all " + std::to_string(kTemporaryNames) +
+                  " temporary names beside it are in use, as " + temporary_name(target, 0).string(),
+              "take away what was left there");
 }
 
 }  // namespace
@@ -73,14 +109,23 @@ AtomicFile::AtomicFile(std::filesystem::path target, std::filesystem::path tempo
     : target_(std::move(target)), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
 
 Result<AtomicFile> AtomicFile::create(std::filesystem::path target, unsigned mode) {
-  auto directory = directory_of(target);
-  auto unnamed = open_file(directory, O_TMPFILE | O_RDWR, mode);
+  auto unnamed = open_file(directory_of(target), O_TMPFILE | O_RDWR, mode);
   if (unnamed) return AtomicFile(std::move(target), {}, std::move(*unnamed));
-  auto name = directory_of(target) /
-              ("." + target.filename().string() + ".tmp-" + std::to_string(::getpid()));
-  auto named = open_file(name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
-  if (!named) return propagate(named, "write", target);
-  return AtomicFile(std::move(target), std::move(name), std::move(*named));
+  return create_named(std::move(target), mode);
+}
+
+Result<AtomicFile> AtomicFile::create_named(std::filesystem::path target, unsigned mode) {
+  Fd file;
+  auto name = take_temporary_name(target, [&](const std::filesystem::path& free) {
+    file = Fd(::open(free.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+    if (!file) return errno;
+    // Another writer may have taken it for left before it was locked, and be about to remove it.
+    if (!lock_at_once(file) && errno == EWOULDBLOCK) return EEXIST;
+    struct stat status{};
+    return ::fstat(file.get(), &status) == 0 && status.st_nlink != 0 ? 0 : EEXIST;
+  });
+  if (!name) return propagate(name);
+  return AtomicFile(std::move(target), std::move(*name), std::move(file));
 }
 
 AtomicFile::~AtomicFile() {
@@ -91,26 +136,18 @@ Result<> AtomicFile::write(std::span<const std::byte> data) {
   return write_full(fd_, data, target_);
 }
 
-// The file has no name yet, and linkat(2) replaces nothing: it gets a name to be renamed from.
-// Another process at the same target may take that name away or into place in between; what it
-// takes is as whole as its own file, so both only try again.
-Result<> AtomicFile::link_into_place() {
-  constexpr int kAttempts = 1000;
-  auto name = finished_name(target_);
+// linkat(2) replaces nothing, so the file gets a name to be renamed from. Linux links a file that
+// never had a name once only: nobody else may take that name away before.
+Result<> AtomicFile::give_name() {
   auto self = "/proc/self/fd/" + std::to_string(fd_.get());
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    ::unlink(name.c_str());
-    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0) {
-      if (errno == EEXIST) continue;
-      return fail_system("write", target_, errno);
-    }
-    if (::rename(name.c_str(), target_.c_str()) == 0) return {};
-    if (errno == ENOENT) continue;
-    int reason = errno;
-    ::unlink(name.c_str());
-    return fail_system("replace", target_, reason);
-  }
-  return fail("replace", target_, "other processes keep replacing it", "run it again");
+  lock_at_once(fd_);
+  auto name = take_temporary_name(target_, [&](const std::filesystem::path& free) {
+    int failed = ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, free.c_str(), AT_SYMLINK_FOLLOW);
+    return failed == 0 ? 0 : errno;
+  });
+  if (!name) return propagate(name);
+  temporary_ = std::move(*name);
+  return {};
 }
 
 Result<> AtomicFile::commit(Sync sync) {
@@ -119,13 +156,12 @@ Result<> AtomicFile::commit(Sync sync) {
   // A signal that ends the process while the finished file carries its temporary name would leave
   // it behind.
   SignalsBlocked blocked;
-  if (temporary_.empty()) {
-    if (auto linked = link_into_place(); !linked) return linked;
-  } else {
-    if (::rename(temporary_.c_str(), target_.c_str()) != 0)
-      return fail_system("replace", target_, errno);
-    temporary_.clear();
-  }
+  if (temporary_.empty())
+    if (auto named = give_name(); !named) return named;
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0)
+    return fail_system("replace", target_, errno);
+  temporary_.clear();
+  ::flock(fd_.get(), LOCK_UN);
   if (sync != Sync::kContentAndName) return {};
   auto directory = open_file(directory_of(target_), O_RDONLY | O_DIRECTORY);
   if (!directory) return propagate(directory);

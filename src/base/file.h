@@ -22,10 +22,14 @@ enum class Sync { kNothing, kContent, kContentAndName };
 
 // A file that appears at its path whole or not at all. The content goes to an unnamed file of the
 // same directory (O_TMPFILE; a named one beside it where the file system has none), commit() syncs
-// it and renames it over the target. Without commit() nothing remains.
+// it and renames it over the target. Without commit() nothing remains; what a killed process left
+// is taken away by the next writer of that target. Any number of writers, threads or processes, may
+// replace one target at a time: each succeeds, and the last one's file stays.
 class AtomicFile {
  public:
   static Result<AtomicFile> create(std::filesystem::path target, unsigned mode = 0644);
+  // The same with a named file, whatever the file system has.
+  static Result<AtomicFile> create_named(std::filesystem::path target, unsigned mode = 0644);
   AtomicFile(AtomicFile&& other) noexcept = default;
   AtomicFile& operator=(AtomicFile&&) = delete;
   ~AtomicFile();
@@ -43,7 +47,7 @@ class AtomicFile {
 
  private:
   AtomicFile(std::filesystem::path target, std::filesystem::path temporary, Fd fd);
-  Result<> link_into_place();
+  Result<> give_name();
 
   std::filesystem::path target_;
   std::filesystem::path temporary_;  // the name in use, empty while the file has none

@@ -31,9 +31,20 @@ Result<FileIdentity> identity_of(const Fd& file, const std::string& name);
 // The clock that file times are taken from, which advances with the kernel's tick.
 std::int64_t file_clock_ns();
 
-// Whether a file that looked like `identity` at `now_ns` (file_clock_ns(), asked before its content
-// was read) would look otherwise had it been written since: its times are older than the clock's
-// last tick. A younger file can be changed without a trace, as git's index calls it, racily.
+// Whether a change of the file after `now_ns` (file_clock_ns()) would give it other times than it
+// has in `identity`. Where the time of change is a whole second, two seconds have to have passed:
+// some file systems keep no more of it (ext4 with 128-byte inodes, ext3, NFS and SMB in front of
+// such), and FAT keeps every other.
+bool would_show_change(const FileIdentity& identity, std::int64_t now_ns);
+
+// The same for a file that others may write, of which `now_ns` was asked before its content was
+// read: its times have to be older than the slowest clock's last tick too. A younger file can be
+// changed without a trace, as git's index calls it, racily.
 bool is_settled(const FileIdentity& identity, std::int64_t now_ns);
+
+// Waits, for two ticks of the slowest clock at most, until a change of the file that looks like
+// `identity` would show; whether it would. It is not so when the file system keeps whole seconds,
+// or its clock is ahead of ours.
+bool wait_until_change_shows(const FileIdentity& identity);
 
 }  // namespace capsem

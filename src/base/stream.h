@@ -18,7 +18,7 @@ namespace capsem {
 class Input {
  public:
   // peek() shows at least this much wherever the input goes on.
-  static constexpr std::size_t kMaxPeekBytes = 16 << 10;
+  static constexpr std::size_t kMaxPeekBytes = 64 << 10;
 
   Input() = default;
   Input(const Input&) = delete;

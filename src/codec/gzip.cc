@@ -22,6 +22,16 @@ constexpr std::size_t kPartBytes = 4 << 20;
 // No name, no time, unknown operating system: RFC 1952, section 2.3.
 constexpr std::array<unsigned char, 10> kHeader = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255};
 
+// RFC 1952, section 2.3.1. Linux's gunzip passes over a file name only (lib/decompress_inflate.c)
+// and takes every other field for compressed data.
+constexpr std::size_t kFlagsOffset = 3;
+struct Field {
+  std::byte flag;
+  std::string_view name;
+};
+constexpr std::array kRefusedFields = {Field{std::byte{2}, "FHCRC"}, Field{std::byte{4}, "FEXTRA"},
+                                       Field{std::byte{16}, "FCOMMENT"}};
+
 class GzipEncoder : public Encoder {
  public:
   GzipEncoder(int level, std::uint64_t size_bytes, Sink sink)
@@ -86,7 +96,20 @@ class GzipDecoder : public Decoder {
   }
 
  private:
+  Result<> check_header() {
+    if (std::exchange(checked_, true)) return {};
+    auto head = from().peek(kFlagsOffset + 1);
+    if (!head) return propagate(head);
+    if (head->size() <= kFlagsOffset) return {};
+    for (const auto& [flag, name] : kRefusedFields)
+      if (((*head)[kFlagsOffset] & flag) != std::byte{0})
+        return damaged("its header has the field " + std::string(name) +
+                       ", which Linux does not read (compress it with gzip -n)");
+    return {};
+  }
+
   Result<std::size_t> decode(std::span<std::byte> room) override {
+    if (auto checked = check_header(); !checked) return propagate(checked);
     state_->next_out = reinterpret_cast<std::uint8_t*>(room.data());
     state_->avail_out = static_cast<std::uint32_t>(room.size());
     while (state_->block_state != ISAL_BLOCK_FINISH && state_->avail_out > 0) {
@@ -109,6 +132,7 @@ class GzipDecoder : public Decoder {
   }
 
   std::unique_ptr<inflate_state> state_;
+  bool checked_ = false;
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <zstd.h>
 
+#include <cerrno>
 #include <memory>
 
 #include "codec/implementations.h"
@@ -13,10 +14,13 @@ class ZstdEncoder : public Encoder {
  public:
   ZstdEncoder(int level, std::uint64_t size_bytes, Sink sink)
       : sink_(std::move(sink)), context_(ZSTD_createCCtx(), &ZSTD_freeCCtx), out_(kBufferBytes) {
+    if (!ready()) return;
     ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, level);
     ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1);
     ZSTD_CCtx_setPledgedSrcSize(context_.get(), size_bytes);
   }
+
+  bool ready() const { return context_ != nullptr; }
 
   Result<> write(View data) override { return compress(data, ZSTD_e_continue); }
   Result<> finish() override { return compress({}, ZSTD_e_end); }
@@ -44,6 +48,8 @@ class ZstdDecoder : public Decoder {
       : Decoder("zstd", from, limit_bytes, kBufferBytes),
         context_(ZSTD_createDCtx(), &ZSTD_freeDCtx) {}
 
+  bool ready() const { return context_ != nullptr; }
+
  private:
   Result<std::size_t> decode(std::span<std::byte> room) override {
     ZSTD_outBuffer out{room.data(), room.size(), 0};
@@ -67,11 +73,15 @@ class ZstdDecoder : public Decoder {
 }  // namespace
 
 Result<std::unique_ptr<Encoder>> zstd_encoder(int level, std::uint64_t size_bytes, Sink sink) {
-  return std::make_unique<ZstdEncoder>(level, size_bytes, std::move(sink));
+  auto encoder = std::make_unique<ZstdEncoder>(level, size_bytes, std::move(sink));
+  if (!encoder->ready()) return fail_system("compress with", "zstd", ENOMEM);
+  return encoder;
 }
 
 Result<std::unique_ptr<Input>> zstd_decoder(Input& from, std::uint64_t limit_bytes) {
-  return std::make_unique<ZstdDecoder>(from, limit_bytes);
+  auto decoder = std::make_unique<ZstdDecoder>(from, limit_bytes);
+  if (!decoder->ready()) return fail_system("decompress", "zstd data", ENOMEM);
+  return decoder;
 }
 
 std::string_view zstd_library() {

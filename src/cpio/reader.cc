@@ -141,9 +141,15 @@ Result<> Reader::read_name(std::size_t name_bytes) {
   if (ready->size() < name_bytes) return damaged("its name reaches beyond the end");
   auto name = as_text(ready->first(name_bytes));
   auto nul = name.find('\0');
-  if (nul == std::string_view::npos)
-    record_.oddities |= kNameNotEnded;
-  else if (nul + 1 < name.size() && name.find_first_not_of('\0', nul) != std::string_view::npos)
+  // Of a record that is passed over for its body it does not look at the name (do_header()).
+  const auto type = record_.header.type();
+  const bool looked_at = record_.body_bytes == 0 || type == kRegular ||
+                         (type == kSymlink && record_.body_bytes <= kMaxNameBytes);
+  if (looked_at && name.back() != '\0')
+    return damaged(
+        "its name does not end with a NUL, as Linux needs it (6.13, and 6.1, 6.6, 6.12 stable)");
+  if (nul != std::string_view::npos && nul + 1 < name.size() &&
+      name.find_first_not_of('\0', nul) != std::string_view::npos)
     record_.oddities |= kNameCutByNul;
   record_.path = name.substr(0, nul);
   input_.take(std::min(stored, ready->size()));

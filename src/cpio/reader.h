@@ -19,7 +19,6 @@ namespace capsem::cpio {
 enum Oddity : std::uint32_t {
   kBadNumber = 1 << 0,       // a header field is no number: Linux takes the digits before
   kNameLength = 1 << 1,      // an empty name or one over PATH_MAX: Linux skips the record
-  kNameNotEnded = 1 << 2,    // no NUL at its end: Linux reads on into the padding
   kNameCutByNul = 1 << 3,    // a NUL before its end: Linux takes what is before it
   kSymlinkTooLong = 1 << 4,  // a target over PATH_MAX: Linux skips the record
   kBodyIgnored = 1 << 5,     // a directory, device, fifo or socket with a body: Linux skips it
@@ -51,7 +50,8 @@ class Reader {
   // record begins: at the end, before a byte that is neither zero nor the start of a record, and
   // behind a trailer when the reader is to stop there.
   // kDamaged, with the offset, where Linux would stop: bad magic, a record that does not begin at a
-  // multiple of four, a header, name or body that reaches beyond the end.
+  // multiple of four, a name without a NUL at its end, a header, name or body that reaches beyond
+  // the end.
   // Valid until the next call.
   Result<const Record*> next();
 

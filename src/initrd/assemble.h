@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ class ImageTarget {
 
   // Appends a segment, with the padding that Linux needs before it.
   Result<> add(const std::string& name, const MadeSegment& segment);
+
+  // Appends what is no segment.
+  Result<> append(std::span<const std::byte> bytes) { return write(bytes); }
 
   // What was added so far.
   const std::vector<IndexedSegment>& segments() const { return segments_; }

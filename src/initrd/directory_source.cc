@@ -1,35 +1,16 @@
-#include <dirent.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <map>
-#include <memory>
 
+#include "base/directory.h"
 #include "base/text.h"
 #include "initrd/sources.h"
 
 namespace capsem::initrd {
 namespace {
-
-using Directory = std::unique_ptr<DIR, decltype([](DIR* directory) { ::closedir(directory); })>;
-
-Result<std::vector<std::string>> names_in(const Directory& directory, const std::string& path) {
-  std::vector<std::string> names;
-  for (;;) {
-    errno = 0;
-    const dirent* item = ::readdir(directory.get());
-    if (item == nullptr) break;
-    std::string name = item->d_name;
-    if (name != "." && name != "..") names.push_back(std::move(name));
-  }
-  if (errno != 0) return fail_system("list", path, errno);
-  std::ranges::sort(names);
-  return names;
-}
 
 class Lister {
  public:
@@ -37,13 +18,11 @@ class Lister {
 
   // `path` ends with a slash, and so does `prefix` unless it is empty.
   Result<> list(const std::string& path, const std::string& prefix) {
-    Directory directory(::opendir(path.c_str()));
-    if (!directory) return fail_system("list", path, errno);
-    auto names = names_in(directory, path);
+    auto names = names_in(path);
     if (!names) return propagate(names);
     for (const auto& name : *names) {
       struct stat status{};
-      if (::fstatat(::dirfd(directory.get()), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+      if (::lstat((path + name).c_str(), &status) != 0)
         return fail_system("look at", path + name, errno);
       if (auto added = add(path + name, prefix + name, status); !added) return added;
       if (!S_ISDIR(status.st_mode)) continue;

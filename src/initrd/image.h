@@ -1,5 +1,6 @@
 // An initramfs image as Linux sees it: a row of segments, each one or more newc archives in their
-// own compression, with zero padding between. init/initramfs.c, unpack_to_rootfs().
+// own compression, with zero padding between; a boot configuration may follow. init/initramfs.c,
+// unpack_to_rootfs().
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include "base/stream.h"
 #include "codec/codec.h"
 #include "cpio/reader.h"
+#include "initrd/boot_config.h"
 
 namespace capsem::initrd {
 
@@ -51,6 +53,8 @@ class ImageReader {
   // How many segments were read to their end; the last record's segment has this number.
   std::size_t segment_number() const { return segment_number_; }
   codec::Codec segment_codec() const { return segment_.codec; }
+  // What Linux cuts off the image's end; known once next() has returned nothing.
+  const std::optional<BootConfig>& boot_config() const { return image_.boot_config(); }
   // How far reading has come in the image.
   std::uint64_t position() const { return image_.position(); }
 
@@ -61,7 +65,7 @@ class ImageReader {
   template <class T>
   std::unexpected<Error> in_segment(Result<T>& failed) const;
 
-  Input& image_;
+  SegmentsInput image_;
   std::uint64_t limit_bytes_;
   std::uint64_t unpacked_bytes_ = 0;
   Segment segment_;

@@ -36,6 +36,7 @@ class Spooler {
     std::erase_if(nodes_, [](const Node& node) { return node.paths.empty(); });
     std::erase_if(result_.early, [](const Node& node) { return node.paths.empty(); });
     result_.nodes = std::move(nodes_);
+    if (const auto& config = reader_.boot_config()) result_.boot_config = config->text;
     return std::move(result_);
   }
 

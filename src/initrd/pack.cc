@@ -1,7 +1,6 @@
 #include "initrd/pack.h"
 
 #include <fcntl.h>
-#include <time.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -14,6 +13,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "initrd/assemble.h"
+#include "initrd/boot_config.h"
+#include "initrd/image_parts.h"
 #include "initrd/make_segment.h"
 #include "initrd/plan.h"
 
@@ -24,6 +25,10 @@ namespace fs = std::filesystem;
 
 // How much is read anew in the hope that nothing changed after all.
 constexpr std::uint64_t kTouchedBytes = 16 << 20;
+
+// A smaller image is hashed by the next run in less time than it takes to wait for the clock's
+// tick.
+constexpr std::uint64_t kHashedBytes = 8 << 20;
 
 // How much is kept of segments whose turn has not come.
 constexpr std::uint64_t kWaitingBytes = 32 << 20;
@@ -113,6 +118,7 @@ class Packer {
   // All that the image depends on; nothing while something of it is not known.
   std::optional<Digest> inputs() const {
     Sha256 hash;
+    hash.update(as_bytes(plan_.boot_config));
     for (const auto& segment : plan_.segments) {
       if (segment.copied != nullptr) {
         auto identity = identity_of(*segment.copied, segment.name);
@@ -135,13 +141,16 @@ class Packer {
     auto fd = open_file(options_.target, O_RDONLY);
     if (!fd) return false;
     auto identity = identity_of(*fd, options_.target);
-    // Not the time of change, which a further link to the image moves.
-    if (!identity || identity->device != record_.image.device ||
-        identity->inode != record_.image.inode ||
-        identity->size_bytes != record_.image.size_bytes ||
-        identity->modified_ns != record_.image.modified_ns)
-      return false;
+    if (!identity || identity->size_bytes != record_.image.size_bytes) return false;
     if (guest_ && !read_index()) return false;
+    // A further link to the image moves its time of change, a copy in its place all of them.
+    if (!record_.image_settled || *identity != record_.image) {
+      auto whole = holds_parts(*fd, record_.image_parts, options_.target);
+      if (!whole || !*whole) return false;
+      record_.image = *identity;
+      record_.image_settled = is_settled(*identity, listed_ns_);
+      learned_ = true;
+    }
     result_.image = std::move(*fd);
     result_.index.image_bytes = identity->size_bytes;
     return true;
@@ -164,21 +173,36 @@ class Packer {
     for (const auto& segment : plan_.segments) total_bytes_ += archive_bytes(segment.nodes);
     if (auto made = make_all(*target); !made) return made;
     result_.index.segments = target->segments();
+    for (const auto& segment : target->segments())
+      image_parts_.push_back({segment.offset, segment.bytes, segment.sha256});
+    if (!plan_.boot_config.empty())
+      if (auto added = add_boot_config(*target); !added) return added;
     result_.index.image_bytes = target->bytes();
     result_.index.image_sha256 = target->sha256();
+    // All that can fail comes before the image is replaced. A process that ends between the two
+    // leaves no record of this image, so that the next one packs both again.
+    std::optional<AtomicFile> index;
+    if (guest_ && options_.stream == nullptr) {
+      auto created = AtomicFile::create(index_path(options_.target));
+      if (!created) return propagate(created);
+      index.emplace(std::move(*created));
+      if (auto written = index->write(as_bytes(encode_index(result_.index))); !written)
+        return written;
+    }
     auto image = target->commit();
     if (!image) return propagate(image);
     result_.image = std::move(*image);
-    if (guest_ && options_.stream == nullptr) {
-      auto index = AtomicFile::create(index_path(options_.target));
-      if (!index) return propagate(index);
-      if (auto written = index->write(as_bytes(encode_index(result_.index))); !written)
-        return written;
-      // What a power failure leaves of it is compared with the image before it is used.
+    // What a power failure leaves of it is compared with the image before it is used.
+    if (index)
       if (auto committed = index->commit(Sync::kNothing); !committed) return committed;
-    }
     remember();
     return {};
+  }
+
+  Result<> add_boot_config(ImageTarget& target) {
+    auto text = encode_boot_config(plan_.boot_config, target.bytes());
+    image_parts_.push_back({target.bytes(), text.size(), sha256(as_bytes(text))});
+    return target.append(as_bytes(text));
   }
 
   // Segments are made by all threads, each taking the next in order, and go into the image in
@@ -270,12 +294,15 @@ class Packer {
     auto now = inputs();
     auto image = identity_of(result_.image, options_.target);
     if (options_.stream != nullptr || !now || !image) return;
-    // A write within the tick of the clock that the image was finished in would leave no trace.
-    constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 1'000'000};
-    while (image->modified_ns >= file_clock_ns()) ::nanosleep(&kPause, nullptr);
     PackRecord record;
     record.inputs = *now;
     record.image = *image;
+    record.image_settled = image->size_bytes > kHashedBytes && wait_until_change_shows(*image);
+    record.image_parts = std::move(image_parts_);
+    const auto clock_ns = file_clock_ns();
+    std::erase_if(segments_, [&](const auto& item) {
+      return !would_show_change(item.second.identity, clock_ns);
+    });
     record.segments = std::move(segments_);
     save_record(std::move(record));
   }
@@ -308,6 +335,7 @@ class Packer {
   bool writing_ = false;
   std::optional<Error> failure_;
   std::map<Digest, KnownFile> segments_;
+  std::vector<ImagePart> image_parts_;
   std::uint64_t stored_bytes_ = 0;
   std::uint64_t done_bytes_ = 0;
   std::uint64_t total_bytes_ = 0;

@@ -6,21 +6,24 @@
 #include <protozero/pbf_message.hpp>
 #include <vector>
 
+#include "base/directory.h"
 #include "base/file.h"
 
 namespace capsem::initrd {
 namespace {
 
 constexpr std::uint64_t kLimitBytes = 256 << 20;
-constexpr std::uint32_t kRecordVersion = 1;
+constexpr std::uint32_t kRecordVersion = 2;
 
 // The record is one protobuf message behind its SHA-256.
 enum class RecordField : protozero::pbf_tag_type {
-  kVersion = 1,  // uint32
-  kInputs = 2,   // bytes
-  kImage = 3,    // Known, without a hash
-  kFile = 4,     // repeated Known
-  kSegment = 5,  // repeated Known
+  kVersion = 1,       // uint32
+  kInputs = 2,        // bytes
+  kImage = 3,         // Known, without a hash
+  kFile = 4,          // repeated Known
+  kSegment = 5,       // repeated Known
+  kImageSettled = 6,  // bool
+  kImagePart = 7,     // repeated Part, in order
 };
 
 enum class KnownField : protozero::pbf_tag_type {
@@ -31,6 +34,12 @@ enum class KnownField : protozero::pbf_tag_type {
   kModified = 5,
   kChanged = 6,
   kSha256 = 7,  // bytes
+};
+
+enum class PartField : protozero::pbf_tag_type {
+  kOffset = 1,  // uint64
+  kSize = 2,    // uint64
+  kSha256 = 3,  // bytes
 };
 
 std::string_view text_of(const Digest& digest) {
@@ -89,13 +98,40 @@ std::pair<std::string, KnownFile> read_known(protozero::data_view view) {
   return result;
 }
 
+void write_part(protozero::pbf_builder<RecordField>& record, const ImagePart& part) {
+  protozero::pbf_builder<PartField> message(record, RecordField::kImagePart);
+  message.add_uint64(PartField::kOffset, part.offset);
+  message.add_uint64(PartField::kSize, part.bytes);
+  message.add_bytes(PartField::kSha256, text_of(part.sha256).data(), text_of(part.sha256).size());
+}
+
+ImagePart read_part(protozero::data_view view) {
+  ImagePart part;
+  protozero::pbf_message<PartField> message(view);
+  while (message.next()) switch (message.tag()) {
+      case PartField::kOffset:
+        part.offset = message.get_uint64();
+        break;
+      case PartField::kSize:
+        part.bytes = message.get_uint64();
+        break;
+      case PartField::kSha256:
+        part.sha256 = digest_of(message.get_view());
+        break;
+      default:
+        message.skip();
+    }
+  return part;
+}
+
 // Records of targets that are no longer packed would stay for ever.
 void forget_oldest(const std::filesystem::path& directory) {
   constexpr std::size_t kKept = 256;
   std::vector<std::pair<std::filesystem::file_time_type, std::filesystem::path>> records;
   std::error_code error;
-  for (const auto& item : std::filesystem::directory_iterator(directory, error))
-    records.emplace_back(item.last_write_time(error), item.path());
+  for (const auto& name : names_in(directory).value_or(std::vector<std::string>()))
+    records.emplace_back(std::filesystem::last_write_time(directory / name, error),
+                         directory / name);
   if (records.size() <= kKept) return;
   std::ranges::sort(records, std::greater{});
   for (const auto& [time, path] : std::span(records).subspan(kKept))
@@ -135,6 +171,12 @@ PackRecord PackRecord::load(const std::filesystem::path& path) {
         case RecordField::kImage:
           record.image = read_known(message.get_view()).second.identity;
           break;
+        case RecordField::kImageSettled:
+          record.image_settled = message.get_bool();
+          break;
+        case RecordField::kImagePart:
+          record.image_parts.push_back(read_part(message.get_view()));
+          break;
         case RecordField::kFile:
           record.files_.insert(read_known(message.get_view()));
           break;
@@ -158,6 +200,8 @@ Result<> PackRecord::save(const std::filesystem::path& path) const {
   message.add_uint32(RecordField::kVersion, kRecordVersion);
   message.add_bytes(RecordField::kInputs, text_of(inputs).data(), text_of(inputs).size());
   write_known(message, RecordField::kImage, "", {image, {}});
+  message.add_bool(RecordField::kImageSettled, image_settled);
+  for (const auto& part : image_parts) write_part(message, part);
   for (const auto& [name, known] : files_) write_known(message, RecordField::kFile, name, known);
   for (const auto& [key, known] : segments)
     write_known(message, RecordField::kSegment, text_of(key), known);

@@ -7,10 +7,12 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file_identity.h"
 #include "base/sha256.h"
+#include "initrd/image_parts.h"
 #include "initrd/node.h"
 
 namespace capsem::initrd {
@@ -43,6 +45,9 @@ class PackRecord {
   std::map<Digest, KnownFile> segments;  // of the cache, by key
   Digest inputs;                         // what the image was made from, all in one
   FileIdentity image;                    // as it was written
+  // Whether a later change of the image would show in its times; if not, it is read.
+  bool image_settled = false;
+  std::vector<ImagePart> image_parts;
 
  private:
   std::string key_of(const std::filesystem::path& file) const;

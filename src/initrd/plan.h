@@ -26,12 +26,14 @@ struct Plan {
   std::vector<PlannedSegment> segments;
   std::vector<IndexedEntry> entries;  // of guest.toml
   std::vector<Node> joined;           // files that are in a segment already, under another name
+  std::string boot_config;            // text that Linux finds behind the segments, or empty
 };
 
 // The entries that go to the initrd: first `modules` as it is, when there is one, then the segment
 // "base" with the directories and the entry table, then one segment for each entry; programs with
 // the same content and mode (one executable under several names) share one, as hard links; last the
 // segment "hashes" with manifest::kSumsPath. Hashes the files that `record` does not know.
+// kInvalid for a name that is no UTF-8, which the index could not hold.
 Result<Plan> plan_guest(const manifest::Manifest& manifest, const manifest::SourceTree& tree,
                         const Fd* modules, const PackRecord& record);
 

@@ -91,7 +91,7 @@ bool has_duplicates(const std::vector<Node>& nodes) {
 }  // namespace
 
 Plan plan_nodes(ImageNodes nodes, Codec codec) {
-  Plan plan;
+  Plan plan{.boot_config = std::move(nodes.boot_config)};
   if (!nodes.early.empty())
     plan.segments.push_back(
         {.name = "early", .nodes = std::move(nodes.early), .codec = Codec::kNone});

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/copy.h"
+#include "base/directory.h"
 #include "base/file.h"
 
 namespace capsem::initrd {
@@ -68,13 +69,13 @@ struct CacheFile {
 
 std::vector<CacheFile> files_by_use(const fs::path& directory) {
   std::vector<CacheFile> files;
-  std::error_code error;
-  for (const auto& item : fs::directory_iterator(directory, error)) {
+  // Without a list nothing goes; the next run looks again.
+  for (const auto& name : names_in(directory).value_or(std::vector<std::string>())) {
+    const auto path = directory / name;
     struct stat status{};
-    if (item.path().filename() == kUsageName || ::lstat(item.path().c_str(), &status) != 0 ||
-        !S_ISREG(status.st_mode))
+    if (name == kUsageName || ::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
       continue;
-    files.push_back({item.path(), static_cast<std::uint64_t>(status.st_size), status.st_mtim});
+    files.push_back({path, static_cast<std::uint64_t>(status.st_size), status.st_mtim});
   }
   std::ranges::sort(files, {}, [](const CacheFile& file) {
     return std::pair(file.used.tv_sec, file.used.tv_nsec);

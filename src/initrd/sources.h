@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -37,6 +38,7 @@ struct ImageNodes {
   std::vector<Node> nodes;
   std::size_t skipped = 0;     // records that Linux makes nothing of
   bool has_checksums = false;  // some were 070702
+  std::string boot_config;     // its text, or empty
 };
 Result<ImageNodes> read_image(Input& image, std::uint64_t limit_bytes);
 

@@ -1,5 +1,7 @@
 #include "initrd/verify.h"
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <set>
@@ -45,10 +47,14 @@ class Verifier {
   Result<Findings> run() {
     auto read = read_all();
     if (!read && !is_the_images(read.error())) return propagate(read);
-    if (!read) return Findings{.problems = {read.error().message()}, .warnings = warnings_.take()};
-    Findings findings;
+    Findings findings{.problems = warnings_.refusals(), .warnings = {}};
+    if (!read) {
+      findings.problems.push_back(read.error().message());
+      findings.warnings = warnings_.take();
+      return findings;
+    }
     findings.warnings = warnings_.finish(tree_);
-    if (guest_) findings.problems = guest_->finish(tree_);
+    if (guest_) std::ranges::move(guest_->finish(tree_), std::back_inserter(findings.problems));
     return findings;
   }
 
@@ -61,7 +67,7 @@ class Verifier {
     for (;;) {
       auto record = reader_.next();
       if (!record) return propagate(record);
-      if (*record == nullptr) return {};
+      if (*record == nullptr) break;
       const bool file = (*record)->header.type() == cpio::kRegular;
       warnings_.see(**record, records_.segment_codec());
       head.clear();
@@ -69,6 +75,8 @@ class Verifier {
       if (!id) return propagate(id);
       if (guest_ && file && *id) guest_->see(**id, head);
     }
+    if (const auto& config = records_.boot_config()) warnings_.see(*config);
+    return {};
   }
 
   Warnings warnings_;

@@ -16,15 +16,8 @@ struct OddityText {
 };
 
 constexpr std::array kOddities = {
-    OddityText{cpio::kBadNumber,
-               "a field of its header is no hexadecimal number; Linux takes the digits before the "
-               "first character that is none"},
     OddityText{cpio::kNameLength,
                "its name is empty or longer than 4095 bytes; Linux passes over the record"},
-    OddityText{
-        cpio::kNameNotEnded,
-        "its name does not end with a NUL; Linux refuses the image, and before 6.13 reads on "
-        "into what follows"},
     OddityText{cpio::kNameCutByNul, "its name holds a NUL; Linux takes what is before it"},
     OddityText{cpio::kSymlinkTooLong,
                "its target is longer than 4096 bytes; Linux passes over the record"},
@@ -81,6 +74,10 @@ constexpr std::string_view kEarlyCompressed =
     "uncompressed archives that the image begins with, and ignores this one";
 constexpr std::string_view kEarlyName =
     "Linux looks for @ under just that name before it unpacks, and ignores this one";
+constexpr std::string_view kBootConfig =
+    "Linux cuts it off before it unpacks, from 5.6 on, and reads it only with CONFIG_BOOT_CONFIG "
+    "and "
+    "'bootconfig' on the command line";
 constexpr std::string_view kTimes =
     "its records have modification times; Linux sets them only when it was built with "
     "CONFIG_INITRAMFS_PRESERVE_MTIME";
@@ -118,7 +115,19 @@ void Warnings::see_early(const cpio::Record& record, codec::Codec codec) {
     add(record.path, kEarlyName, path);
 }
 
+std::vector<std::string> Warnings::refusals() {
+  if (bad_numbers_ > 1)
+    refusals_.push_back(std::to_string(bad_numbers_ - 1) + " more records have such a field");
+  bad_numbers_ = 0;
+  return std::move(refusals_);
+}
+
 void Warnings::see(const cpio::Record& record, codec::Codec codec) {
+  if ((record.oddities & cpio::kBadNumber) != 0 && ++bad_numbers_ == 1)
+    refusals_.push_back(
+        printable(record.path) +
+        ": a field of its header is no hexadecimal number of eight digits; newer "
+        "kernels refuse the image, older ones take the digits that they understand");
   for (const auto& [oddity, text] : kOddities)
     if ((record.oddities & oddity) != 0) add(record.path, text);
   if (has_parent_part(record.path)) add(record.path, kParentParts);
@@ -134,6 +143,10 @@ void Warnings::see(Surprise surprise, std::string_view path, std::string_view ot
 void Warnings::see(const Segment& segment, bool has_trailer) {
   compressed_before_ = compressed_before_ || segment.codec != codec::Codec::kNone;
   if (!has_trailer) add("the segment at byte " + std::to_string(segment.offset), kNoTrailer);
+}
+
+void Warnings::see(const BootConfig& config) {
+  add("the boot configuration at byte " + std::to_string(config.offset), kBootConfig);
 }
 
 std::vector<std::string> Warnings::finish(const Tree& tree) {

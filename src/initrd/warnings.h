@@ -27,9 +27,14 @@ class Warnings {
 
   void see(const Segment& segment, bool has_trailer);
 
+  void see(const BootConfig& config);
+
   // What is odd about the whole, of which Linux leaves `tree`. Returns the lines, each one saying
   // which record it is about and what Linux does.
   std::vector<std::string> finish(const Tree& tree);
+
+  // For what newer kernels refuse the image that older ones take, one line each.
+  std::vector<std::string> refusals();
 
   // The lines so far, for an image that could not be read to its end.
   std::vector<std::string> take();
@@ -40,6 +45,8 @@ class Warnings {
 
   std::map<std::string_view, std::size_t> kinds_;  // how many there were of each
   std::vector<std::string> lines_;
+  std::vector<std::string> refusals_;
+  std::size_t bad_numbers_ = 0;
   bool has_times_ = false;
   bool compressed_before_ = false;
 };

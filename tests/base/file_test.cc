@@ -1,9 +1,14 @@
 #include "base/file.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
 
 #include "tests/temporary_directory.h"
 
@@ -67,6 +72,71 @@ TEST(AtomicFile, ReplacesAReadOnlyFile) {
   struct stat status{};
   ASSERT_EQ(::stat((directory / "f").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0222, 0u);
+}
+
+// How many of `writers` threads, each replacing one file 200 times, failed.
+int failures_of(int writers, Result<AtomicFile> (*create)(std::filesystem::path, unsigned)) {
+  TemporaryDirectory directory;
+  std::atomic<int> failed = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int writer = 0; writer < writers; ++writer)
+      threads.emplace_back([&] {
+        for (int i = 0; i < 200; ++i) {
+          auto file = create(directory / "f", 0644);
+          if (!file || !file->write(as_bytes("whole")) || !file->commit(Sync::kNothing)) ++failed;
+        }
+      });
+  }
+  EXPECT_EQ(read_file(directory / "f", 10).value(), "whole");
+  EXPECT_EQ(files_in(directory.path()), 1u);
+  return failed;
+}
+
+TEST(AtomicFile, ManyWritersOfOneTargetAllSucceed) {
+  EXPECT_EQ(failures_of(4, &AtomicFile::create), 0);
+}
+
+TEST(AtomicFile, ManyWritersSucceedWithoutUnnamedFilesToo) {
+  EXPECT_EQ(failures_of(4, &AtomicFile::create_named), 0);
+}
+
+TEST(AtomicFile, WritersOfOneTargetHaveAFileEach) {
+  TemporaryDirectory directory;
+  auto first = AtomicFile::create_named(directory / "f");
+  auto second = AtomicFile::create_named(directory / "f");
+  ASSERT_TRUE(first && second);
+  ASSERT_TRUE(first->write(as_bytes("first")));
+  ASSERT_TRUE(second->write(as_bytes("second")));
+  ASSERT_TRUE(second->commit());
+  EXPECT_EQ(read_file(directory / "f", 10).value(), "second");
+  ASSERT_TRUE(first->commit());
+  EXPECT_EQ(read_file(directory / "f", 10).value(), "first");
+}
+
+TEST(AtomicFile, TakesAwayWhatAKilledWriterLeft) {
+  for (auto* create : {&AtomicFile::create, &AtomicFile::create_named}) {
+    TemporaryDirectory directory;
+    pid_t child = ::fork();
+    if (child == 0) {
+      auto file = AtomicFile::create_named(directory / "f");
+      ::kill(::getpid(), SIGKILL);
+    }
+    ::waitpid(child, nullptr, 0);
+    ASSERT_EQ(files_in(directory.path()), 1u);
+    ASSERT_TRUE(create(directory / "f", 0644)->commit());
+    EXPECT_EQ(files_in(directory.path()), 1u);
+    EXPECT_TRUE(std::filesystem::exists(directory / "f"));
+  }
+}
+
+TEST(AtomicFile, FollowsNoLinkAtItsTemporaryName) {
+  TemporaryDirectory directory;
+  ASSERT_TRUE(write_file_atomically(directory / "other", "other"));
+  std::filesystem::create_symlink("other", directory / ".f.capsem-new");
+  ASSERT_TRUE(AtomicFile::create_named(directory / "f")->commit());
+  EXPECT_EQ(read_file(directory / "other", 10).value(), "other");
+  EXPECT_EQ(read_file(directory / "f", 10).value(), "");
 }
 
 TEST(LockFile, ExcludesASecondHolder) {

@@ -1,5 +1,6 @@
 """capsem initrd pack and convert on trees, lists and images made by others, read by others."""
 
+import json
 import os
 import re
 import stat
@@ -222,6 +223,47 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(packer: Capsem, tree: Pat
     assert packer.call("initrd", "pack", "--from-dir", str(tree), "-o", str(link)).returncode == 0
     assert link.is_symlink()
     assert real.read_bytes() == pack(packer, "--from-dir", str(tree))
+
+
+def test_a_link_that_dangles_stays_and_its_target_is_made(packer: Capsem, tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "first.img").symlink_to("sub/second.img")
+    (tmp_path / "sub/second.img").symlink_to("../real.img")
+    first = tmp_path / "first.img"
+    for words in (["pack", "--from-dir", str(tree)], ["convert", str(first)]):
+        result = packer.call("initrd", *words, "-o", str(first))
+        assert result.returncode == 0, result.stderr
+        assert first.is_symlink() and (tmp_path / "sub/second.img").is_symlink()
+        assert not (tmp_path / "real.img").is_symlink() and (tmp_path / "real.img").stat().st_size > 0
+    (tmp_path / "loop.img").symlink_to("loop.img")
+    result = packer.call("initrd", "pack", "--from-dir", str(tree), "-o", str(tmp_path / "loop.img"))
+    assert result.returncode == 2
+    assert "symbolic links" in the_error(result)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_boot_configuration_is_read_listed_and_kept(
+    packer: Capsem, tree: Path, tmp_path: Path, codec: str
+) -> None:
+    image = pack(packer, "--from-dir", str(tree), "--codec", codec)
+    text = b"kernel.quiet\n\0"
+    text += b"\0" * (-(len(image) + len(text) + 20) % 4)
+    sizes = len(text).to_bytes(4, "little") + sum(text).to_bytes(4, "little")
+    with_config = tmp_path / "config.img"
+    with_config.write_bytes(image + text + sizes + b"#BOOTCONFIG\n")
+    for stdin in (False, True):
+        words = ["initrd", "list", "--json", "-" if stdin else str(with_config)]
+        listed = packer.call(*words, stdin=with_config.read_bytes() if stdin else b"")
+        assert listed.returncode == 0, listed.stderr
+        config = json.loads(listed.stdout)["boot_config"]
+        assert config == {"offset": len(image), "bytes": len(text) + 20, "text": "kernel.quiet\n"}
+    verified = packer.call("initrd", "verify", str(with_config))
+    assert verified.returncode == 0
+    assert b"'bootconfig' on the command line" in verified.stderr
+    converted = tmp_path / "converted.img"
+    result = packer.call("initrd", "convert", str(with_config), "--codec", codec, "-o", str(converted))
+    assert result.returncode == 0, result.stderr
+    assert converted.read_bytes() == with_config.read_bytes()
 
 
 def test_a_device_is_written_to_and_not_replaced(packer: Capsem, tree: Path) -> None:

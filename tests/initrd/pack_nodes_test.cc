@@ -158,9 +158,9 @@ TEST_F(PackNodes, NoticesAFileThatChangedWithinTheClocksTick) {
 TEST_F(PackNodes, RemembersNoFileThatWasYoungWhenItWasLookedAt) {
   auto node = node_of_bytes("f", cpio::kRegular | 0644, "content");
   node.content.file = directory_ / "tree/large";
-  node.content.identity = FileIdentity{.modified_ns = 1'000'000'000, .changed_ns = 1'000'000'000};
+  node.content.identity = FileIdentity{.modified_ns = 1'000'000'000, .changed_ns = 1'000'000'001};
   PackRecord record;
-  record.add_file(node, 1'000'000'001);
+  record.add_file(node, 1'000'000'002);
   EXPECT_FALSE(record.find_file(node.content));
   record.add_file(node, 2'000'000'000);
   EXPECT_TRUE(record.find_file(node.content));
@@ -188,6 +188,30 @@ TEST_F(PackNodes, MakesTheImageAgainWhenItWasChanged) {
   write("image", "damaged");
   EXPECT_TRUE(packed().written);
   EXPECT_EQ(image(), good);
+}
+
+TEST_F(PackNodes, MakesTheImageAgainWhenItWasChangedAndItsSizeAndTimeKept) {
+  settle();
+  packed();
+  EXPECT_FALSE(packed().written);
+  auto good = image();
+  struct stat before{};
+  ASSERT_EQ(::stat((directory_ / "image").c_str(), &before), 0);
+  auto fd = open_file(directory_ / "image", O_WRONLY);
+  ASSERT_TRUE(fd);
+  ASSERT_EQ(::pwrite(fd->get(), "ZZ", 2, before.st_size / 2), 2);
+  timespec times[2] = {before.st_atim, before.st_mtim};
+  ASSERT_EQ(::futimens(fd->get(), times), 0);
+  EXPECT_TRUE(packed().written);
+  EXPECT_EQ(image(), good);
+}
+
+TEST_F(PackNodes, AFurtherLinkToTheImageDoesNotMakeItAnew) {
+  settle();
+  packed();
+  EXPECT_FALSE(packed().written);
+  std::filesystem::create_hard_link(directory_ / "image", directory_ / "link");
+  EXPECT_FALSE(packed().written);
 }
 
 TEST_F(PackNodes, MakesADamagedCacheEntryAgain) {

@@ -147,6 +147,45 @@ TEST_F(Pack, KeepsTheOldImageWhenASourceIsMissing) {
   EXPECT_EQ(image(), old);
 }
 
+TEST_F(Pack, RefusesANameThatIsNoUtf8BeforeItReplacesAnything) {
+  packed();
+  const auto index = read_file(index_path(options_.target), 1 << 20).value();
+  auto old = image();
+  for (std::string name : {"\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
+    write("data/" + name, "x");
+    auto failed = pack();
+    ASSERT_FALSE(failed) << name;
+    EXPECT_THAT(failed.error().message(), HasSubstr("its name is no valid UTF-8"));
+    std::filesystem::remove(directory_ / ("data/" + name));
+  }
+  EXPECT_EQ(image(), old);
+  EXPECT_EQ(read_file(index_path(options_.target), 1 << 20).value(), index);
+  write("data/\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "x");
+  EXPECT_TRUE(packed().written);
+}
+
+// As after a process that ended when it had replaced the image and not its index.
+TEST_F(Pack, HealsAnIndexThatIsNotTheImages) {
+  namespace fs = std::filesystem;
+  for (std::string after : {"new", "old"}) {
+    write("data/b.txt", "old");
+    packed();
+    const auto index = read_file(index_path(options_.target), 1 << 20).value();
+    fs::remove_all(directory_ / "saved");
+    fs::copy(options_.cache / "packs", directory_ / "saved");
+    write("data/b.txt", "new");
+    packed();
+    write("out/initrd.json", index);
+    fs::remove_all(options_.cache / "packs");
+    fs::copy(directory_ / "saved", options_.cache / "packs");
+    EXPECT_FALSE(open_image(options_.target));
+    write("data/b.txt", after);
+    packed();
+    auto healed = open_image(options_.target);
+    EXPECT_TRUE(healed) << after << ": " << healed.error().message();
+  }
+}
+
 TEST_F(Pack, AnEntryTakenOffTheListLeavesTheImage) {
   packed();
   std::erase_if(manifest_.entries, [](const auto& entry) { return entry.name == "two"; });

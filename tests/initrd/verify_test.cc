@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/fd.h"
+#include "initrd/boot_config.h"
 #include "manifest/sums.h"
 #include "tests/initrd/raw_archive.h"
 
@@ -112,15 +113,12 @@ TEST(VerifyAny, WarnsOfEveryOddRecord) {
                    .add({.path = "zeros"})
                    .add({.path = "../up"})
                    .trailer();
-  auto bytes = image.bytes();
-  bytes[6] = 'z';  // the first digit of the first inode
-  EXPECT_THAT(
-      found(bytes).warnings,
-      ElementsAre(HasSubstr("init: a field of its header"), HasSubstr("cut: its name holds"),
-                  HasSubstr("a record without a name: its name is empty"),
-                  HasSubstr("body: it has a body"), HasSubstr("type: its type"),
-                  HasSubstr("long: its target is longer"), HasSubstr("zeros: zero bytes"),
-                  HasSubstr("../up: its name holds ..")));
+  EXPECT_THAT(found(image.bytes()).warnings,
+              ElementsAre(HasSubstr("cut: its name holds"),
+                          HasSubstr("a record without a name: its name is empty"),
+                          HasSubstr("body: it has a body"), HasSubstr("type: its type"),
+                          HasSubstr("long: its target is longer"), HasSubstr("zeros: zero bytes"),
+                          HasSubstr("../up: its name holds ..")));
 }
 
 TEST(VerifyAny, WarnsOfAnInitThatDoesNotStart) {
@@ -130,6 +128,49 @@ TEST(VerifyAny, WarnsOfAnInitThatDoesNotStart) {
               ElementsAre(HasSubstr("cannot be executed")));
   EXPECT_THAT(found(RawArchive().symlink("init", "x").add(program("x")).trailer().bytes()).warnings,
               IsEmpty());
+}
+
+TEST(VerifyAny, AFieldThatNewerKernelsRefuseIsAProblem) {
+  auto bytes = sound().add({.path = "x"}).trailer().bytes();
+  auto with = [&bytes](std::string_view digits) {
+    auto changed = bytes;
+    return changed.replace(cpio::kMagic.size(), digits.size(), digits);
+  };
+  EXPECT_THAT(found(with("0x000001")).problems,
+              ElementsAre(HasSubstr("init: a field of its header")));
+  EXPECT_THAT(found(with("0000000z")).problems, ElementsAre(HasSubstr("newer kernels refuse")));
+}
+
+TEST(VerifyAny, ANameWithoutItsNulIsAProblem) {
+  auto bytes = sound().add({.path = "abcd"}).trailer().bytes();
+  auto name = bytes.find("abcd") + 4;
+  bytes[name] = 'P';
+  EXPECT_THAT(found(bytes).problems, ElementsAre(HasSubstr("does not end with a NUL")));
+  EXPECT_THAT(found(bytes).warnings, IsEmpty());
+}
+
+TEST(VerifyAny, AGzipHeaderThatLinuxDoesNotReadIsAProblem) {
+  auto packed = gzip(sound().trailer());
+  auto with = [&packed](char flags, std::string_view field) {
+    auto changed = packed;
+    changed[3] = flags;
+    return changed.insert(10, field);
+  };
+  EXPECT_THAT(found(with(8, "name\0"s)).problems, IsEmpty());
+  EXPECT_THAT(found(with(16, "text\0"s)).problems, ElementsAre(HasSubstr("FCOMMENT")));
+  EXPECT_THAT(found(with(4, "\2\0ab"s)).problems, ElementsAre(HasSubstr("FEXTRA")));
+  EXPECT_THAT(found(with(2, "ab")).problems, ElementsAre(HasSubstr("FHCRC")));
+}
+
+TEST(VerifyAny, ABootConfigurationIsNoDamage) {
+  for (const auto& image : {sound().trailer().bytes(), gzip(sound().trailer())}) {
+    auto config = encode_boot_config("kernel.quiet\n", image.size());
+    for (std::string behind : {""s, "\0\0\0"s}) {
+      EXPECT_THAT(found(image + config + behind).problems, IsEmpty());
+    }
+    config[0] = 'K';  // its checksum does not match: Linux does not cut it off
+    EXPECT_FALSE(found(image + config).problems.empty());
+  }
 }
 
 TEST(VerifyAny, WarnsOfTimesOnce) {

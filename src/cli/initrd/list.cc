@@ -3,8 +3,10 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "base/log.h"
 #include "cli/exit_status.h"
 #include "cli/initrd/buffered_output.h"
 #include "cli/initrd/image_file.h"
@@ -32,6 +34,7 @@ class Form {
   virtual void begin() {}
   virtual void record(const cpio::Record&, std::uint32_t, std::string_view) {}
   virtual void segment(const initrd::Segment&) {}
+  virtual void boot_config(const initrd::BootConfig&) {}
   virtual void end(const Error*) {}  // with what stopped it, if something did
 
  protected:
@@ -54,6 +57,7 @@ class SegmentLines : public Form {
   using Form::Form;
   void begin() override { put_segment_heading(out()); }
   void segment(const initrd::Segment& segment) override { put_text(out(), segment); }
+  void boot_config(const initrd::BootConfig& config) override { put_text(out(), config); }
 };
 
 // {"segments":[{"records":[{...},...],"offset":...},...]}: a segment's records come before its
@@ -80,9 +84,12 @@ class JsonDocument : public Form {
     in_segment_ = false;
   }
 
+  void boot_config(const initrd::BootConfig& config) override { boot_config_ = config; }
+
   void end(const Error* error) override {
     if (in_segment_) out().put(records_ ? "]}" : "}");
     out().put("]");
+    if (boot_config_) put_json(out(), *boot_config_);
     if (error != nullptr) {
       out().put(",\"error\":");
       put_json_string(out(), error->message());
@@ -101,6 +108,7 @@ class JsonDocument : public Form {
   }
 
   bool records_;
+  std::optional<initrd::BootConfig> boot_config_;
   bool in_segment_ = false;
   bool first_segment_ = true;
   bool first_record_ = true;
@@ -141,9 +149,14 @@ int list(const ListArguments& arguments) {
   reader.on_segment([&form](const initrd::Segment& segment) { form->segment(segment); });
   form->begin();
   auto done = put_records(reader, *form, out);
+  const auto& config = reader.boot_config();
+  if (done && config) form->boot_config(*config);
   form->end(done ? nullptr : &done.error());
   auto flushed = out.flush();
   if (!done) return report(std::move(done).error().wrapped("list", image->name()));
+  if (config && !arguments.json && !arguments.segments)
+    warn(image->name() + ": a boot configuration of " + std::to_string(config->bytes) +
+         " bytes follows the last segment; --segments and --json show it");
   return flushed ? kSuccess : report(flushed.error());
 }
 

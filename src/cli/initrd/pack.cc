@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <functional>
 #include <optional>
 
@@ -41,12 +42,18 @@ struct Destination {
   std::optional<Fd> stream;
 };
 
-// A symbolic link stays, and what it points to is replaced, or made.
-fs::path behind_links(const fs::path& path) {
-  std::error_code error;
-  if (!fs::is_symlink(path, error)) return path;
-  auto target = fs::weakly_canonical(path, error);
-  return error ? path : target;
+// A symbolic link stays, and what it leads to is replaced, or made.
+Result<fs::path> behind_links(const fs::path& path) {
+  constexpr int kMaxFollowed = 40;  // as Linux
+  auto behind = path;
+  for (int followed = 0; followed <= kMaxFollowed; ++followed) {
+    std::error_code error;
+    if (!fs::is_symlink(behind, error)) return behind;
+    auto target = fs::read_symlink(behind, error);
+    if (error) return fail_system("read the link", behind, error.value());
+    behind = behind.parent_path() / target;  // an absolute one takes the place of all before it
+  }
+  return fail_system("write the image to", path, ELOOP);
 }
 
 Result<Destination> open_destination(const std::string& name) {
@@ -58,14 +65,16 @@ Result<Destination> open_destination(const std::string& name) {
     return Destination{name, std::move(*fd)};
   }
   struct stat status{};
-  if (::stat(name.c_str(), &status) != 0) return Destination{behind_links(name), std::nullopt};
-  if (S_ISDIR(status.st_mode)) return fail_system("write the image to", name, EISDIR);
-  if (!S_ISREG(status.st_mode)) {  // a device or a pipe is not for replacing
+  const bool exists = ::stat(name.c_str(), &status) == 0;
+  if (exists && S_ISDIR(status.st_mode)) return fail_system("write the image to", name, EISDIR);
+  if (exists && !S_ISREG(status.st_mode)) {  // a device or a pipe is not for replacing
     auto fd = open_file(name, O_WRONLY);
     if (!fd) return propagate(fd);
     return Destination{name, std::move(*fd)};
   }
-  return Destination{behind_links(name), std::nullopt};
+  auto target = behind_links(name);
+  if (!target) return propagate(target);
+  return Destination{std::move(*target), std::nullopt};
 }
 
 // The image that is to be written may lie in the tree: what was packed last time is no part of it.

@@ -160,4 +160,17 @@ void put_json(BufferedOutput& out, const initrd::Segment& segment) {
   out.put(",\"archive_count\":").put_number(std::max(segment.trailers, 1U));
 }
 
+void put_text(BufferedOutput& out, const initrd::BootConfig& config) {
+  out.put_number(config.offset, kSizeWidth).put(" config");
+  out.put_number(config.bytes, kSizeWidth).put(" ");
+  out.put_number(config.text.size(), kSizeWidth).put("       -\n");
+}
+
+void put_json(BufferedOutput& out, const initrd::BootConfig& config) {
+  out.put(",\"boot_config\":{\"offset\":").put_number(config.offset);
+  out.put(",\"bytes\":").put_number(config.bytes).put(",");
+  put_bytes_member(out, "text", config.text);
+  out.put("}");
+}
+
 }  // namespace capsem::cli

@@ -17,6 +17,8 @@ void put_text(BufferedOutput& out, const cpio::Record& record, std::string_view 
 // The columns of `list --segments`.
 void put_segment_heading(BufferedOutput& out);
 void put_text(BufferedOutput& out, const initrd::Segment& segment);
+// A line in the same columns, with "config" as codec.
+void put_text(BufferedOutput& out, const initrd::BootConfig& config);
 
 // A JSON object of all fields of the record. Of a name or target that is no valid UTF-8 the bytes
 // that are none become U+FFFD, and "path_hex" or "target_hex" holds the name as it is.
@@ -25,6 +27,9 @@ void put_json(BufferedOutput& out, const cpio::Record& record, std::uint32_t arc
 
 // The members of a segment's JSON object that are known at its end, without braces.
 void put_json(BufferedOutput& out, const initrd::Segment& segment);
+
+// A further member of the document: ,"boot_config":{...}.
+void put_json(BufferedOutput& out, const initrd::BootConfig& config);
 
 // A JSON string, with replacements as above.
 void put_json_string(BufferedOutput& out, std::string_view text);
