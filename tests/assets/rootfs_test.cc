@@ -49,10 +49,10 @@ class Rootfs : public ::testing::Test {
   }
 
   Result<> make(const std::string& name) {
-    auto interrupts = Interrupts::hold();
-    if (!interrupts) return propagate(interrupts);
+    auto signals = Signals().hold();
+    if (!signals) return propagate(signals);
     return make_rootfs({.tree = directory_ / "tree.tar", .made_at = 1}, guest_, directory_ / name,
-                       *interrupts);
+                       *signals);
   }
 
   testing::TemporaryDirectory directory_;

@@ -65,18 +65,48 @@ def test_nothing_remains_after_a_signal_at_any_moment(
     assert checkout.run("echo works").stdout == b"works\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_build_leaves_no_process(checkout: Checkout, number: signal.Signals) -> None:
+ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
+
+
+def begin_slow_build(checkout: Checkout, command: list[str]) -> tuple["subprocess.Popen[bytes]", set[int]]:
+    """A capsem whose build takes its time, and the processes of that build."""
     (checkout.build / "build.ninja").write_text("rule slow\n  command = sleep 1000\nbuild guest: slow\n")
-    process = checkout.popen("true")
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=checkout.env()
+    )
     limit = time.monotonic() + 30
     while not {p for p in descendants(process.pid) if "sleep" in Path(f"/proc/{p}/comm").read_text()}:
         assert time.monotonic() < limit
         time.sleep(0.02)
-    children = descendants(process.pid)
+    return process, descendants(process.pid)
+
+
+@pytest.mark.parametrize("number", ENDING)
+@pytest.mark.parametrize("words", [["run", "true"], ["initrd", "pack"]])
+def test_an_interrupted_build_leaves_no_process(
+    checkout: Checkout, words: list[str], number: signal.Signals
+) -> None:
+    process, children = begin_slow_build(checkout, checkout.command(*words))
     process.send_signal(number)
-    assert process.wait(timeout=30) == 130
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    line = f"capsem: cannot build the guest programs: it was interrupted by {number.name}"
+    assert stderr.decode().splitlines()[-1] == line
     assert all(gone(child) for child in children)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_that_is_ignored_stays_so_while_programs_are_built(
+    checkout: Checkout, number: signal.Signals
+) -> None:
+    trap = ["sh", "-c", f"trap '' {number.name[3:]}; exec \"$@\"", "sh"]
+    process, _ = begin_slow_build(checkout, trap + checkout.command("run", "true"))
+    process.send_signal(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=0.5)
+    other = signal.SIGINT if number == signal.SIGTERM else signal.SIGTERM
+    process.send_signal(other)
+    assert process.wait(timeout=30) == 128 + other
 
 
 def test_the_vm_dies_with_capsem(checkout: Checkout) -> None:

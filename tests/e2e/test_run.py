@@ -4,6 +4,7 @@ import hashlib
 import os
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -127,6 +128,129 @@ def test_a_second_signal_ends_the_vm(capsem: Capsem) -> None:
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_command_that_ignores_signals_is_ended_after_the_grace(
+    capsem: Capsem, number: signal.Signals
+) -> None:
+    process = capsem.popen("--grace", "1", "trap '' INT TERM HUP QUIT; echo ready; while :; do sleep 0.1; done")
+    started(process)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert f"did not end within 1 s of {number.name}" in stderr.decode()
+
+
+@pytest.mark.parametrize("trap", ["", "trap '' TERM; ", "trap 'exit 0' TERM; "])
+def test_a_time_limit_ends_the_command_with_124(capsem: Capsem, trap: str) -> None:
+    result = capsem.run("--time-limit", "0.5", "--grace", "1", f"{trap}while :; do sleep 0.1; done")
+    assert result.returncode == 124
+    assert "its time limit of 0.5 s is over" in the_error(result)
+    assert capsem.run("--time-limit", "100", "exit 3").returncode == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_that_is_ignored_stays_so(capsem: Capsem, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        ["sh", "-c", f"trap '' {number.name[3:]}; exec \"$@\"", "sh"]
+        + capsem.command("run", "--accel", "tcg", "echo ready; read line; exit 3"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    time.sleep(0.3)
+    process.send_signal(number)  # in the boot
+    started(process)
+    process.send_signal(number)
+    process.communicate(b"go on\n", timeout=30)
+    assert process.returncode == 3
+
+
+def test_an_ignored_sigchld_is_no_matter(capsem: Capsem) -> None:
+    trap = ["sh", "-c", "trap '' CHLD; exec \"$@\"", "sh"]
+    result = subprocess.run(trap + capsem.command("run", "--accel", "tcg", "exit 3"), stdin=subprocess.DEVNULL)
+    assert result.returncode == 3
+
+
+@pytest.mark.parametrize("option", ["-n", "--no-stdin"])
+def test_a_loop_that_reads_a_list_keeps_it(capsem: Capsem, option: str) -> None:
+    loop = f'while read word; do "$0" run --accel tcg {option} "cat; echo $word"; done'
+    result = subprocess.run(["sh", "-c", loop, str(capsem.executable)], input=b"a\nb\n", capture_output=True)
+    assert result.stdout == b"a\nb\n", result.stderr
+
+
+def test_a_command_line_that_begins_with_a_dash_is_no_option_of_the_shell(capsem: Capsem) -> None:
+    result = capsem.run("--", "-x")
+    assert result.returncode == 127
+    assert b"-x: command not found" in result.stderr
+
+
+def test_a_stop_and_a_continue_lose_nothing(capsem: Capsem) -> None:
+    data = os.urandom(64_000_000)
+    process = subprocess.Popen(
+        capsem.command("run", "--accel", "tcg", "cat"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None and process.stdout is not None
+
+    def feed() -> None:
+        assert process.stdin is not None
+        process.stdin.write(data)
+        process.stdin.close()
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    received = hashlib.sha256()
+    size = stops = 0
+    while piece := process.stdout.read1(1 << 20):
+        received.update(piece)
+        size += len(piece)
+        if size > (stops + 1) * 10_000_000:
+            stops += 1
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(0.2)
+            process.send_signal(signal.SIGCONT)
+    feeder.join()
+    assert process.wait(timeout=30) == 0
+    assert stops >= 5
+    assert (size, received.digest()) == (len(data), hashlib.sha256(data).digest())
+
+
+@pytest.mark.parametrize(("size", "mebibytes"), [("512", 512), ("512M", 512), ("524288K", 512), ("1G", 1024)])
+def test_memory_has_a_suffix_as_elsewhere(capsem: Capsem, size: str, mebibytes: int) -> None:
+    result = capsem.run("--memory", size, "awk '/MemTotal/ {print $2}' /proc/meminfo")
+    assert 0.8 * mebibytes < int(result.stdout) / 1024 <= mebibytes
+
+
+@pytest.mark.parametrize("size", ["2X", "G", "1025K", "1", "-1", "99999999999999999999G"])
+def test_a_memory_that_is_none_is_refused(capsem: Capsem, size: str) -> None:
+    result = capsem.call("run", "--memory", size, "true")
+    assert result.returncode == 125
+    assert "--memory" in the_error(result) and "see 'capsem run --help'" in the_error(result)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["frobnicate"], 2, "no subcommand 'frobnicate', there are run, initrd, build-assets, loop, doctor; see 'capsem --help'"),
+        (["initrd", "frobnicate"], 2, "no subcommand 'frobnicate', there are pack, convert"),
+        (["initrd", "pack", "--frobnicate"], 2, "see 'capsem initrd pack --help'"),
+        (["run", "--frobnicate"], 125, "see 'capsem run --help'"),
+        (["build-assets", "--frobnicate"], 2, "see 'capsem build-assets --help'"),
+    ],
+)
+def test_a_mistaken_command_line_is_told_what_there_is(
+    capsem: Capsem, words: list[str], status: int, said: str
+) -> None:
+    result = capsem.call(*words)
+    assert result.returncode == status
+    assert said in the_error(result)
+
+
+def test_a_version_that_cannot_be_written_is_an_error(capsem: Capsem) -> None:
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(capsem.command("--version"), stdout=full, stderr=subprocess.PIPE)
+    assert result.returncode == 2
+    assert "No space left on device" in the_error(result)
 
 
 def test_the_environment_of_the_guest_is_its_own(capsem: Capsem) -> None:

@@ -1,5 +1,6 @@
 """A terminal in the VM, driven as a person would: through tmux."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -129,3 +130,36 @@ def test_a_command_gets_the_terminal_too(screen: Screen, capsem: Capsem) -> None
     screen.type(f"{capsem.executable} run --accel tcg 'tty; exit 4'; echo ended $?", "Enter")
     screen.wait_for("ended 4")
     screen.wait_for("/dev/pts/")
+
+
+@pytest.mark.parametrize("number", ["KILL", "SEGV", "HUP", "INT", "QUIT", "TERM"])
+def test_what_a_program_turned_on_is_off_after_an_abnormal_end(
+    screen: Screen, capsem: Capsem, number: str
+) -> None:
+    screen.type(
+        f"{capsem.executable} run --accel tcg "
+        "\"printf '\\\\033[?1049h\\\\033[?1003h\\\\033[?25l\\\\033=full%s' screen; sleep 1000\"; echo ended $?",
+        "Enter",
+    )
+    screen.wait_for("fullscreen")
+    flags = "#{alternate_on} #{mouse_any_flag} #{cursor_flag} #{keypad_flag}"
+    assert screen.tmux("display-message", "-p", flags).strip() == "1 1 0 1"
+    pane = screen.tmux("list-panes", "-F", "#{pane_pid}").strip()
+    child = subprocess.run(["pgrep", "-P", pane, "-x", "capsem"], capture_output=True, check=True)
+    subprocess.run(["kill", f"-{number}", child.stdout.decode().strip()], check=True)
+    screen.wait_for(f"ended {128 + getattr(signal, 'SIG' + number)}")
+    modes(screen)
+    assert screen.tmux("display-message", "-p", flags).strip() == "0 0 1 0"
+
+
+def test_a_command_in_the_background_is_not_stopped(screen: Screen, capsem: Capsem) -> None:
+    screen.type(f"{capsem.executable} run --accel tcg 'tty; echo in the back''ground' & wait; echo ended $?", "Enter")
+    text = screen.wait_for("ended 0")
+    assert "not a tty" in text and "in the background" in text and "Stopped" not in text
+
+
+def test_a_terminal_session_in_the_background_waits_for_the_foreground(screen: Screen, capsem: Capsem) -> None:
+    screen.type(f"{capsem.executable} run --accel tcg -t 'tty; echo in fr''ont' &", "Enter")
+    screen.type("until [ -n \"$(jobs -s)\" ]; do sleep 0.1; done; fg; echo ended $?", "Enter")
+    text = screen.wait_for("ended 0")
+    assert "/dev/pts/" in text and "in front" in text
