@@ -27,7 +27,8 @@ class TaskGroup {
   void cancel();
 
   // Waits until no task runs, those included that are spawned meanwhile; throws the first
-  // exception. Not for a task of the group. One waiter at a time.
+  // exception. A wait that is cancelled cancels the group, and ends after its tasks as well. Not
+  // for a task of the group. One waiter at a time.
   Task<> join();
 
   bool empty() const;

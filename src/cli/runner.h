@@ -19,8 +19,8 @@ struct RunOptions {
   std::string initrd;  // a ready image, booted as it is; packed with `pack` when empty
   int boot_limit_seconds = 60;
   bool timing = false;
-  bool privileged = false;       // nothing in the guest is protected from the command
-  double grace_seconds = 5;      // see client::EndPolicy
+  bool privileged = false;   // nothing in the guest is protected from the command
+  double grace_seconds = 5;  // see client::EndPolicy
   std::optional<double> time_limit_seconds;
   bool no_stdin = false;
   std::optional<bool> terminal;  // when standard input and output are one, if absent

@@ -86,9 +86,8 @@ template <>
 inline constexpr auto kFields<StdinCredit> = std::tuple(Field{1, &StdinCredit::bytes});
 
 template <>
-inline constexpr auto kFields<Exited> =
-    std::tuple(Field{1, &Exited::code}, Field{2, &Exited::signal},
-               Field{3, &Exited::out_of_memory_kills});
+inline constexpr auto kFields<Exited> = std::tuple(
+    Field{1, &Exited::code}, Field{2, &Exited::signal}, Field{3, &Exited::out_of_memory_kills});
 
 template <>
 inline constexpr auto kFields<Failed> =

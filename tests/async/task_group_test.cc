@@ -97,6 +97,38 @@ TEST(TaskGroup, TheFirstExceptionEndsTheGroupAndIsReported) {
   EXPECT_EQ(reported, "broken");
 }
 
+TEST(TaskGroup, AWaiterThatIsCancelledOutlivesItsTasks) {
+  Loop loop;
+  bool task_ended = false;
+  bool in_time = false;
+  auto waiter = [](asio::any_io_executor executor, bool& ended, bool& before) -> Task<> {
+    struct AtEnd {
+      bool& ended;
+      bool& before;
+      ~AtEnd() { before = ended; }
+    } at_end{ended, before};
+    auto task = [](bool& flag) -> Task<> {
+      struct Ended {
+        bool& ended;
+        ~Ended() { ended = true; }
+      } at{flag};
+      co_await sleep_for_ever();
+    };
+    TaskGroup inner(executor);
+    inner.spawn(task(ended));
+    co_await inner.join();
+  };
+  TaskGroup outer(loop.executor());
+  outer.spawn(waiter(loop.executor(), task_ended, in_time));
+  loop.context().poll();
+  loop.context().restart();
+  outer.cancel();
+  loop.spawn([](TaskGroup& group) -> Task<> { co_await group.join(); }(outer));
+  loop.run();
+  EXPECT_TRUE(task_ended);
+  EXPECT_TRUE(in_time);
+}
+
 TEST(TaskGroup, TakesNothingAfterCancel) {
   Loop loop;
   TaskGroup tasks(loop.executor());

@@ -15,9 +15,9 @@ struct MachineSize {
 };
 
 struct SessionLimits {
-  std::uint64_t memory_bytes = 0;     // memory.max
-  std::uint64_t processes = 0;        // pids.max
-  std::uint64_t shared_pages = 0;     // kernel.shmall
+  std::uint64_t memory_bytes = 0;  // memory.max
+  std::uint64_t processes = 0;     // pids.max
+  std::uint64_t shared_pages = 0;  // kernel.shmall
 };
 
 // The figures for a machine of this size.

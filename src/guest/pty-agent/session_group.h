@@ -1,6 +1,6 @@
 // The control group of one session: what its processes take is counted and bounded together,
-// whatever groups and sessions (setsid(2)) they make for themselves, and they can be killed at once.
-// Documentation/admin-guide/cgroup-v2.rst
+// whatever groups and sessions (setsid(2)) they make for themselves, and they can be killed at
+// once. Documentation/admin-guide/cgroup-v2.rst
 #pragma once
 
 #include <string>
