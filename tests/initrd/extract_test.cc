@@ -302,7 +302,10 @@ TEST_F(Extract, StopsWhereAFileCannotBeWritten) {
                       .bytes());
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
   ::signal(SIGXFSZ, handler);
-  EXPECT_EQ(error_, "cannot extract large: cannot write: File too large");
+  EXPECT_EQ(
+      error_,
+      "cannot extract large: cannot write: File too large; raise the limit on the size of files "
+      "(ulimit -f)");
   EXPECT_TRUE(exists("small"));
   EXPECT_FALSE(exists("large"));
 }

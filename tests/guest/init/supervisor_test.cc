@@ -20,6 +20,7 @@ namespace capsem::guest::init {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -240,7 +241,8 @@ TEST_F(SupervisorTest, AStartWithoutAChildBacksOffAsWell) {
   EXPECT_EQ(delays.front(), 2 * kFirstDelay);
   EXPECT_EQ(delays[6], kLongestDelay);
   EXPECT_EQ(delays[7], kLongestDelay);
-  EXPECT_THAT(reports.back(), HasSubstr("Too many open files, starting it again in 5000 ms"));
+  EXPECT_THAT(reports.back(), AllOf(HasSubstr("Too many open files; raise the limit"),
+                                    HasSubstr(", starting it again in 5000 ms")));
 }
 
 TEST_F(SupervisorTest, AServiceWhoseFirstStartFindsNoProcessIsStartedLater) {
@@ -252,7 +254,8 @@ TEST_F(SupervisorTest, AServiceWhoseFirstStartFindsNoProcessIsStartedLater) {
   auto added = supervisor.add(entry, {});
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_TRUE(added);
-  EXPECT_THAT(reports, ElementsAre(HasSubstr("Too many open files, starting it again in 100 ms")));
+  EXPECT_THAT(reports, ElementsAre(AllOf(HasSubstr("Too many open files; raise the limit"),
+                                         HasSubstr(", starting it again in 100 ms"))));
   supervisor.start_due(supervisor.next_start().value());
   reap(Clock::now());
 }

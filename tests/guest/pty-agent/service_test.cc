@@ -78,7 +78,7 @@ TEST_F(AgentService, SessionsOutliveARestartAndNewOnesAreServed) {
 TEST_F(AgentService, OneSessionTooManyIsRefusedInWordsAndRoomIsFoundAgain) {
   start();
   std::vector<HostPeer> hosts;
-  for (int i = 0; i < kMaxSessions; ++i) hosts.push_back(connect());
+  for (std::size_t i = 0; i < kMaxSessions; ++i) hosts.push_back(connect());
   auto refused = connect().wait_for<wire::Failed>();
   ASSERT_TRUE(refused);
   EXPECT_THAT(refused->text, HasSubstr("256 sessions are running in this guest already"));
