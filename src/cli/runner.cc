@@ -140,8 +140,9 @@ class Runner {
   }
 
   static void print_console(const client::Refusal& refusal) {
-    if (refusal.console.empty()) return;
-    say("the guest's console ends with:");
+    if (refusal.error.kind() != ErrorKind::kTimeout) return;
+    say(refusal.console.empty() ? "the guest's console is empty"
+                                : "the guest's console ends with:");
     for (const auto& line : refusal.console) say("| " + line);
   }
 

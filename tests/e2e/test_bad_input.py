@@ -108,8 +108,7 @@ def test_no_permission_to_write_the_image(checkout: Checkout) -> None:
     assert "Permission denied" in error_lines(result)[-1]
 
 
-def test_no_home_for_the_cache(checkout: Checkout) -> None:
+def test_without_home_the_password_database_has_the_cache(checkout: Checkout) -> None:
     environment = {k: v for k, v in checkout.env().items() if k not in ("HOME", "XDG_CACHE_HOME")}
     result = subprocess.run(checkout.command("run", "true"), capture_output=True, env=environment)
-    assert result.returncode == 125
-    assert "XDG_CACHE_HOME" in the_error(result)
+    assert result.returncode == 0, result.stderr
