@@ -23,8 +23,8 @@ constexpr std::chrono::seconds kSilence{60};
 constexpr std::chrono::seconds kConnectLimit{30};
 constexpr std::size_t kConsoleLines = 20;
 
-// PID 1 has one connection, and a second while it has not yet noticed that the first is lost.
-constexpr Quota kControlQuota{.connections = 2, .receive_buffer_bytes = 128 << 10};
+// PID 1 has it; another process of the guest is refused.
+constexpr Quota kControlQuota{.connections = 1, .receive_buffer_bytes = 64 << 10};
 
 std::uint64_t now_us() {
   auto since = Clock::now().time_since_epoch();

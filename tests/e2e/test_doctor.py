@@ -158,7 +158,7 @@ def test_on_a_terminal_it_is_coloured_and_the_terminal_is_checked(capsem: Capsem
 
 # By --privileged alone.
 OPEN_TO_PRIVILEGED = [
-    "bind mount over a program", "mount over /capsem", "overlay over /capsem",
+    "modes of /proc", "bind mount over a program", "mount over /capsem", "overlay over /capsem",
     "remount rw: the file system", "remount rw: the mount", "umount /capsem", "move /capsem away",
     "services, init, kernel threads", "memory of PID 1", "memory of services", "ptrace of PID 1",
     "ptrace of services", "signals to services", "mount namespace of PID 1", "/dev/mem", "block devices",
