@@ -33,7 +33,7 @@ def test_orphans_are_reaped(shell: Shell) -> None:
 def test_a_daemon_outlives_who_started_it(shell: Shell) -> None:
     daemon = int(shell("setsid sh -c 'exec sleep 1000' >/dev/null 2>&1 & echo $!"))
     try:
-        assert state_of(daemon) in "SR"
+        wait_until(lambda: state_of(daemon) in "SR", "it runs or sleeps")
     finally:
         os.kill(daemon, signal.SIGKILL)
 
