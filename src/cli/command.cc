@@ -27,7 +27,10 @@ std::string full_name(const CLI::App& app) {
 
 std::string reason_of(const CLI::ParseError& error, const CLI::App& app) {
   auto subcommands = app.get_subcommands([](const CLI::App*) { return true; });
-  std::erase_if(subcommands, [](const CLI::App* each) { return each->get_name().empty(); });
+  // Those without a group are not for people.
+  std::erase_if(subcommands, [](const CLI::App* each) {
+    return each->get_name().empty() || each->get_group().empty();
+  });
   auto words = app.remaining();
   if (subcommands.empty() || words.empty() || words.front().starts_with('-')) return error.what();
   std::string reason = "there is no subcommand '" + printable(words.front()) + "', there are";
