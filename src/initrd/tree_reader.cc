@@ -50,6 +50,8 @@ Result<Body> TreeReader::read_body(std::string* head, std::size_t head_bytes) {
     if (hashed) sum.update(*piece);
     if (head != nullptr && head->size() < head_bytes)
       *head += as_text(*piece).substr(0, head_bytes - head->size());
+    // The rest is passed over, as the whole would be.
+    if (!hashed && !record_->checksum && head->size() >= head_bytes) break;
   }
   if (hashed) body.sha256 = sum.finish();
   return body;

@@ -8,10 +8,10 @@
 
 #include "initrd/guest_check.h"
 #include "initrd/hashing_input.h"
+#include "initrd/init_check.h"
 #include "initrd/tree.h"
 #include "initrd/tree_reader.h"
 #include "initrd/warnings.h"
-#include "manifest/policy.h"
 
 namespace capsem::initrd {
 namespace {
@@ -53,7 +53,7 @@ class Verifier {
       findings.warnings = warnings_.take();
       return findings;
     }
-    findings.warnings = warnings_.finish(tree_);
+    findings.warnings = warnings_.finish(tree_, init_);
     if (guest_) std::ranges::move(guest_->finish(tree_), std::back_inserter(findings.problems));
     return findings;
   }
@@ -71,8 +71,10 @@ class Verifier {
       const bool file = (*record)->header.type() == cpio::kRegular;
       warnings_.see(**record, records_.segment_codec());
       head.clear();
-      auto id = reader_.add(guest_ && file ? &head : nullptr, GuestCheck::kHeadBytes);
+      auto id = reader_.add(file ? &head : nullptr,
+                            guest_ ? GuestCheck::kHeadBytes : InitCheck::kHeadBytes);
       if (!id) return propagate(id);
+      if (file && *id) init_.see(**id, head);
       if (guest_ && file && *id) guest_->see(**id, head);
     }
     if (const auto& config = records_.boot_config()) warnings_.see(*config);
@@ -83,6 +85,7 @@ class Verifier {
   Tree tree_;
   ImageReader records_;
   TreeReader reader_;
+  InitCheck init_;
   std::optional<GuestCheck> guest_;
   std::set<std::uint64_t> segments_;
 };
@@ -113,17 +116,22 @@ Result<> check_bootable(Input& image, std::uint64_t limit_bytes) {
   Tree tree;
   ImageReader records(image, limit_bytes);
   TreeReader reader(records, tree, TreeReader::Bodies::kSkip);
+  InitCheck init;
+  std::string head;
   for (;;) {
     auto record = reader.next();
     if (!record) return propagate(record);
     if (*record == nullptr) break;
-    if (auto added = reader.add(); !added) return propagate(added);
+    const bool file = (*record)->header.type() == cpio::kRegular;
+    head.clear();
+    auto id = reader.add(file ? &head : nullptr, InitCheck::kHeadBytes);
+    if (!id) return propagate(id);
+    if (file && *id) init.see(**id, head);
   }
-  const File* init = tree.find("init");
-  if (init != nullptr && init->type() == cpio::kRegular && manifest::is_executable(init->mode))
-    return {};
-  return fail("find", "/init", init == nullptr ? "there is none" : "it cannot be executed", "",
-              ErrorKind::kInvalid);
+  if (tree.names().find("init") == tree.names().end())
+    return fail("find", "/init", "there is none", "", ErrorKind::kInvalid);
+  if (auto why = init.why_not(tree)) return fail("start", "/init", *why, "", ErrorKind::kInvalid);
+  return {};
 }
 
 Result<Findings> verify(Input& image, const GuestRules* guest, std::uint64_t limit_bytes) {

@@ -36,7 +36,7 @@ Result<Findings> verify(Input& image, const GuestRules* guest,
 
 // Reads all of `image`, which stands at its first byte, and checks no more than that Linux could
 // unpack it and would find an init in it. Errors as ImageReader::next(), and kInvalid for want of
-// an init.
+// an init that Linux can start.
 Result<> check_bootable(Input& image, std::uint64_t limit_bytes = kDefaultLimitBytes);
 
 }  // namespace capsem::initrd

@@ -83,8 +83,10 @@ constexpr std::string_view kTimes =
     "CONFIG_INITRAMFS_PRESERVE_MTIME";
 constexpr std::string_view kNoInit =
     "there is no /init; Linux mounts the root= device and leaves this image unused";
-constexpr std::string_view kInitNotExecutable =
-    "/init cannot be executed; Linux looks for another init and panics when there is none";
+constexpr std::string_view kInitLeadsNowhere =
+    "/init: @; Linux mounts the root= device and leaves this image unused";
+constexpr std::string_view kInitNotStarted =
+    "Linux cannot start /init: @; it looks for another init and panics when there is none";
 
 constexpr std::string_view kImage = "the image";
 
@@ -149,12 +151,11 @@ void Warnings::see(const BootConfig& config) {
   add("the boot configuration at byte " + std::to_string(config.offset), kBootConfig);
 }
 
-std::vector<std::string> Warnings::finish(const Tree& tree) {
-  const File* init = tree.find("init");
-  if (init == nullptr)
+std::vector<std::string> Warnings::finish(const Tree& tree, const InitCheck& init) {
+  if (tree.names().find("init") == tree.names().end())
     add(kImage, kNoInit);
-  else if (init->type() != cpio::kRegular || (init->permissions() & 0111) == 0)
-    add(kImage, kInitNotExecutable);
+  else if (auto why = init.why_not(tree))
+    add(kImage, tree.find("init") == nullptr ? kInitLeadsNowhere : kInitNotStarted, *why);
   return take();
 }
 

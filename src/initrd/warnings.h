@@ -10,6 +10,7 @@
 #include "codec/codec.h"
 #include "cpio/reader.h"
 #include "initrd/image.h"
+#include "initrd/init_check.h"
 #include "initrd/tree.h"
 
 namespace capsem::initrd {
@@ -31,7 +32,7 @@ class Warnings {
 
   // What is odd about the whole, of which Linux leaves `tree`. Returns the lines, each one saying
   // which record it is about and what Linux does.
-  std::vector<std::string> finish(const Tree& tree);
+  std::vector<std::string> finish(const Tree& tree, const InitCheck& init);
 
   // For what newer kernels refuse the image that older ones take, one line each.
   std::vector<std::string> refusals();

@@ -27,7 +27,17 @@ Findings found(std::string_view image, std::uint64_t limit_bytes = kDefaultLimit
   return findings ? *findings : Findings{};
 }
 
-RawRecord program(const std::string& path, std::string body = "#!/bin/sh\n") {
+// The start of an ELF file.
+std::string elf_head(std::uint16_t machine) {
+  Elf64_Ehdr header{};
+  std::copy_n(ELFMAG, SELFMAG, header.e_ident);
+  header.e_ident[EI_CLASS] = ELFCLASS64;
+  header.e_ident[EI_DATA] = ELFDATA2LSB;
+  header.e_machine = machine;
+  return {reinterpret_cast<const char*>(&header), sizeof header};
+}
+
+RawRecord program(const std::string& path, std::string body = elf_head(EM_X86_64)) {
   return {.path = path, .mode = cpio::kRegular | 0755, .body = std::move(body)};
 }
 
@@ -125,7 +135,7 @@ TEST(VerifyAny, WarnsOfAnInitThatDoesNotStart) {
   EXPECT_THAT(found(RawArchive().add({.path = "x"}).trailer().bytes()).warnings,
               ElementsAre(HasSubstr("there is no /init")));
   EXPECT_THAT(found(RawArchive().add({.path = "init"}).trailer().bytes()).warnings,
-              ElementsAre(HasSubstr("cannot be executed")));
+              ElementsAre(HasSubstr("its mode is 0644")));
   EXPECT_THAT(found(RawArchive().symlink("init", "x").add(program("x")).trailer().bytes()).warnings,
               IsEmpty());
 }
@@ -222,20 +232,51 @@ Result<> bootable(std::string_view image) {
   return check_bootable(input);
 }
 
-TEST(CheckBootable, WantsAnInitThatCanBeExecuted) {
+TEST(CheckBootable, WantsAnInit) {
+  auto checked = bootable(RawArchive().add(program("x")).bytes());
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().message(), "cannot find /init: there is none");
+}
+
+TEST(CheckBootable, WantsAnInitThatLinuxCanStart) {
+  auto script = [](const std::string& line) { return program("init", line + "\n"); };
+  auto shell = [&script](const std::string& line) {
+    return RawArchive().directory("bin").add(program("bin/sh")).add(script(line)).trailer();
+  };
   EXPECT_TRUE(bootable(gzip(sound().trailer())));
   EXPECT_TRUE(bootable(RawArchive().symlink("init", "x").add(program("x")).trailer().bytes()));
+  EXPECT_TRUE(bootable(shell("#!/bin/sh").bytes()));
+  EXPECT_TRUE(bootable(shell("#! \t/bin/sh -e").bytes()));
   struct Case {
     RawArchive image;
     const char* error;
   };
   for (const auto& [image, error] :
-       {Case{RawArchive().add(program("x")), "cannot find /init: there is none"},
-        Case{RawArchive().add({.path = "init"}), "cannot find /init: it cannot be executed"},
-        Case{RawArchive().directory("init"), "cannot find /init: it cannot be executed"}}) {
+       {Case{RawArchive().add({.path = "init"}),
+             "cannot start /init: it cannot be executed: its mode is 0644"},
+        Case{RawArchive().directory("init"), "cannot start /init: it is a directory"},
+        Case{RawArchive().symlink("init", "sbin/x"),
+             "cannot start /init: it is a symlink to sbin/x, which leads to nothing in the image, "
+             "or "
+             "in circles"},
+        Case{RawArchive().symlink("init", "a").symlink("a", "init"),
+             "cannot start /init: it is a symlink to a, which leads to nothing in the image, or in "
+             "circles"},
+        Case{RawArchive().add(program("init", elf_head(EM_AARCH64))),
+             "cannot start /init: it is a program for aarch64, not for x86_64"},
+        Case{RawArchive().add(program("init", "text")),
+             "cannot start /init: it is neither an ELF file nor a script"},
+        Case{RawArchive().add(script("#!")),
+             "cannot start /init: it is a script for no interpreter"},
+        Case{shell("#!/bin/bash"),
+             "cannot start /init: it is a script for /bin/bash, which is not in the image"},
+        Case{RawArchive().directory("bin").add({.path = "bin/sh"}).add(script("#!/bin/sh")),
+             "cannot start /init: its interpreter /bin/sh cannot be executed: its mode is 0644"}}) {
     auto checked = bootable(image.bytes());
     ASSERT_FALSE(checked) << error;
     EXPECT_EQ(checked.error().message(), error);
+    auto warnings = found(image.bytes()).warnings;
+    EXPECT_THAT(warnings, Contains(HasSubstr(checked.error().reason()))) << error;
   }
 }
 
@@ -271,7 +312,7 @@ class VerifyGuest : public ::testing::Test {
     RawArchive rest;
     if (has_one_) rest.add(one_);
     rest.add({.path = "capsem/data/x", .mode = cpio::kRegular | 0444, .body = "data"});
-    sums_.body = listed_.value_or(manifest::encode_sums({{"/init", digest("#!/bin/sh\n")},
+    sums_.body = listed_.value_or(manifest::encode_sums({{"/init", digest(elf_head(EM_X86_64))},
                                                          {"/capsem/bin/one", digest(one_.body)},
                                                          {"/capsem/data/x", digest("data")}}));
     if (has_sums_) rest.add(sums_);
@@ -352,7 +393,7 @@ TEST_F(VerifyGuest, NamesAMissingListOfHashes) {
 TEST_F(VerifyGuest, NamesAListOfHashesThatIsNotOfTheseFiles) {
   auto one = std::pair("/capsem/bin/one", digest(one_.body));
   auto data = std::pair("/capsem/data/x", digest("data"));
-  auto init = std::pair("/init", digest("#!/bin/sh\n"));
+  auto init = std::pair("/init", digest(elf_head(EM_X86_64)));
   for (const auto& sums :
        std::vector<manifest::Sums>{{one, data},
                                    {one, data, init, {"/capsem/more", digest("data")}},

@@ -1,4 +1,5 @@
 // The init of the boot tests: does one thing, named by its first argument, and ends the machine.
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -6,12 +7,32 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstring>
+#include <string>
 
 namespace {
 
 void print(const char* text) {
   [[maybe_unused]] auto written = ::write(1, text, std::strlen(text));
+}
+
+// A line for each thing below `directory`, which ends with a slash: TYPE-AND-MODE SIZE PATH.
+void list(const std::string& directory) {
+  DIR* stream = ::opendir(directory.c_str());
+  if (stream == nullptr) return;
+  while (const dirent* item = ::readdir(stream)) {
+    const std::string name = item->d_name;
+    const std::string path = directory + name;
+    struct stat status{};
+    if (name == "." || name == ".." || ::lstat(path.c_str(), &status) != 0) continue;
+    char line[64];
+    std::snprintf(line, sizeof line, "= %o %lld ", status.st_mode,
+                  S_ISDIR(status.st_mode) ? 0LL : static_cast<long long>(status.st_size));
+    print((line + path + "\n").c_str());
+    if (S_ISDIR(status.st_mode)) list(path + "/");
+  }
+  ::closedir(stream);
 }
 
 [[noreturn]] void end(int how) {
@@ -37,6 +58,7 @@ int main(int argc, char** argv) {
     print("hanging");
     for (;;) ::pause();
   }
+  if (std::strcmp(what, "list") == 0) list("/");
   print("FLOOR\n");
   end(RB_POWER_OFF);
 }
