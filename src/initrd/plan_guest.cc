@@ -45,35 +45,6 @@ PlannedSegment base_segment(const manifest::Manifest& manifest) {
   return segment;
 }
 
-// Unicode, table 3-7.
-bool is_utf8(std::string_view text) {
-  struct Row {
-    unsigned char first_low, first_high, second_low, second_high;
-    std::size_t bytes;
-  };
-  constexpr std::array kRows = {
-      Row{0x00, 0x7f, 0x00, 0x00, 1}, Row{0xc2, 0xdf, 0x80, 0xbf, 2},
-      Row{0xe0, 0xe0, 0xa0, 0xbf, 3}, Row{0xe1, 0xec, 0x80, 0xbf, 3},
-      Row{0xed, 0xed, 0x80, 0x9f, 3}, Row{0xee, 0xef, 0x80, 0xbf, 3},
-      Row{0xf0, 0xf0, 0x90, 0xbf, 4}, Row{0xf1, 0xf3, 0x80, 0xbf, 4},
-      Row{0xf4, 0xf4, 0x80, 0x8f, 4},
-  };
-  auto within = [](char c, unsigned char low, unsigned char high) {
-    const auto byte = static_cast<unsigned char>(c);
-    return low <= byte && byte <= high;
-  };
-  while (!text.empty()) {
-    auto row = std::ranges::find_if(
-        kRows, [&](const Row& one) { return within(text[0], one.first_low, one.first_high); });
-    if (row == kRows.end() || text.size() < row->bytes) return false;
-    for (std::size_t i = 1; i < row->bytes; ++i)
-      if (!within(text[i], i == 1 ? row->second_low : 0x80, i == 1 ? row->second_high : 0xbf))
-        return false;
-    text.remove_prefix(row->bytes);
-  }
-  return true;
-}
-
 class Planner {
  public:
   Planner(const manifest::Manifest& manifest, const Fd* modules, const PackRecord& record)
