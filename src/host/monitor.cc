@@ -177,6 +177,9 @@ Task<> Monitor::watch_heartbeat() {
 
 void Monitor::on_accelerator(const api::Accelerator& accelerator) {
   vm_.accelerator = accelerator;
+  // Told once, when it is found: a remembered verdict is no news.
+  if (accelerator.fresh && !accelerator.reason.empty())
+    events_.publish(api::EventKind::kWarning, accelerator.reason);
 }
 
 void Monitor::on_span(const api::Span& span) {
