@@ -33,6 +33,8 @@ constexpr std::chrono::milliseconds kEndLimit{1500};
 // From the connection to the started command; an agent that keeps crashing never starts one.
 constexpr std::chrono::seconds kStartLimit{30};
 constexpr std::chrono::seconds kMonitorEndLimit{10};
+// A person at a terminal should not lose it to a connection; a pipe's reader is told at once.
+constexpr std::chrono::seconds kOutlive{10};
 constexpr std::size_t kMaxHeldBack = 100;
 
 Result<prepare::BootFiles> prepare_run(const RunOptions& options, const prepare::Layout& layout,
@@ -139,6 +141,21 @@ class Runner {
     co_return co_await serve(**stream);
   }
 
+  // For a session whose connection was lost: another one, while the VM runs.
+  Task<Result<std::unique_ptr<async::Stream>>> reopen() {
+    auto connection = connect();
+    if (!connection) co_return propagate(connection);
+    auto vm = co_await connection->vm();
+    if (!vm) co_return propagate(vm);
+    if (vm->state != api::State::kRunning)
+      co_return fail("resume", "the session", "the VM has ended", "", ErrorKind::kClosed);
+    std::optional<client::Refusal> refusal;
+    auto stream = co_await connection->open_session(refusal);
+    // Not final: the guest may take the next one.
+    if (refusal) co_return fail("resume", "the session", refusal->error.message());
+    co_return stream;
+  }
+
   static void print_console(const client::Refusal& refusal) {
     if (refusal.error.kind() != ErrorKind::kTimeout) return;
     say(refusal.console.empty() ? "the guest's console is empty"
@@ -174,6 +191,8 @@ class Runner {
       if (!attached) co_return report(attached.error());
       terminal.emplace(std::move(*attached));
       request.terminal = &*terminal;
+      request.outlive = kOutlive;
+      request.reopen = [this] { return reopen(); };
       attached_ = true;
     }
     boot_signals_.cancel();

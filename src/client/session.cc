@@ -20,9 +20,8 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "client/endpoint.h"
-#include "client/outbox.h"
+#include "client/session_link.h"
 #include "client/session_signals.h"
-#include "wire/frame.h"
 #include "wire/protocol.h"
 
 namespace capsem::client {
@@ -40,9 +39,8 @@ class Session {
   Session(const asio::any_io_executor& executor, async::Stream& stream, SessionRequest request,
           SessionSignals signals)
       : executor_(executor),
-        stream_(stream),
         request_(std::move(request)),
-        outbox_(stream),
+        link_(executor, stream),
         input_(Input::open(executor, request_.standard[0], "standard input")),
         outputs_{Output::open(executor, request_.standard[1], "standard output"),
                  Output::open(executor, request_.standard[2], "standard error")},
@@ -73,9 +71,8 @@ class Session {
   Result<> take_credit(std::uint64_t bytes);
 
   asio::any_io_executor executor_;
-  async::Stream& stream_;
   SessionRequest request_;
-  Outbox outbox_;
+  SessionLink link_;
   Input input_;
   std::array<Output, 2> outputs_;
   std::array<bool, 2> output_closed_{};
@@ -85,7 +82,7 @@ class Session {
 
   std::size_t unconsumed_bytes_ = 0;  // of standard input sent and not yet granted back
   bool input_wanted_ = true;
-  Event may_read_;
+  async::Event may_read_;
 
   bool started_ = false;
   bool stopped_ = false;
@@ -98,10 +95,10 @@ class Session {
 
 Task<Result<SessionEnd>> Session::run() {
   if (auto prepared = prepare(); !prepared) {
-    stream_.reset();
+    link_.stop();
     co_return propagate(prepared);
   }
-  tasks_.spawn(outbox_.run());
+  tasks_.spawn(link_.run());
   tasks_.spawn(relay_input());
   tasks_.spawn(relay_signals());
   tasks_.spawn(watch_deadline());
@@ -120,8 +117,7 @@ void Session::stop() {
   signals_.cancel();
   deadline_.cancel();
   may_read_.notify();
-  outbox_.stop();
-  stream_.reset();
+  link_.stop();
 }
 
 void Session::stop_with(Error error) {
@@ -131,14 +127,14 @@ void Session::stop_with(Error error) {
 
 Result<> Session::prepare() {
   auto& start = request_.start;
-  start.protocol = wire::kProtocol;
   if (request_.terminal != nullptr) {
     start.terminal = request_.terminal->size();
     for (const char* name : {"TERM", "COLORTERM"})
       if (const char* value = ::getenv(name); value != nullptr)
         start.environment.try_emplace(name, value);
   }
-  auto sent = outbox_.put(std::move(start));
+  start.outlive_ms = static_cast<std::uint32_t>(request_.outlive.count());
+  auto sent = link_.start(std::move(start), std::move(request_.reopen));
   if (!sent) return propagate(sent, "start", "the session");
   return {};
 }
@@ -160,10 +156,10 @@ Task<> Session::relay_input() {
     if (!size) co_return stop_with(std::move(size).error());
     Result<> sent;
     if (*size == 0) {
-      sent = outbox_.put(wire::StdinEnd{});
+      sent = link_.put(wire::StdinEnd{});
     } else {
       unconsumed_bytes_ += *size;
-      sent = outbox_.put(wire::Stdin{std::string(as_text(piece.first(*size)))});
+      sent = link_.put(wire::Stdin{std::string(as_text(piece.first(*size)))});
     }
     if (!sent) co_return stop_with(std::move(sent).error());
     if (*size == 0) co_return;
@@ -198,7 +194,7 @@ Result<> Session::follow(const EndPolicy::Decision& decision) {
     stop();
   }
   if (decision.forward == 0) return {};
-  return outbox_.put(wire::Signal{static_cast<std::uint32_t>(decision.forward)});
+  return link_.put(wire::Signal{static_cast<std::uint32_t>(decision.forward)});
 }
 
 void Session::handle(const ReceivedSignal& signal) {
@@ -209,7 +205,7 @@ void Session::handle(const ReceivedSignal& signal) {
     ::kill(::getpid(), SIGSTOP);  // goes on with the SIGCONT, which arrives here next
   } else if (signal.use == SignalUse::kResize || signal.use == SignalUse::kContinue) {
     if (signal.use == SignalUse::kContinue) terminal->resume();
-    sent = outbox_.put(wire::Resize{terminal->size()});
+    sent = link_.put(wire::Resize{terminal->size()});
   } else if (signal.use == SignalUse::kForward) {
     sent = follow({.forward = signal.number});
   } else {
@@ -221,24 +217,14 @@ void Session::handle(const ReceivedSignal& signal) {
 // ---- from the guest
 
 Task<Result<SessionEnd>> Session::follow_guest() {
-  wire::MessageDecoder<wire::GuestSession> decoder;
   for (;;) {
-    auto message = decoder.next();
-    if (!message) co_return guest_breaks_protocol("sent garbage: " + message.error().message());
-    if (*message) {
-      auto end = co_await handle(std::move(**message));
-      if (!end) co_return propagate(end);
-      if (*end) co_return std::move(**end);
-      continue;
-    }
-    auto room = decoder.prepare();
-    auto size = co_await stream_.read_some(room);
-    if (!size) co_return propagate(size, "follow", "the session");
-    if (*size == 0)
-      co_return fail("follow", "the session",
-                     "the guest closed the connection before the command's end", "",
-                     ErrorKind::kClosed);
-    decoder.commit(*size);
+    auto message = co_await link_.next();
+    if (!message && message.error().kind() == ErrorKind::kInvalid)
+      co_return guest_breaks_protocol("sent garbage: " + message.error().message());
+    if (!message) co_return propagate(message);
+    auto end = co_await handle(std::move(*message));
+    if (!end) co_return propagate(end);
+    if (*end) co_return std::move(**end);
   }
 }
 
@@ -259,7 +245,7 @@ Task<Result<>> Session::write_output(wire::OutputStream stream, std::string data
   if (written) co_return Result<>();
   if (written.error().kind() != ErrorKind::kClosed) co_return propagate(written);
   output_closed_.at(index) = true;
-  co_return outbox_.put(wire::OutputClosed{stream});
+  co_return link_.put(wire::OutputClosed{stream});
 }
 
 Task<Result<std::optional<SessionEnd>>> Session::handle(wire::GuestSession message) {
@@ -299,6 +285,8 @@ Task<Result<std::optional<SessionEnd>>> Session::handle(wire::GuestSession messa
     end = policy_.end_with(
         {.code = static_cast<int>(exited->code), .signal = static_cast<int>(exited->signal)});
     end->out_of_memory_kills = exited->out_of_memory_kills;
+  } else {
+    co_return guest_breaks_protocol("sent a message out of its place");
   }
   if (!done) co_return propagate(done);
   co_return end;

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/signals.h"
 #include "client/end_policy.h"
+#include "client/session_link.h"
 #include "client/terminal.h"
 #include "wire/messages.h"
 
@@ -34,6 +35,11 @@ struct SessionRequest {
   // says, and with a terminal the signals of job control and of a new size are heeded. Null: no
   // signal is held back.
   const Signals* signals = nullptr;
+
+  // How long the command may go on in the guest after its connection was lost, and be tried to
+  // reach again. Zero: it ends with its connection, as does every session without `reopen`.
+  std::chrono::milliseconds outlive{0};
+  Reopen reopen;
 
   // From the first request to end, to the end of a command that does not heed it.
   std::chrono::milliseconds grace{5000};

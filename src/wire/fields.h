@@ -59,7 +59,19 @@ inline constexpr auto kFields<SessionStart> =
     std::tuple(Field{1, &SessionStart::protocol}, Field{2, &SessionStart::command_line},
                Field{3, &SessionStart::argv}, Field{4, &SessionStart::environment},
                Field{5, &SessionStart::directory}, Field{6, &SessionStart::terminal},
-               Field{7, &SessionStart::privileged});
+               Field{7, &SessionStart::privileged}, Field{8, &SessionStart::id},
+               Field{9, &SessionStart::outlive_ms});
+
+template <>
+inline constexpr auto kFields<SessionResume> =
+    std::tuple(Field{1, &SessionResume::protocol}, Field{2, &SessionResume::id},
+               Field{3, &SessionResume::received});
+
+template <>
+inline constexpr auto kFields<Resumed> = std::tuple(Field{1, &Resumed::received});
+
+template <>
+inline constexpr auto kFields<Received> = std::tuple(Field{1, &Received::messages});
 
 template <>
 inline constexpr auto kFields<Stdin> = std::tuple(Field{1, &Stdin::data});

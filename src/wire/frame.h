@@ -51,11 +51,14 @@ class MessageDecoder {
   std::span<std::byte> prepare(std::size_t bytes = kDataBytes) { return frames_.prepare(bytes); }
   void commit(std::size_t bytes) { frames_.commit(bytes); }
   bool at_boundary() const { return frames_.at_boundary(); }
+  // Of the payloads of all messages that next() returned.
+  std::uint64_t bytes() const { return bytes_; }
 
   Result<std::optional<Envelope>> next() {
     auto payload = frames_.next();
     if (!payload) return propagate(payload);
     if (!*payload) return std::nullopt;
+    bytes_ += (*payload)->size();
     auto message = decode<Envelope>(**payload);
     if (!message) return propagate(message);
     return std::optional<Envelope>(std::move(*message));
@@ -63,6 +66,7 @@ class MessageDecoder {
 
  private:
   FrameDecoder frames_{limit_bytes<Envelope>()};
+  std::uint64_t bytes_ = 0;
 };
 
 }  // namespace capsem::wire

@@ -93,7 +93,29 @@ struct SessionStart {
   std::string directory;                 // working directory; the home directory when empty
   std::optional<TerminalSize> terminal;  // absent: pipes, with stdout and stderr apart
   bool privileged = false;               // every capability, among the services' processes
+  std::string id;                        // is_session_id(), or empty when it does not outlive
+  std::uint32_t outlive_ms = 0;          // how long it goes on without a connection
   bool operator==(const SessionStart&) const = default;
+};
+
+// The first message of a connection that goes on with a session; `protocol` as in Hello.
+struct SessionResume {
+  std::uint32_t protocol = kProtocol;
+  std::string id;
+  std::uint64_t received = 0;  // of the session's messages, so far
+  bool operator==(const SessionResume&) const = default;
+};
+
+// The answer to SessionResume.
+struct Resumed {
+  std::uint64_t received = 0;  // of the session's messages, so far
+  bool operator==(const Resumed&) const = default;
+};
+
+// So many messages have arrived since the session began, and need not be kept; see SentMessages.
+struct Received {
+  std::uint64_t messages = 0;
+  bool operator==(const Received&) const = default;
 };
 
 struct Stdin {
@@ -158,7 +180,7 @@ struct Exited {
   bool operator==(const Exited&) const = default;
 };
 
-// The command could not be started.
+// The command could not be started, or the session not resumed.
 struct Failed {
   std::uint32_t shell_code = 0;  // 127 not found, 126 not executable, 125 anything else
   std::string text;
@@ -170,9 +192,13 @@ struct VersionMismatch {
   bool operator==(const VersionMismatch&) const = default;
 };
 
-using HostSession = std::variant<SessionStart, Stdin, StdinEnd, Resize, Signal, OutputClosed>;
+// Of a Failed that answers SessionResume: there is no such session, and will be none.
+inline constexpr std::uint32_t kNoSuchSession = 127;
+
+using HostSession = std::variant<SessionStart, Stdin, StdinEnd, Resize, Signal, OutputClosed,
+                                 SessionResume, Received>;
 using GuestSession = std::variant<Started, Stdout, Stderr, StdinCredit, StdinClosed, Exited, Failed,
-                                  VersionMismatch>;
+                                  VersionMismatch, Resumed, Received>;
 
 // ---- what each envelope may hold
 
@@ -205,17 +231,19 @@ inline constexpr std::array<Kind, 2> kKinds<HostControl> = {{
 }};
 
 template <>
-inline constexpr std::array<Kind, 6> kKinds<HostSession> = {{
+inline constexpr std::array<Kind, 8> kKinds<HostSession> = {{
     {1, "SessionStart", 1 << 20},
     {2, "Stdin", kDataBytes + kOverheadBytes},
     {3, "StdinEnd", kOverheadBytes},
     {4, "Resize", kOverheadBytes},
     {5, "Signal", kOverheadBytes},
     {6, "OutputClosed", kOverheadBytes},
+    {7, "SessionResume", kMaxSessionIdBytes + kOverheadBytes},
+    {8, "Received", kOverheadBytes},
 }};
 
 template <>
-inline constexpr std::array<Kind, 8> kKinds<GuestSession> = {{
+inline constexpr std::array<Kind, 10> kKinds<GuestSession> = {{
     {1, "Started", kOverheadBytes},
     {2, "Stdout", kDataBytes + kOverheadBytes},
     {3, "Stderr", kDataBytes + kOverheadBytes},
@@ -224,6 +252,8 @@ inline constexpr std::array<Kind, 8> kKinds<GuestSession> = {{
     {6, "Exited", kOverheadBytes},
     {7, "Failed", kTextBytes + kOverheadBytes},
     {8, "VersionMismatch", kOverheadBytes},
+    {9, "Resumed", kOverheadBytes},
+    {10, "Received", kOverheadBytes},
 }};
 
 // The largest message an envelope may hold.

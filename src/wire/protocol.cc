@@ -1,6 +1,15 @@
 #include "wire/protocol.h"
 
+#include <algorithm>
+
 namespace capsem::wire {
+
+bool is_session_id(std::string_view id) {
+  auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+  };
+  return !id.empty() && id.size() <= kMaxSessionIdBytes && std::ranges::all_of(id, allowed);
+}
 
 std::string version_mismatch_text(std::uint32_t host_protocol, std::uint32_t guest_protocol) {
   return "this capsem speaks protocol version " + std::to_string(host_protocol) +

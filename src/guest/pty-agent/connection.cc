@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <utility>
+#include <variant>
 
 #include "wire/codec.h"
 
@@ -47,6 +48,25 @@ Result<Connection> Connection::open(Fd socket) {
   return Connection(std::move(socket));
 }
 
+void Connection::lose() {
+  socket_.reset();
+  unsent_.clear();
+  sent_ = 0;
+}
+
+Result<> Connection::resume(Fd socket, std::uint64_t received) {
+  if (auto confirmed = kept_->confirm(received); !confirmed) return confirmed;
+  if (auto set = set_nonblocking(socket, true); !set) return set;
+  socket_ = std::move(socket);
+  decoder_ = {};
+  confirmed_bytes_ = 0;
+  sent_ = 0;
+  // Never over its limit.
+  unsent_ = wire::encode(wire::GuestSession(wire::Resumed{received_})).value_or("");
+  unsent_ += kept_->frames();
+  return {};
+}
+
 Result<> Connection::receive() {
   auto room = decoder_.prepare();
   ssize_t n = ::recv(socket_.get(), room.data(), room.size(), MSG_DONTWAIT);
@@ -55,6 +75,28 @@ Result<> Connection::receive() {
   if (n < 0) return host_gone("read from", "the connection was reset");
   decoder_.commit(static_cast<std::size_t>(n));
   return {};
+}
+
+Result<std::optional<wire::HostSession>> Connection::next() {
+  for (;;) {
+    auto message = decoder_.next();
+    if (!message || !*message || !kept_) return message;
+    const auto* received = std::get_if<wire::Received>(&**message);
+    if (received == nullptr) {
+      ++received_;
+      confirm_received();
+      return message;
+    }
+    if (auto confirmed = kept_->confirm(received->messages); !confirmed)
+      return propagate(confirmed);
+  }
+}
+
+void Connection::confirm_received() {
+  if (decoder_.bytes() - confirmed_bytes_ < wire::kReceivedBytes) return;
+  confirmed_bytes_ = decoder_.bytes();
+  // Not kept: the next one says as much. Never over its limit.
+  unsent_ += wire::encode(wire::GuestSession(wire::Received{received_})).value_or("");
 }
 
 Result<wire::HostSession> Connection::wait_for_message(Clock::time_point deadline) {
@@ -70,7 +112,10 @@ Result<wire::HostSession> Connection::wait_for_message(Clock::time_point deadlin
 
 void Connection::queue(const wire::GuestSession& message) {
   // Everything queued here is made within its limit: data by the size of a read, text by clipped().
-  if (auto frame = wire::encode(message)) unsent_ += *frame;
+  auto frame = wire::encode(message);
+  if (!frame) return;
+  if (socket_) unsent_ += *frame;
+  if (kept_) kept_->add(std::move(*frame));
 }
 
 Result<> Connection::flush() {

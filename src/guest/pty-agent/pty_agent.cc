@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <map>
@@ -22,6 +22,8 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/message_socket.h"
+#include "guest/pty-agent/handover.h"
 #include "guest/pty-agent/serve.h"
 #include "guest/pty-agent/session_group.h"
 #include "guest/pty-agent/session_init.h"
@@ -74,12 +76,13 @@ Result<Fd> watch_children() {
   return fd;
 }
 
-[[noreturn]] void serve_and_exit(Fd connection, const Spaces& spaces, const SessionGroup* group) {
+[[noreturn]] void serve_and_exit(Fd connection, const Spaces& spaces, const SessionGroup* group,
+                                 const Fd& line) {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::prctl(PR_SET_NAME, "pty-session");
-  serve_connection(std::move(connection), spaces, group);
+  serve_connection(std::move(connection), spaces, group, line);
   ::_exit(0);
 }
 
@@ -114,11 +117,19 @@ class Agent {
 
   Result<> serve() {
     for (;;) {
-      std::array<pollfd, 3> waiting = {pollfd{listener_.get(), POLLIN, 0},
-                                       pollfd{children_.get(), POLLIN, 0},
-                                       pollfd{init_ ? init_->end_signals.get() : -1, POLLIN, 0}};
-      if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR)
+      std::vector<pollfd> waiting = {pollfd{listener_.get(), POLLIN, 0},
+                                     pollfd{children_.get(), POLLIN, 0},
+                                     pollfd{init_ ? init_->end_signals.get() : -1, POLLIN, 0}};
+      std::size_t others = waiting.size();
+      for (const auto& [pid, session] : sessions_)
+        waiting.push_back(pollfd{session.line.get(), POLLIN, 0});
+      if (::poll(waiting.data(), waiting.size(), -1) < 0) {
+        if (errno == EINTR) continue;
         return fail_system("wait for", "connections", errno);
+      }
+      auto line = waiting.begin() + static_cast<std::ptrdiff_t>(others);
+      for (auto& [pid, session] : sessions_)
+        if ((line++)->revents != 0) read_line(session);
       if (waiting[1].revents != 0) reap();
       if (waiting[2].revents != 0) relay_end_signals();
       if (waiting[0].revents != 0) accept_one();
@@ -126,6 +137,13 @@ class Agent {
   }
 
  private:
+  // A process that serves a connection.
+  struct Session {
+    std::optional<SessionGroup> group;
+    Fd line;
+    std::string id;  // of the session that it serves, if that outlives its connection
+  };
+
   Result<> start_init() {
     auto init = start_session_init();
     if (!init) return propagate(init);
@@ -151,7 +169,7 @@ class Agent {
   // Its group stays as long as processes that it left running are in there.
   void forget_session(pid_t pid) {
     auto session = sessions_.extract(pid);
-    if (session && session.mapped()) ended_.push_back(std::move(*session.mapped()));
+    if (session && session.mapped().group) ended_.push_back(std::move(*session.mapped().group));
     std::erase_if(ended_, [](const SessionGroup& group) { return group.remove(); });
   }
 
@@ -160,6 +178,24 @@ class Agent {
     unsigned char signal = 0;
     constexpr pid_t kInit = 1;
     if (::read(init_->end_signals.get(), &signal, 1) == 1) ::kill(kInit, signal);
+  }
+
+  void read_line(Session& session) {
+    auto message = receive_from_line(session.line);
+    if (!message) return session.line.reset();  // it ends
+    if (!*message) return;
+    if (auto* serving = std::get_if<Serving>(&**message))
+      session.id = std::move(serving->id);
+    else
+      hand_over(std::get<Resumption>(std::move(**message)));
+  }
+
+  // To the process that serves the session; of two with one id, to any of them.
+  void hand_over(Resumption resumption) {
+    auto serves = [&](const auto& row) { return row.second.id == resumption.id; };
+    auto found = std::ranges::find_if(sessions_, serves);
+    if (found != sessions_.end() && send_on_line(found->second.line, resumption)) return;
+    refuse_resumption(std::move(resumption.connection));
   }
 
   // Answers one of the connections that wait.
@@ -172,15 +208,31 @@ class Agent {
         return refuse_connection(std::move(connection), started.error().message().c_str());
     auto group = make_group();
     if (!group) return refuse_connection(std::move(connection), group.error().message().c_str());
-    pid_t pid = ::fork();
+    auto line = make_line();
+    pid_t pid = line ? ::fork() : -1;
     if (pid == 0) {
       listener_.reset();
       children_.reset();
-      serve_and_exit(std::move(connection), spaces_, *group ? &**group : nullptr);
+      line->first.reset();
+      // Held open here, they would not end with the agent.
+      for (auto& [other, session] : sessions_) session.line.reset();
+      serve_and_exit(std::move(connection), spaces_, *group ? &**group : nullptr, line->second);
     }
-    if (pid > 0) return void(sessions_.emplace(pid, std::move(*group)));
+    if (pid > 0) {
+      sessions_.emplace(pid, Session{std::move(*group), std::move(line->first), {}});
+      return;
+    }
     if (*group) (*group)->remove();
     refuse_connection(std::move(connection), "the guest cannot start another process");
+  }
+
+  // The agent's end and the other; both never wait.
+  static Result<std::pair<Fd, Fd>> make_line() {
+    auto line = message_socket_pair();
+    if (!line) return propagate(line);
+    for (const Fd* end : {&line->first, &line->second})
+      if (auto set = set_nonblocking(*end, true); !set) return propagate(set);
+    return line;
   }
 
   // Of the next session; none without confinement.
@@ -197,9 +249,9 @@ class Agent {
   Spaces spaces_;
   bool confine_ = false;
   std::optional<SessionInit> init_;
-  std::map<pid_t, std::optional<SessionGroup>> sessions_;  // by the process that serves them
-  std::vector<SessionGroup> ended_;                        // groups that still have processes
-  unsigned groups_ = 0;                                    // made so far
+  std::map<pid_t, Session> sessions_;  // by the process that serves them
+  std::vector<SessionGroup> ended_;    // groups that still have processes
+  unsigned groups_ = 0;                // made so far
 };
 
 Result<bool> wants_confinement(int argc, char** argv) {

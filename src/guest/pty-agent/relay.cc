@@ -10,6 +10,7 @@
 #include <utility>
 #include <variant>
 
+#include "guest/pty-agent/handover.h"
 #include "guest/pty-agent/session_processes.h"
 
 namespace capsem::guest::pty_agent {
@@ -33,10 +34,13 @@ struct Overloaded : Functions... {
 
 }  // namespace
 
-Relay::Relay(Connection& connection, Child child, const SessionGroup* group)
+Relay::Relay(Connection& connection, Child child, const SessionGroup* group,
+             std::chrono::milliseconds outlive, const Fd& line)
     : connection_(connection),
       child_(std::move(child)),
       group_(group),
+      outlive_(outlive),
+      line_(line),
       outputs_{Output{.fd = &child_.output, .to_stderr = false},
                Output{.fd = &child_.error, .to_stderr = true}} {}
 
@@ -44,32 +48,42 @@ void Relay::run() {
   connection_.queue(wire::Started{static_cast<std::uint32_t>(child_.pid)});
   // What arrived together with the first message shows in no poll(2).
   auto going = obey_all();
-  while (going && (!ended_ || has_open_output())) {
-    std::array<pollfd, kSlots> slots{};
-    watch(slots);
-    if (::poll(slots.data(), slots.size(), timeout()) < 0) {
-      if (errno == EINTR) continue;
-      going = fail_system("wait for", "the command and the host", errno);
-      break;
-    }
-    going = talk_to_host(slots[kConnection].revents);
-    if (!going) break;
-    if (slots[kInput].revents != 0) write_input();
-    if (slots[kOutput].fd >= 0) settle(outputs_[0], slots[kOutput].revents != 0);
-    if (slots[kError].fd >= 0) settle(outputs_[1], slots[kError].revents != 0);
-    // Last, so that what an output yields from the next round on was written before the end.
-    if (slots[kProcess].revents != 0) note_end();
-  }
+  while (going && !is_over()) going = wait_and_relay();
   if (going) {
     report_end();
     // First, since the end of thousands of processes takes seconds.
-    auto flushed = connection_.flush();
+    auto delivered = deliver();
     if (cut_off_ && !child_.has_terminal) kill_all();
     return;
   }
   if (going.error().kind() != ErrorKind::kClosed)
     connection_.queue(wire::Failed{125, wire::clipped(going.error().message())});
   end_session(child_.pid);
+}
+
+Result<> Relay::wait_and_relay() {
+  std::array<pollfd, kSlots> slots{};
+  watch(slots);
+  if (::poll(slots.data(), slots.size(), timeout()) < 0) {
+    if (errno == EINTR) return {};
+    return fail_system("wait for", "the command and the host", errno);
+  }
+  if (slots[kLine].revents != 0)
+    take_connection();
+  else if (auto talked = outlive(talk_to_host(slots[kConnection].revents)); !talked)
+    return talked;
+  if (slots[kInput].revents != 0) write_input();
+  if (slots[kOutput].fd >= 0) settle(outputs_[0], slots[kOutput].revents != 0);
+  if (slots[kError].fd >= 0) settle(outputs_[1], slots[kError].revents != 0);
+  // Last, so that what an output yields from the next round on was written before the end.
+  if (slots[kProcess].revents != 0) note_end();
+  return {};
+}
+
+Result<> Relay::deliver() {
+  auto going = outlive(connection_.flush());
+  while (going && connection_.outlives() && connection_.held_bytes() > 0) going = wait_and_relay();
+  return going;
 }
 
 void Relay::report_end() {
@@ -93,6 +107,8 @@ void Relay::kill_all() const {
 void Relay::watch(std::array<pollfd, kSlots>& slots) {
   auto out = connection_.unsent_bytes() > 0 ? POLLIN | POLLOUT : POLLIN;
   slots[kConnection] = {.fd = connection_.fd(), .events = static_cast<short>(out)};
+  slots[kLine] = {.fd = outlive_.count() > 0 && !line_is_closed_ ? line_.get() : -1,
+                  .events = POLLIN};
   slots[kProcess] = {.fd = ended_ ? -1 : child_.process.get(), .events = POLLIN};
   // A pipe is watched even with nothing to write: POLLERR says that nobody reads it any more.
   bool has_input = input_written_ < input_.size();
@@ -103,7 +119,7 @@ void Relay::watch(std::array<pollfd, kSlots>& slots) {
 }
 
 bool Relay::has_room() const {
-  return connection_.unsent_bytes() < kUnsentBytes;
+  return connection_.held_bytes() < kUnsentBytes;
 }
 
 bool Relay::has_open_output() const {
@@ -111,19 +127,50 @@ bool Relay::has_open_output() const {
 }
 
 int Relay::timeout() const {
-  if (!ended_ || !has_room()) return -1;
-  if (child_.has_terminal) return 0;
-  return milliseconds_until(std::min(quiet_since_ + kQuiet, ended_at_ + kLinger));
+  auto until = Clock::time_point::max();
+  if (connection_.fd() < 0) until = lost_at_ + outlive_;
+  if (ended_ && has_open_output() && has_room())
+    until =
+        std::min(until, child_.has_terminal ? Clock::time_point::min()
+                                            : std::min(quiet_since_ + kQuiet, ended_at_ + kLinger));
+  return until == Clock::time_point::max() ? -1 : milliseconds_until(until);
 }
 
 // ---- the host
 
 Result<> Relay::talk_to_host(short events) {
+  if (connection_.fd() < 0) return {};
   if ((events & ~POLLOUT) != 0) {
     if (auto received = connection_.receive(); !received) return received;
     if (auto obeyed = obey_all(); !obeyed) return obeyed;
   }
   return connection_.flush();
+}
+
+// A lost connection is no reason to end, for as long as the host wanted.
+Result<> Relay::outlive(Result<> talked) {
+  auto now = Clock::now();
+  if (!connection_.outlives()) return talked;
+  if (connection_.fd() >= 0) {
+    if (talked || talked.error().kind() != ErrorKind::kClosed) return talked;
+    connection_.lose();
+    lost_at_ = now;
+  } else if (now >= lost_at_ + outlive_) {
+    return fail("go on with", "the session", "the host did not come back", "", ErrorKind::kClosed);
+  }
+  return {};
+}
+
+void Relay::take_connection() {
+  auto message = receive_from_line(line_);
+  // The agent is gone, and with it the way back; the connection that there is may last.
+  line_is_closed_ = !message && message.error().kind() == ErrorKind::kClosed;
+  if (!message || !*message) return;
+  auto* resumption = std::get_if<Resumption>(&**message);
+  if (resumption == nullptr) return;
+  // A host that counts wrongly is none to go on with: it sees its connection end.
+  auto resumed = connection_.resume(std::move(resumption->connection), resumption->received);
+  static_cast<void>(resumed);
 }
 
 Result<> Relay::obey_all() {
@@ -139,6 +186,12 @@ Result<> Relay::obey(wire::HostSession message) {
   return std::visit(Overloaded{
                         [](const wire::SessionStart&) -> Result<> {
                           return breaks_protocol("the host started it twice");
+                        },
+                        [](const wire::SessionResume&) -> Result<> {
+                          return breaks_protocol("the host resumed it on its own connection");
+                        },
+                        [](const wire::Received&) -> Result<> {
+                          return breaks_protocol("the host counts what is not kept");
                         },
                         [this](wire::Stdin& input) { return take_input(std::move(input)); },
                         [this](const wire::StdinEnd&) -> Result<> {

@@ -7,6 +7,9 @@
 // terminal it ends at once, and processes left in the background go on running. With pipes, a
 // session that something still holds at its end is killed with all its processes, for nobody reads
 // what they write; who means to leave one running gives it an output of its own.
+//
+// A session that outlives its connection goes on without one for as long as the host said, until
+// its output is kUnsentBytes ahead of the host. It is over when the host has received all of it.
 #pragma once
 
 #include <poll.h>
@@ -28,8 +31,10 @@ inline constexpr std::chrono::milliseconds kLinger{2000};
 class Relay {
  public:
   // The command's processes are those of `group`, or when it is null of the command's session
-  // (setsid(2)).
-  Relay(Connection& connection, Child child, const SessionGroup* group);
+  // (setsid(2)). The session outlives its connection for `outlive`, if that is not 0, and finds the
+  // next one on `line`, which may be no descriptor.
+  Relay(Connection& connection, Child child, const SessionGroup* group,
+        std::chrono::milliseconds outlive, const Fd& line);
 
   // Returns when the session is over: its status or the reason for its end is queued on the
   // connection, or the host has gone. In the second case, and when the host broke the protocol,
@@ -38,7 +43,7 @@ class Relay {
 
  private:
   using Clock = Connection::Clock;
-  enum Slot : std::size_t { kConnection, kProcess, kInput, kOutput, kError, kSlots };
+  enum Slot : std::size_t { kConnection, kLine, kProcess, kInput, kOutput, kError, kSlots };
 
   struct Output {
     Fd* fd;
@@ -47,12 +52,17 @@ class Relay {
     std::size_t bytes_since_end = 0;
   };
 
+  bool is_over() const { return ended_ && !has_open_output(); }
+  Result<> wait_and_relay();
+  Result<> deliver();
   void watch(std::array<pollfd, kSlots>& slots);
   int timeout() const;
   bool has_room() const;
   bool has_open_output() const;
 
   Result<> talk_to_host(short events);
+  Result<> outlive(Result<> talked);
+  void take_connection();
   Result<> obey_all();
   Result<> obey(wire::HostSession message);
   Result<> take_input(wire::Stdin input);
@@ -73,6 +83,10 @@ class Relay {
   Connection& connection_;
   Child child_;
   const SessionGroup* group_;
+  std::chrono::milliseconds outlive_;
+  const Fd& line_;
+  bool line_is_closed_ = false;
+  Clock::time_point lost_at_;  // when the connection is lost
   std::array<Output, 2> outputs_;
 
   std::string input_;              // from the host, not yet written to the command

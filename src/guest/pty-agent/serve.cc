@@ -9,6 +9,7 @@
 
 #include "guest/pty-agent/child.h"
 #include "guest/pty-agent/connection.h"
+#include "guest/pty-agent/handover.h"
 #include "guest/pty-agent/relay.h"
 #include "wire/protocol.h"
 
@@ -22,9 +23,44 @@ wire::Failed cannot_start(std::string reason) {
   return {125, wire::clipped("cannot start the session: " + std::move(reason))};
 }
 
+void serve_session(Connection& connection, const wire::SessionStart& start, const Spaces& spaces,
+                   const SessionGroup* group, const Fd& line) {
+  if (start.protocol != wire::kProtocol)
+    return connection.queue(wire::VersionMismatch{wire::kProtocol});
+  bool outlives = start.outlive_ms > 0;
+  if (outlives && !wire::is_session_id(start.id))
+    return connection.queue(cannot_start("its id is not one to 64 letters, digits and hyphens"));
+  auto child = start_child(start, spaces.of(start.privileged), group);
+  if (!child) return connection.queue(std::move(child).error());
+  if (outlives) connection.outlive();
+  // Without the agent it runs as well, only that nobody finds it again.
+  if (outlives && line) static_cast<void>(send_on_line(line, Serving{start.id}));
+  Relay(connection, std::move(*child), group, std::chrono::milliseconds(start.outlive_ms), line)
+      .run();
+}
+
+// To the process that serves the session, by the agent, which answers when there is none.
+void hand_over(Connection& connection, const wire::SessionResume& resume, const Fd& line) {
+  if (resume.protocol != wire::kProtocol)
+    return connection.queue(wire::VersionMismatch{wire::kProtocol});
+  if (!wire::is_session_id(resume.id) || !connection.at_boundary() || !line)
+    return connection.queue(wire::Failed{125, "the host does not ask for one as it should"});
+  Resumption resumption{
+      .id = resume.id, .received = resume.received, .connection = connection.release()};
+  static_cast<void>(send_on_line(line, resumption));
+}
+
+// Never waits: one short message fits into what any stream takes at once.
+void answer_at_once(Fd socket, const wire::Failed& answer) {
+  auto connection = Connection::open(std::move(socket));
+  if (!connection) return;
+  connection->queue(answer);
+  static_cast<void>(connection->flush());
+}
+
 }  // namespace
 
-void serve_connection(Fd socket, const Spaces& spaces, const SessionGroup* group) {
+void serve_connection(Fd socket, const Spaces& spaces, const SessionGroup* group, const Fd& line) {
   [[maybe_unused]] auto before = ::signal(SIGPIPE, SIG_IGN);
   auto connection = Connection::open(std::move(socket));
   if (!connection) return;
@@ -34,25 +70,22 @@ void serve_connection(Fd socket, const Spaces& spaces, const SessionGroup* group
     connection->queue(cannot_start(first.error().message()));
     return connection->finish();
   }
-  const auto* start = std::get_if<wire::SessionStart>(&*first);
-  if (start == nullptr) {
+  if (const auto* start = std::get_if<wire::SessionStart>(&*first))
+    serve_session(*connection, *start, spaces, group, line);
+  else if (const auto* resume = std::get_if<wire::SessionResume>(&*first))
+    hand_over(*connection, *resume, line);
+  else
     connection->queue(cannot_start("the host's first message does not start one"));
-  } else if (start->protocol != wire::kProtocol) {
-    connection->queue(wire::VersionMismatch{wire::kProtocol});
-  } else if (auto child = start_child(*start, spaces.of(start->privileged), group); !child) {
-    connection->queue(std::move(child).error());
-  } else {
-    Relay(*connection, std::move(*child), group).run();
-  }
-  connection->finish();
+  if (connection->fd() >= 0) connection->finish();
 }
 
 void refuse_connection(Fd socket, const char* reason) {
-  auto connection = Connection::open(std::move(socket));
-  if (!connection) return;
-  connection->queue(cannot_start(reason));
-  // One short message: it fits into what any stream takes at once.
-  [[maybe_unused]] auto flushed = connection->flush();
+  answer_at_once(std::move(socket), cannot_start(reason));
+}
+
+void refuse_resumption(Fd socket) {
+  answer_at_once(std::move(socket),
+                 {wire::kNoSuchSession, "it has ended, or its agent was started again since"});
 }
 
 }  // namespace capsem::guest::pty_agent

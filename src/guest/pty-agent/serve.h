@@ -8,12 +8,17 @@
 namespace capsem::guest::pty_agent {
 
 // Serves the session that the host asks for on `connection`, any connected stream socket, in one of
-// `spaces`, and in `group` unless that is null, and returns when the connection is over. Nothing is
-// left behind: when the host is gone, so is the session's process group. To be called in a process
-// of its own.
-void serve_connection(Fd connection, const Spaces& spaces, const SessionGroup* group = nullptr);
+// `spaces`, and in `group` unless that is null, and returns when the session is over. Nothing is
+// left behind: when the host is gone, and does not come back in the time that it said, so is the
+// session's process group. `line` leads to the agent, see handover.h, and may be no descriptor:
+// then no session is resumed. To be called in a process of its own.
+void serve_connection(Fd connection, const Spaces& spaces, const SessionGroup* group = nullptr,
+                      const Fd& line = {});
 
 // Answers with "cannot start the session: REASON" instead; never waits.
 void refuse_connection(Fd connection, const char* reason);
+
+// Answers the request to resume a session that is not there; never waits.
+void refuse_resumption(Fd connection);
 
 }  // namespace capsem::guest::pty_agent

@@ -1,13 +1,12 @@
 // The agent as a service: a listening socket handed over by PID 1, many connections.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/un.h>
 
 #include <vector>
 
 #include "guest/pty-agent/pty_agent.h"
+#include "tests/guest/pty-agent/agent_service.h"
 #include "tests/guest/pty-agent/host_peer.h"
-#include "tests/temporary_directory.h"
 
 namespace capsem::guest::pty_agent {
 namespace {
@@ -16,42 +15,12 @@ using ::testing::HasSubstr;
 
 class AgentService : public ::testing::Test {
  protected:
-  void SetUp() override {
-    address_.sun_family = AF_UNIX;
-    (directory_ / "socket").string().copy(address_.sun_path, sizeof address_.sun_path - 1);
-    listener_ = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    ASSERT_EQ(::bind(listener_.get(), generic(), sizeof address_), 0);
-    ASSERT_EQ(::listen(listener_.get(), 1000), 0);
-  }
-  void TearDown() override { stop(); }
-
-  void start() {
-    agent_ = ::fork();
-    if (agent_ != 0) return;
-    ::dup2(listener_.get(), 3);
-    if (listener_.get() != 3) listener_.reset();
-    ::setenv("LISTEN_FDS", "1", 1);
-    ::_exit(run(0, nullptr));
-  }
-  void stop() {
-    if (agent_ <= 0) return;
-    ::kill(agent_, SIGKILL);
-    ::waitpid(std::exchange(agent_, -1), nullptr, 0);
-  }
-
-  HostPeer connect() {
-    Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(socket.get(), generic(), sizeof address_), 0);
-    return HostPeer(std::move(socket));
-  }
+  void start() { agent_.start(); }
+  void stop() { agent_.stop(); }
+  HostPeer connect() { return HostPeer(agent_.connect()); }
 
  private:
-  const sockaddr* generic() const { return reinterpret_cast<const sockaddr*>(&address_); }
-
-  testing::TemporaryDirectory directory_;
-  sockaddr_un address_{};
-  Fd listener_;
-  pid_t agent_ = -1;
+  AgentProcess agent_;
 };
 
 TEST_F(AgentService, ServesAConnectionMadeBeforeItRan) {

@@ -1,0 +1,230 @@
+#include "client/session_link.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <utility>
+#include <variant>
+
+#include "async/limit.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "wire/codec.h"
+#include "wire/protocol.h"
+
+namespace capsem::client {
+namespace {
+
+namespace asio = boost::asio;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kFirstPause{20};
+constexpr std::chrono::milliseconds kLongestPause{1000};
+// From the request for another stream to the guest's answer on it.
+constexpr std::chrono::milliseconds kTryLimit{2000};
+// What the guest is told at the very end only spares it from waiting for us.
+constexpr std::chrono::milliseconds kLastWordLimit{1000};
+
+Result<std::string> random_id() {
+  std::array<unsigned char, 16> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    return fail_system("make", "the session's id", errno);
+  return hex(as_bytes(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())));
+}
+
+std::unexpected<Error> connection_ended() {
+  return fail("follow", "the session", "the guest closed the connection before the command's end",
+              "", ErrorKind::kClosed);
+}
+
+std::unexpected<Error> cannot_resume(std::string reason, ErrorKind kind) {
+  return fail("resume", "the session", std::move(reason), "", kind);
+}
+
+// Another try would end the same.
+bool is_final(const Error& error) {
+  return error.kind() == ErrorKind::kClosed || error.kind() == ErrorKind::kInvalid;
+}
+
+bool is_last(const wire::GuestSession& message) {
+  return std::holds_alternative<wire::Exited>(message) ||
+         std::holds_alternative<wire::Failed>(message);
+}
+
+// The first message that arrives on `stream`, when it is a whole one and nothing comes with it.
+Task<Result<wire::GuestSession>> first_message(async::Stream& stream) {
+  wire::MessageDecoder<wire::GuestSession> decoder;
+  for (;;) {
+    auto message = decoder.next();
+    if (!message) co_return propagate(message);
+    if (*message) co_return std::move(**message);
+    // Byte by byte: what comes behind it belongs to the session.
+    auto size = co_await stream.read_some(decoder.prepare(1).first(1));
+    if (!size) co_return propagate(size);
+    if (*size == 0) co_return connection_ended();
+    decoder.commit(*size);
+  }
+}
+
+}  // namespace
+
+// ---- to the guest
+
+Result<> SessionLink::start(wire::SessionStart start, Reopen reopen) {
+  start.protocol = wire::kProtocol;
+  if (reopen && start.outlive_ms > 0) {
+    auto id = random_id();
+    if (!id) return propagate(id);
+    start.id = id_ = std::move(*id);
+    outlive_ = std::chrono::milliseconds(start.outlive_ms);
+  }
+  auto frame = wire::encode(wire::HostSession(std::move(start)));
+  if (!frame) return propagate(frame);
+  waiting_ += *frame;
+  // Only now, since the first message does not count.
+  if (outlive_.count() > 0) reopen_ = std::move(reopen);
+  work_.notify();
+  return {};
+}
+
+Result<> SessionLink::put(const wire::HostSession& message) {
+  auto frame = wire::encode(message);
+  if (!frame) return propagate(frame);
+  if (stopped_) return {};
+  if (!refused_) waiting_ += *frame;
+  if (outlives()) kept_.add(std::move(*frame));
+  work_.notify();
+  return {};
+}
+
+Task<> SessionLink::run() {
+  while (!stopped_) {
+    if (waiting_.empty()) {
+      idle_.notify();
+      co_await work_.wait();
+      continue;
+    }
+    std::string batch = std::exchange(waiting_, {});
+    writing_ = true;
+    auto written = co_await stream_->write_all(as_bytes(batch));
+    writing_ = false;
+    if (written) continue;
+    refused_ = true;
+    waiting_.clear();
+  }
+  idle_.notify();
+}
+
+void SessionLink::stop() {
+  stopped_ = true;
+  work_.notify();
+  pause_.cancel();
+  stream_->reset();
+}
+
+// ---- from the guest
+
+Task<Result<wire::GuestSession>> SessionLink::next() {
+  for (;;) {
+    auto message = decoder_.next();
+    if (!message) co_return propagate(message);
+    if (*message && !outlives()) co_return std::move(**message);
+    if (*message) {
+      if (const auto* received = std::get_if<wire::Received>(&**message)) {
+        auto confirmed = kept_.confirm(received->messages);
+        if (!confirmed) co_return propagate(confirmed);
+        continue;
+      }
+      ++received_;
+      co_await confirm_received(is_last(**message));
+      co_return std::move(**message);
+    }
+    auto size = co_await stream_->read_some(decoder_.prepare());
+    if (size && *size > 0) {
+      decoder_.commit(*size);
+      continue;
+    }
+    Error lost =
+        size ? connection_ended().error() : propagate(size, "follow", "the session").error();
+    // Before the first message the guest may never have heard of the session.
+    if (!outlives() || received_ == 0 || stopped_) co_return std::unexpected(std::move(lost));
+    auto resumed = co_await resume(std::move(lost));
+    if (!resumed) co_return propagate(resumed);
+  }
+}
+
+Task<> SessionLink::confirm_received(bool last) {
+  if (!last && decoder_.bytes() - confirmed_bytes_ < wire::kReceivedBytes) co_return;
+  confirmed_bytes_ = decoder_.bytes();
+  // Not kept: the next one says as much. Never over its limit.
+  if (!refused_)
+    waiting_ += wire::encode(wire::HostSession(wire::Received{received_})).value_or("");
+  work_.notify();
+  if (!last) co_return;
+  while (!waiting_.empty() || writing_) {
+    auto idle = co_await async::with_limit(kLastWordLimit, idle_.wait());
+    if (!idle || stopped_) co_return;
+  }
+}
+
+// ---- a lost connection
+
+Task<Result<>> SessionLink::resume(Error lost) {
+  auto deadline = Clock::now() + outlive_;
+  stream_->reset();
+  refused_ = true;
+  waiting_.clear();
+  // A stream that is written to must not go.
+  while (writing_) co_await idle_.wait();
+  for (auto pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    auto tried = co_await async::with_limit(std::clamp(left, kFirstPause, kTryLimit), try_stream());
+    if (stopped_) co_return std::unexpected(std::move(lost));
+    if (tried && (*tried || is_final(tried->error()))) co_return std::move(*tried);
+    if (Clock::now() + pause >= deadline) co_return std::unexpected(std::move(lost));
+    pause_.expires_after(pause);
+    boost::system::error_code cancelled;
+    co_await pause_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    if (stopped_) co_return std::unexpected(std::move(lost));
+  }
+}
+
+Task<Result<>> SessionLink::try_stream() {
+  auto stream = co_await reopen_();
+  if (!stream) co_return propagate(stream);
+  auto frame =
+      wire::encode(wire::HostSession(wire::SessionResume{.id = id_, .received = received_}));
+  if (!frame) co_return propagate(frame);
+  auto written = co_await (*stream)->write_all(as_bytes(*frame));
+  if (!written) co_return cannot_resume(written.error().message(), ErrorKind::kOther);
+  auto answer = co_await first_message(**stream);
+  if (!answer && answer.error().kind() == ErrorKind::kInvalid) co_return propagate(answer);
+  if (!answer) co_return cannot_resume(answer.error().message(), ErrorKind::kOther);
+  if (const auto* failed = std::get_if<wire::Failed>(&*answer))
+    co_return cannot_resume(printable(failed->text), failed->shell_code == wire::kNoSuchSession
+                                                         ? ErrorKind::kClosed
+                                                         : ErrorKind::kOther);
+  const auto* resumed = std::get_if<wire::Resumed>(&*answer);
+  if (resumed == nullptr)
+    co_return cannot_resume("the agent in the guest answers something else", ErrorKind::kInvalid);
+  co_return go_on_over(std::move(*stream), resumed->received);
+}
+
+Result<> SessionLink::go_on_over(std::unique_ptr<async::Stream> stream, std::uint64_t received) {
+  if (auto confirmed = kept_.confirm(received); !confirmed) return confirmed;
+  reopened_ = std::move(stream);
+  stream_ = reopened_.get();
+  if (stopped_) stream_->reset();
+  decoder_ = {};
+  confirmed_bytes_ = 0;
+  refused_ = false;
+  waiting_ = kept_.frames();
+  work_.notify();
+  return {};
+}
+
+}  // namespace capsem::client
