@@ -41,6 +41,7 @@ Relay::Relay(Connection& connection, Child child, const SessionGroup* group,
       group_(group),
       outlive_(outlive),
       line_(line),
+      line_is_closed_(!line),
       outputs_{Output{.fd = &child_.output, .to_stderr = false},
                Output{.fd = &child_.error, .to_stderr = true}} {}
 
@@ -127,12 +128,12 @@ bool Relay::has_open_output() const {
 }
 
 int Relay::timeout() const {
+  auto now = Clock::now();
   auto until = Clock::time_point::max();
-  if (connection_.fd() < 0) until = lost_at_ + outlive_;
+  if (connection_.fd() < 0) until = line_is_closed_ ? now : lost_at_ + outlive_;
   if (ended_ && has_open_output() && has_room())
-    until =
-        std::min(until, child_.has_terminal ? Clock::time_point::min()
-                                            : std::min(quiet_since_ + kQuiet, ended_at_ + kLinger));
+    until = std::min(
+        until, child_.has_terminal ? now : std::min(quiet_since_ + kQuiet, ended_at_ + kLinger));
   return until == Clock::time_point::max() ? -1 : milliseconds_until(until);
 }
 
@@ -155,7 +156,7 @@ Result<> Relay::outlive(Result<> talked) {
     if (talked || talked.error().kind() != ErrorKind::kClosed) return talked;
     connection_.lose();
     lost_at_ = now;
-  } else if (now >= lost_at_ + outlive_) {
+  } else if (line_is_closed_ || now >= lost_at_ + outlive_) {
     return fail("go on with", "the session", "the host did not come back", "", ErrorKind::kClosed);
   }
   return {};
@@ -163,7 +164,7 @@ Result<> Relay::outlive(Result<> talked) {
 
 void Relay::take_connection() {
   auto message = receive_from_line(line_);
-  // The agent is gone, and with it the way back; the connection that there is may last.
+  // The agent is gone, and with it the way back; the connection that there is may go on.
   line_is_closed_ = !message && message.error().kind() == ErrorKind::kClosed;
   if (!message || !*message) return;
   auto* resumption = std::get_if<Resumption>(&**message);

@@ -85,7 +85,7 @@ class Relay {
   const SessionGroup* group_;
   std::chrono::milliseconds outlive_;
   const Fd& line_;
-  bool line_is_closed_ = false;
+  bool line_is_closed_;
   Clock::time_point lost_at_;  // when the connection is lost
   std::array<Output, 2> outputs_;
 

@@ -33,7 +33,7 @@ void serve_session(Connection& connection, const wire::SessionStart& start, cons
   auto child = start_child(start, spaces.of(start.privileged), group);
   if (!child) return connection.queue(std::move(child).error());
   if (outlives) connection.outlive();
-  // Without the agent it runs as well, only that nobody finds it again.
+  // Without the agent it runs as well, only that no connection finds its way to it.
   if (outlives && line) static_cast<void>(send_on_line(line, Serving{start.id}));
   Relay(connection, std::move(*child), group, std::chrono::milliseconds(start.outlive_ms), line)
       .run();

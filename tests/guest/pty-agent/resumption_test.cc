@@ -14,7 +14,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr std::uint32_t kLong = 60'000;
+constexpr std::uint32_t kLong = 300'000;
 
 class Resumption : public ::testing::Test {
  protected:
@@ -214,6 +214,18 @@ TEST_F(Resumption, AnAgentThatWasRestartedKnowsNoSessionButThoseGoOn) {
   EXPECT_EQ(refused->shell_code, wire::kNoSuchSession);
   before.send(wire::Stdin{"\n"});
   EXPECT_EQ(before.wait_for<wire::Exited>(), (wire::Exited{.code = 6}));
+}
+
+TEST_F(Resumption, WithoutAnAgentASessionEndsWithItsConnection) {
+  Fd process;
+  {
+    auto host = start("exec sleep 1000");
+    auto started = take<wire::Started>(host);
+    ASSERT_TRUE(started);
+    process = pidfd_of(started->pid);
+    agent_.stop();
+  }
+  EXPECT_TRUE(ends(process));
 }
 
 TEST_F(Resumption, AnIdThatIsNoneIsRefused) {
