@@ -23,6 +23,7 @@
 #include "base/capabilities.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "guest/pty-agent/argument_limits.h"
 #include "guest/pty-agent/descriptors.h"
 #include "guest/pty-agent/environment.h"
 
@@ -198,6 +199,7 @@ wire::Failed explain(const Plan& plan, const Report& report) {
                                    " in the guest: " + reason)};
   bool missing = report.error == ENOENT || report.error == ENOTDIR;
   if (missing && plan.program.find('/') == std::string::npos) reason = "command not found";
+  if (report.error == E2BIG) reason = why_too_long(plan.program, plan.arguments, plan.environment);
   return {missing ? kNotFound : kNotExecutable,
           wire::clipped("cannot run " + printable(plan.program) + " in the guest: " + reason)};
 }

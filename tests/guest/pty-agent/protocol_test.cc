@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include <chrono>
@@ -140,6 +141,54 @@ TEST(AgentProtocol, CommandStartsWithCleanSignalsAndDescriptors) {
   EXPECT_THAT(text, ::testing::Not(HasSubstr("4 ")));
   EXPECT_THAT(text, HasSubstr("SigBlk:\t0000000000000000"));
   EXPECT_THAT(text, HasSubstr("SigIgn:\t0000000000000000"));
+}
+
+// execve(2), "Limits on size of arguments and environment".
+constexpr std::size_t kLongestArgument = (128 << 10) - 1;
+
+TEST(AgentProtocol, AnArgumentOfTheGreatestLengthIsTaken) {
+  HostPeer host;
+  host.start(": " + std::string(kLongestArgument - 2, 'x'));
+  EXPECT_EQ(host.wait_for<wire::Exited>(), (wire::Exited{0}));
+}
+
+TEST(AgentProtocol, AnArgumentThatIsTooLongIsToldWithSizeAndLimit) {
+  HostPeer host;
+  host.start(": " + std::string(kLongestArgument - 1, 'x'));
+  EXPECT_EQ(host.wait_for<wire::Failed>(),
+            (wire::Failed{126,
+                          "cannot run /bin/bash in the guest: one of its arguments has 131072 "
+                          "bytes, and Linux allows 131071; pass it on standard input or in a "
+                          "file"}));
+}
+
+TEST(AgentProtocol, AVariableThatIsTooLongIsToldByItsName) {
+  HostPeer host;
+  host.send(wire::SessionStart{.argv = {"true"},
+                               .environment = {{"LONG", std::string(kLongestArgument - 4, 'x')}}});
+  EXPECT_EQ(host.wait_for<wire::Failed>(),
+            (wire::Failed{126,
+                          "cannot run true in the guest: the variable LONG of its environment has "
+                          "131072 bytes, and Linux allows 131071"}));
+}
+
+TEST(AgentProtocol, ArgumentsThatAreTooLongTogetherAreToldWithSizeAndLimit) {
+  rlimit stack{};
+  ASSERT_EQ(::getrlimit(RLIMIT_STACK, &stack), 0);
+  rlimit usual{.rlim_cur = 8 << 20, .rlim_max = stack.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_STACK, &usual), 0);
+  HostPeer host;
+  std::vector<std::string> words(300'000);
+  words.front() = "true";
+  host.send(wire::SessionStart{.argv = std::move(words)});
+  ASSERT_EQ(::setrlimit(RLIMIT_STACK, &stack), 0);
+  auto failed = host.wait_for<wire::Failed>();
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(failed->shell_code, 126U);
+  EXPECT_THAT(failed->text, ::testing::MatchesRegex(
+                                "cannot run true in the guest: its arguments and environment have "
+                                "2[0-9]{6} bytes, and Linux allows 2097152; pass them on standard "
+                                "input or in a file"));
 }
 
 struct Breach {
