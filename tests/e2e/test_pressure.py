@@ -1,6 +1,10 @@
 """A session that takes all there is: it ends with a status of its own, the user is told why, and the
 services go on."""
 
+import subprocess
+import time
+from pathlib import Path
+
 from conftest import Capsem, error_lines
 
 SERVICES = "pgrep -x 'capsem-(pty-agen|net-prox)' | tr '\\\\n' ' '"
@@ -37,6 +41,63 @@ def test_services_go_on_when_memory_runs_out(capsem: Capsem) -> None:
     assert len(before.split()) >= 2
     assert before == after
     assert (of_init, own) == ("-1000", "0")
+
+
+# Fills the buffers of sockets, which are no process's memory: by what it counts, the kernel takes the
+# services for the largest. Ends when the first of its processes has been killed.
+HOLD_IN_SOCKETS = """
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static char block[65536];
+int main(void) {
+  for (int i = 0; i < 16; ++i)
+    if (fork() == 0)
+      for (int pair[2];;) {
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) pause();
+        fcntl(pair[0], F_SETFL, O_NONBLOCK);
+        while (write(pair[0], block, sizeof block) > 0) {}
+      }
+  wait(0);
+  return 7;
+}
+"""
+
+
+def test_memory_that_belongs_to_no_process_costs_no_service(capsem: Capsem, tmp_path: Path) -> None:
+    program = tmp_path / "hold"
+    subprocess.run(["gcc", "-static", "-O1", "-x", "c", "-o", program, "-"], input=HOLD_IN_SOCKETS.encode(), check=True)
+    result = capsem.run("--memory", "256", "cat >/tmp/p; chmod +x /tmp/p; exec /tmp/p", stdin=program.read_bytes())
+    assert result.returncode in (7, 137)
+    assert out_of_memory(error_lines(result))
+    assert not [line for line in error_lines(result) if "starting it again" in line]
+
+
+# Seconds from a command's end to the run's, of a run that thousands of processes hold; many times
+# what it takes on a quiet machine.
+END_LIMIT_S = 20
+
+
+def run_to_the_end(capsem: Capsem, command: str) -> tuple[int, float]:
+    """The status of a command whose last line is "command ends", and how long the run went on then."""
+    process = capsem.popen(command)
+    assert process.stdout is not None
+    assert b"command ends\n" in process.stdout
+    begin = time.monotonic()
+    process.communicate(timeout=120)
+    return process.returncode, time.monotonic() - begin
+
+
+def test_thousands_of_sleepers_do_not_hold_the_run(capsem: Capsem) -> None:
+    status, seconds = run_to_the_end(
+        capsem,
+        "python3 -c \"\nimport os, signal\ntry:\n"
+        "  for i in range(4000):\n    if os.fork() == 0:\n      while True: signal.pause()\n"
+        "except OSError as e: print(e.strerror)\n"
+        "print('command ends', flush=True)\nos._exit(0)\"",
+    )
+    assert (status, seconds < END_LIMIT_S) == (0, True), seconds
 
 
 def test_a_fork_bomb_ends_with_the_command(capsem: Capsem) -> None:
