@@ -34,12 +34,15 @@ def test_services_go_on_when_memory_runs_out(capsem: Capsem) -> None:
     result = capsem.run(
         "--privileged", "--memory", "256",
         f"before=$({SERVICES}); tail /dev/zero; after=$({SERVICES}); echo $before is $after; "
+        "sed -n 's/^oom //p' /sys/fs/cgroup/sessions/memory.events; "
         "exec sh -c 'cat /proc/1/oom_score_adj /proc/self/oom_score_adj'",
     )
-    first, of_init, own = result.stdout.decode().splitlines()
+    first, times_at_limit, of_init, own = result.stdout.decode().splitlines()
     before, after = first.split(" is ")
     assert len(before.split()) >= 2
     assert before == after
+    # It was the memory of all sessions that ran out, not the machine's.
+    assert int(times_at_limit) >= 1
     assert (of_init, own) == ("-1000", "0")
 
 

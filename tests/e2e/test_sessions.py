@@ -111,12 +111,14 @@ def test_programs_of_capsem_are_found_before_others(capsem: Capsem) -> None:
     assert result.stdout == b"/capsem/bin/snapshots\n" * 2
 
 
-# What nothing else shows: a kernel that starts helpers, and one that goes on after an oops.
+# What nothing else shows: a kernel that starts helpers, one that goes on after an oops, one that looks
+# for memory for ever where it runs out for others than sessions.
 SETTINGS = {
     "/proc/sys/kernel/core_pattern": "core",
     "/proc/sys/kernel/modprobe": "",
     "/proc/sys/kernel/panic_on_oops": "1",
     "/proc/sys/kernel/sysrq": "0",
+    "/sys/kernel/mm/lru_gen/min_ttl_ms": "1000",
 }
 
 
