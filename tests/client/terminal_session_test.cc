@@ -24,8 +24,8 @@ class TerminalSession : public ::testing::Test {
     found_ = modes();
   }
 
-  void start(SessionRequest request) {
-    ::setenv("TERM", "xterm", 1);
+  void start(SessionRequest request, const char* type = "xterm") {
+    ::setenv("TERM", type, 1);
     process_.emplace(std::move(request), std::array{slave_.get(), slave_.get(), slave_.get()},
                      true);
   }
@@ -71,6 +71,13 @@ TEST_F(TerminalSession, TheCommandHasATerminalOfTheSameSizeAndName) {
   EXPECT_TRUE(sees("xterm\r\n"));
   EXPECT_TRUE(sees("all three\r\n"));
   EXPECT_EQ(process_->wait(), 6);
+}
+
+TEST_F(TerminalSession, ATypeThatTheGuestDoesNotKnowIsTheCommonOneWithTheColoursOfTheUsers) {
+  ::setenv("COLORTERM", "truecolor", 1);
+  start(command_line("echo $TERM with $COLORTERM"), "xterm-nobody-knows");
+  EXPECT_TRUE(sees("xterm-256color with truecolor\r\n"));
+  EXPECT_EQ(process_->wait(), 0);
 }
 
 TEST_F(TerminalSession, AResizeReachesTheCommand) {

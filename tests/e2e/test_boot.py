@@ -90,9 +90,20 @@ def test_a_kernel_panic_is_named(checkout: Checkout) -> None:
     assert "its kernel panicked: Attempted to kill init!" in the_error(result)
 
 
-@pytest.mark.parametrize(("action", "told"), [("reboot", "the guest was rebooted"), ("poweroff", "switched off")])
-def test_the_guest_may_end_the_machine(capsem: Capsem, action: str, told: str) -> None:
-    result = capsem.run(f"capsem-sysutil {action}; sleep 100")
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("capsem-sysutil reboot", "the guest was rebooted"),
+        ("capsem-sysutil poweroff", "the guest was switched off"),
+        ("reboot", "the guest was rebooted"),
+        ("shutdown -r now", "the guest was rebooted"),
+        ("poweroff", "the guest was switched off"),
+        ("shutdown -h now", "the guest was switched off"),
+        ("halt", "the guest was switched off"),
+    ],
+)
+def test_the_guest_may_end_the_machine(capsem: Capsem, command: str, told: str) -> None:
+    result = capsem.run(f"{command}; sleep 100")
     assert result.returncode == 125
     assert told in the_error(result)
 

@@ -132,6 +132,23 @@ def test_a_command_gets_the_terminal_too(screen: Screen, capsem: Capsem) -> None
     screen.wait_for("/dev/pts/")
 
 
+@pytest.mark.parametrize("kind", [[], ["--privileged"]])
+def test_a_terminal_that_the_guest_does_not_know_works_as_the_common_one(
+    screen: Screen, capsem: Capsem, kind: list[str]
+) -> None:
+    words = " ".join(["run --accel tcg -t", *kind])
+    screen.type(
+        f"TERM=xterm-kitty COLORTERM=truecolor {capsem.executable} {words} "
+        "'echo is $TERM with $COLORTERM and $(tput colors); echo | less -X'; echo ended $?",
+        "Enter",
+    )
+    screen.wait_for("is xterm-256color with truecolor and 256")
+    screen.wait_for("(END)")
+    assert "not fully functional" not in screen.text()
+    screen.type("q")
+    screen.wait_for("ended 0")
+
+
 @pytest.mark.parametrize("number", ["KILL", "SEGV", "HUP", "INT", "QUIT", "TERM"])
 def test_what_a_program_turned_on_is_off_after_an_abnormal_end(
     screen: Screen, capsem: Capsem, number: str

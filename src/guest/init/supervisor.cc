@@ -75,6 +75,7 @@ Result<> Supervisor::add(const manifest::Entry& entry, std::optional<Fd> listene
 Result<> Supervisor::start(Service& service, Clock::time_point now) {
   service.started = now;
   service.due.reset();
+  service.not_started.clear();
   auto pipe = make_pipe();
   if (!pipe) return propagate(pipe, "start", service.name);
   pid_t pid = ::fork();
@@ -88,8 +89,10 @@ Result<> Supervisor::start(Service& service, Clock::time_point now) {
   service.pid = pid;
   int reason = 0;
   auto n = read_full(pipe->first, std::as_writable_bytes(std::span(&reason, 1)), service.name);
-  if (n && *n == sizeof reason) return fail_system("start", service.argv[0], reason);
-  return {};
+  if (!n || *n != sizeof reason) return {};
+  auto error = Error::system("start", service.argv[0], reason);
+  service.not_started = error.message();
+  return std::unexpected(std::move(error));
 }
 
 void Supervisor::schedule(Service& service, Clock::time_point now, const std::string& why) {
@@ -105,7 +108,9 @@ void Supervisor::schedule(Service& service, Clock::time_point now, const std::st
 bool Supervisor::reaped(pid_t pid, const ExitStatus& status, Clock::time_point now) {
   auto service = std::ranges::find(services_, pid, &Service::pid);
   if (service == services_.end()) return false;
-  schedule(*service, now, "ended with " + status.describe());
+  // Of a program that was never executed, the process's own status says nothing.
+  bool never_ran = !service->not_started.empty();
+  schedule(*service, now, never_ran ? service->not_started : "ended with " + status.describe());
   return true;
 }
 
@@ -115,12 +120,8 @@ void Supervisor::start_due(Clock::time_point now) {
     if (!service.due || *service.due > now) continue;
     auto started = start(service, now);
     if (started) continue;
-    // A child that could not execute the program is reaped, and scheduled, like any other; only it
-    // knew the reason.
-    if (service.pid != 0)
-      report_(service.name, started.error().message());
-    else
-      schedule(service, now, started.error().message());
+    // A child that could not execute the program is reaped, and scheduled, like any other.
+    if (service.pid == 0) schedule(service, now, started.error().message());
   }
 }
 

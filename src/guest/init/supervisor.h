@@ -25,7 +25,8 @@ inline constexpr std::chrono::seconds kWellAfter{10};
 
 class Supervisor {
  public:
-  // `report` gets one line for each end, restart and failed start of a service.
+  // `report` gets one line for each end and each failed start of a service: the reason, and when it
+  // is started again.
   using Report = std::function<void(const std::string& service, const std::string& text)>;
   // `confine` is called in each new process before it executes its program, with the capabilities
   // that the entry may have; an errno value other than 0 keeps it from starting.
@@ -56,7 +57,8 @@ class Supervisor {
     std::optional<Fd> listener;
     bool restart = true;
     manifest::CapabilitySet capabilities = 0;
-    pid_t pid = 0;  // 0 while it is not running
+    pid_t pid = 0;            // 0 while it is not running
+    std::string not_started;  // why the process `pid`, still to be reaped, never ran the program
     Clock::time_point started;
     Clock::duration delay = kFirstDelay;
     std::optional<Clock::time_point> due;

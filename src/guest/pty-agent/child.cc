@@ -1,7 +1,6 @@
 #include "guest/pty-agent/child.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -24,6 +23,7 @@
 #include "base/capabilities.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "guest/pty-agent/argument_limits.h"
 #include "guest/pty-agent/descriptors.h"
 #include "guest/pty-agent/environment.h"
 
@@ -165,10 +165,13 @@ const char* objection(const wire::SessionStart& start) {
   return nullptr;
 }
 
-Plan plan_for(const wire::SessionStart& start, const Space& space, const SessionGroup* group) {
+Result<Plan> plan_for(const wire::SessionStart& start, const Space& space,
+                      const SessionGroup* group) {
+  auto root = root_of_commands(space);
+  if (!root) return propagate(root);
   Plan plan{.program = kShell,
             .arguments = {"bash"},
-            .environment = session_environment(environ, start),
+            .environment = session_environment(environ, start, *root),
             .directory = start.directory.empty() ? kHome : start.directory,
             .directory_is_optional = start.directory.empty(),
             .has_terminal = start.terminal.has_value(),
@@ -195,20 +198,16 @@ wire::Failed explain(const Plan& plan, const Report& report) {
     return {kCannot, wire::clipped("cannot enter the directory " + printable(plan.directory) +
                                    " in the guest: " + reason)};
   bool missing = report.error == ENOENT || report.error == ENOTDIR;
-  auto text = "cannot run " + printable(plan.program) + " in the guest: " + reason;
-  if (missing && plan.program.find('/') == std::string::npos)
-    text = "cannot run " + printable(plan.program) + " in the guest: command not found";
-  return {missing ? kNotFound : kNotExecutable, wire::clipped(std::move(text))};
+  if (missing && plan.program.find('/') == std::string::npos) reason = "command not found";
+  if (report.error == E2BIG) reason = why_too_long(plan.program, plan.arguments, plan.environment);
+  return {missing ? kNotFound : kNotExecutable,
+          wire::clipped("cannot run " + printable(plan.program) + " in the guest: " + reason)};
 }
 
 // In the space's own /dev, so that the terminal has a name there; a link that a session put in its
 // way leads nowhere else.
 Result<Fd> open_ptmx(const Space& space) {
-  open_how how{};
-  how.flags = O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  Fd master(
-      static_cast<int>(::syscall(SYS_openat2, space.root.get(), "dev/ptmx", &how, sizeof how)));
+  Fd master = open_in(space.root, "/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
   if (!master) return fail_system("open", "a terminal", errno);
   return master;
 }
@@ -302,7 +301,9 @@ std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start, 
                                                const SessionGroup* group) {
   if (const char* reason = objection(start))
     return failed(kCannot, std::string("cannot start the session: ") + reason);
-  auto plan = plan_for(start, space, group);
+  auto planned = plan_for(start, space, group);
+  if (!planned) return failed(planned.error());
+  auto& plan = *planned;
   Child child;
   std::array<Fd, 3> theirs;
   if (auto opened =

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "guest/paths.h"
+#include "guest/pty-agent/terminal_type.h"
 
 namespace capsem::guest::pty_agent {
 namespace {
@@ -22,12 +23,10 @@ constexpr std::array kStandard = {
 // Of the agent alone: how it was started, and the terminal of the machine's console.
 constexpr std::array kPrivate = {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "TERM"};
 
-// A terminal whose host did not say what it is.
-constexpr const char* kUnknownTerminal = "xterm-256color";
-
 }  // namespace
 
-std::vector<std::string> session_environment(char** inherited, const wire::SessionStart& start) {
+std::vector<std::string> session_environment(char** inherited, const wire::SessionStart& start,
+                                             const Fd& root) {
   wire::Environment variables;
   for (char** entry = inherited; entry != nullptr && *entry != nullptr; ++entry) {
     std::string_view text = *entry;
@@ -38,8 +37,11 @@ std::vector<std::string> session_environment(char** inherited, const wire::Sessi
   }
   for (const char* name : kPrivate) variables.erase(name);
   for (const auto& [name, value] : kStandard) variables.insert_or_assign(name, value);
-  if (start.terminal) variables.insert_or_assign("TERM", kUnknownTerminal);
   for (const auto& [name, value] : start.environment) variables.insert_or_assign(name, value);
+  if (start.terminal) {
+    auto& type = variables["TERM"];
+    type = known_terminal_type(root, type);
+  }
 
   std::vector<std::string> entries;
   entries.reserve(variables.size());

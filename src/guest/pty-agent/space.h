@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -10,7 +11,7 @@
 namespace capsem::guest::pty_agent {
 
 struct Space {
-  Fd root;                            // its root directory (O_PATH), whose /dev has its terminals
+  Fd root;                            // a root directory (O_PATH), whose /dev has its terminals
   std::optional<Fd> pid_namespace;    // absent: the agent's
   std::optional<Fd> mount_namespace;  // absent: the agent's
   bool on_session_root = false;       // a copy of the agent's mount namespace, kSessionRoot as "/"
@@ -31,6 +32,14 @@ struct Spaces {
 
 // Without confinement: the agent's own surroundings, unchanged, for both.
 Result<Spaces> own_spaces();
+
+// What a process whose "/" is `root` finds at the absolute `path`, for this one to open with
+// `flags` of open(2): no link there leads anywhere else. Not open when that fails, with errno set.
+Fd open_in(const Fd& root, const std::string& path, int flags);
+
+// The directory that a command of the space has as its "/" (O_PATH). For a privileged one that is
+// not `root`, whose files are the machine's own.
+Result<Fd> root_of_commands(const Space& space);
 
 // Children that this process has from now on are in the space's pid namespace.
 Result<> adopt_for_children(const Space& space);

@@ -2,9 +2,11 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 
@@ -16,9 +18,32 @@ constexpr std::array kActions = {
     Action{"shutdown", "end the VM: services stop, then the machine powers off", "power off the VM",
            SIGUSR2},
     Action{"poweroff", "the same", "power off the VM", SIGUSR2},
-    Action{"halt", "stop the system, leaving the machine on", "halt the VM", SIGUSR1},
+    Action{"halt", "the same: a VM that is halted but on is of use to nobody", "halt the VM",
+           SIGUSR2},
     Action{"reboot", "start the system again", "reboot the VM", SIGTERM},
     Action{"suspend", "not possible yet: this host cannot suspend a VM", "suspend the VM", 0},
+};
+
+// Options of shutdown(8) and halt(8). Those without an action change nothing: each end is at once,
+// orderly, and with nobody to tell but the session.
+struct Option {
+  std::string_view word;
+  std::string_view action;
+};
+constexpr std::array kOptions = {
+    Option{"-h", ""},
+    Option{"now", ""},
+    Option{"+0", ""},
+    Option{"-f", ""},
+    Option{"--force", ""},
+    Option{"--no-wall", ""},
+    Option{"-r", "reboot"},
+    Option{"--reboot", "reboot"},
+    Option{"-H", "halt"},
+    Option{"--halt", "halt"},
+    Option{"-P", "poweroff"},
+    Option{"-p", "poweroff"},
+    Option{"--poweroff", "poweroff"},
 };
 
 std::string help() {
@@ -37,6 +62,9 @@ std::string help() {
   }
   text +=
       "\n"
+      "The names halt, poweroff, reboot and shutdown do the same, with options as elsewhere:\n"
+      "shutdown -r now. A later time is not possible.\n"
+      "\n"
       "exit status: 0 the init has been asked, 1 it could not be or the VM cannot do it,\n"
       "2 wrong usage\n";
   return text;
@@ -54,6 +82,15 @@ std::optional<Action> find_action(std::string_view word) {
   return std::nullopt;
 }
 
+std::optional<Action> choose(Action action, std::span<const std::string_view> options) {
+  for (auto word : options) {
+    const auto* option = std::ranges::find(kOptions, word, &Option::word);
+    if (option == kOptions.end()) return std::nullopt;
+    if (!option->action.empty()) action = *find_action(option->action);
+  }
+  return action;
+}
+
 Result<> request(const Action& action, pid_t init) {
   std::string attempt(action.attempt);
   if (action.signal == 0)
@@ -66,18 +103,18 @@ Result<> request(const Action& action, pid_t init) {
 }
 
 int run(int argc, char** argv) {
-  std::optional<Action> action;
-  int arguments = 1;
-  if (argc > 0) action = find_action(base_name(argv[0]));
-  if (!action && argc > 1) {
-    std::string_view word = argv[arguments++];
-    if (word == "--help" || word == "-h" || word == "help") {
-      auto printed = print(help());
-      return printed ? 0 : 1;
-    }
-    action = find_action(word);
-  }
-  if (!action || argc != arguments) {
+  std::vector<std::string_view> words(argv, argv + argc);
+  const auto name = words.empty() ? "" : base_name(words.front());
+  const auto options = std::span(words).subspan(std::min<std::size_t>(1, words.size()));
+  const auto first = options.empty() ? "" : options.front();
+  auto action = find_action(name);
+  const bool is_help = first == "--help" || (!action && (first == "-h" || first == "help"));
+  if (is_help) return print(help()) ? 0 : 1;
+  if (action)
+    action = choose(*action, options);
+  else if (options.size() == 1)
+    action = find_action(first);
+  if (!action) {
     say("usage: capsem-sysutil shutdown|poweroff|halt|reboot|suspend (see --help)");
     return 2;
   }

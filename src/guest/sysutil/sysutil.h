@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "base/error.h"
@@ -21,12 +22,17 @@ struct Action {
 // The action of that name; nothing for any other word.
 std::optional<Action> find_action(std::string_view word);
 
+// What "shutdown -r now" and the like ask for: `action`, or another that one of `options` chooses.
+// Nothing when one of them has no meaning here, such as a time.
+std::optional<Action> choose(Action action, std::span<const std::string_view> options);
+
 // Has `init` (PID 1 but in tests) carry out `action`; returns when it has been told. kPermission
 // for a user who may not.
 Result<> request(const Action& action, pid_t init);
 
-// "capsem-sysutil WORD"; where argv[0] is such a word itself ("poweroff"), that one. The exit
-// status is 0 when PID 1 has been asked, 1 when that failed, 2 for a command line of no meaning.
+// "capsem-sysutil WORD"; where argv[0] is such a word itself ("poweroff"), that one, with the
+// options that other systems' programs of these names take. The exit status is 0 when PID 1 has
+// been asked, 1 when that failed, 2 for a command line of no meaning.
 int run(int argc, char** argv);
 
 }  // namespace capsem::guest::sysutil

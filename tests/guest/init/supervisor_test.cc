@@ -207,6 +207,8 @@ TEST_F(SupervisorTest, AProgramThatCannotBeExecutedIsAnErrorWithTheReason) {
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().message(), "cannot start " + missing + ": No such file or directory");
   reap(Clock::now());
+  EXPECT_THAT(reports, ElementsAre("service: cannot start " + missing +
+                                   ": No such file or directory, starting it again in 100 ms"));
   EXPECT_NE(supervisor.next_start(), std::nullopt);
 }
 
@@ -217,9 +219,14 @@ TEST_F(SupervisorTest, ALaterStartThatFailsIsReportedWithTheReason) {
   ASSERT_EQ(::chmod(entry.path.c_str(), 0644), 0);
   reports.clear();
   EXPECT_EQ(next_delay(kShortLife), 2 * kFirstDelay);
-  EXPECT_THAT(reports, ElementsAre("service: cannot start " + entry.path + ": Permission denied",
-                                   "service: ended with exit status 127, starting it again in "
-                                   "200 ms"));
+  EXPECT_THAT(reports, ElementsAre("service: cannot start " + entry.path +
+                                   ": Permission denied, starting it again in 200 ms"));
+  // And not for ever.
+  ASSERT_EQ(::chmod(entry.path.c_str(), 0755), 0);
+  reports.clear();
+  next_delay(kShortLife);
+  EXPECT_THAT(reports,
+              ElementsAre("service: ended with exit status 0, starting it again in 400 ms"));
 }
 
 // As when the guest has no memory or descriptors left: there is not even a child.

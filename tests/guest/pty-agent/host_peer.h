@@ -58,6 +58,8 @@ class HostPeer {
   void send(const wire::HostSession& message) { send_bytes(wire::encode(message).value()); }
   void start(std::string line) { send(wire::SessionStart{.command_line = std::move(line)}); }
   void close() { connection_.reset(); }
+  // The process that serves this one, if it is its own.
+  pid_t agent() const { return agent_; }
 
   // The next message; nothing at the end of the connection.
   std::optional<wire::GuestSession> receive() {
@@ -83,11 +85,6 @@ class HostPeer {
     while (auto message = receive())
       if (auto* wanted = std::get_if<Message>(&*message)) return std::move(*wanted);
     return std::nullopt;
-  }
-
-  bool has_message_within(int milliseconds) {
-    pollfd waiting{.fd = connection_.get(), .events = POLLIN, .revents = 0};
-    return ::poll(&waiting, 1, milliseconds) == 1;
   }
 
  private:

@@ -2,10 +2,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <string>
+#include <utility>
 
+#include "base/file.h"
+#include "base/text.h"
 #include "guest/pty-agent/child.h"
 #include "tests/guest/pty-agent/host_peer.h"
 #include "tests/temporary_directory.h"
@@ -14,6 +20,38 @@ namespace capsem::guest::pty_agent {
 namespace {
 
 using ::testing::HasSubstr;
+
+// Whether the process runs or sleeps, and how often it went to sleep (proc(5), /proc/pid/status).
+std::string sleep_of(pid_t pid) {
+  std::string found;
+  auto status = read_file("/proc/" + std::to_string(pid) + "/status", 1 << 16);
+  if (!status) return found;
+  for (auto line : split(*status, '\n'))
+    if (line.starts_with("State:") || line.starts_with("voluntary_ctxt_switches:")) found += line;
+  return found;
+}
+
+// Waits until the writer and the reader of a pipe both sleep, so that a third has to wake them;
+// false when the writer ends before.
+bool wait_for_each_other(pid_t writer, pid_t reader) {
+  constexpr std::string_view kSleeps = "S (sleeping)";
+  auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(kTestLimitMilliseconds);
+  while (std::chrono::steady_clock::now() < deadline) {
+    auto before = sleep_of(writer);
+    if (before.empty() || before.contains("Z (zombie)")) return false;
+    // The writer slept all the while that the reader was looked at.
+    if (before.contains(kSleeps) && sleep_of(reader).contains(kSleeps) &&
+        sleep_of(writer) == before)
+      return true;
+  }
+  return false;
+}
+
+std::uint64_t granted_by(const wire::GuestSession& message) {
+  const auto* credit = std::get_if<wire::StdinCredit>(&message);
+  return credit != nullptr ? credit->bytes : 0;
+}
 
 TEST(AgentProtocol, SaysStartedThenOutputThenTheEndAndCloses) {
   HostPeer host;
@@ -40,17 +78,21 @@ TEST(AgentProtocol, GrantsExactlyTheInputThatTheCommandTook) {
     host.send(wire::Stdin{std::string(wire::kDataBytes, 'x')});
   std::uint64_t granted = 0;
   bool taken = false;
-  while (!taken || host.has_message_within(200)) {
+  while (!taken || granted < 100'000) {
     auto message = host.receive();
     ASSERT_TRUE(message);
-    if (auto* credit = std::get_if<wire::StdinCredit>(&*message)) granted += credit->bytes;
+    granted += granted_by(*message);
     taken = taken || std::holds_alternative<wire::Stdout>(*message);
   }
-  // What the command took and what its pipe holds; never all of it.
-  EXPECT_GE(granted, 100'000U);
-  EXPECT_LT(granted, wire::kStdinWindowBytes);
+  // What is granted beyond that comes before its end: what its pipe holds, never all of it.
   host.send(wire::Signal{SIGTERM});
-  EXPECT_EQ(host.wait_for<wire::Exited>(), (wire::Exited{.signal = SIGTERM}));
+  auto message = host.receive();
+  while (message && !std::holds_alternative<wire::Exited>(*message)) {
+    granted += granted_by(*message);
+    message = host.receive();
+  }
+  EXPECT_EQ(message, wire::GuestSession(wire::Exited{.signal = SIGTERM}));
+  EXPECT_LT(granted, wire::kStdinWindowBytes);
 }
 
 TEST(AgentProtocol, SaysWhenTheCommandReadsNoMore) {
@@ -76,12 +118,12 @@ TEST(AgentProtocol, EndOfInputOnATerminalIsWhatCtrlDDoes) {
 TEST(AgentProtocol, HoldsBackACommandWhoseOutputIsNotReadAndLosesNothing) {
   testing::TemporaryDirectory directory;
   auto written = (directory / "written").string();
+  auto number = (directory / "number").string();
   HostPeer host;
-  host.start("head -c 50000000 /dev/zero; touch " + written);
+  host.start("(echo $BASHPID >" + number + "; exec head -c 50000000 /dev/zero); touch " + written);
   auto first = host.wait_for<wire::Stdout>();
   ASSERT_TRUE(first);
-  // Time enough to write it all, were it not held back.
-  ::usleep(200'000);
+  EXPECT_TRUE(wait_for_each_other(std::stoi(read_file(number, 100).value()), host.agent()));
   EXPECT_FALSE(std::filesystem::exists(written));
   std::size_t bytes = first->data.size();
   while (auto output = host.wait_for<wire::Stdout>()) bytes += output->data.size();
@@ -99,6 +141,54 @@ TEST(AgentProtocol, CommandStartsWithCleanSignalsAndDescriptors) {
   EXPECT_THAT(text, ::testing::Not(HasSubstr("4 ")));
   EXPECT_THAT(text, HasSubstr("SigBlk:\t0000000000000000"));
   EXPECT_THAT(text, HasSubstr("SigIgn:\t0000000000000000"));
+}
+
+// execve(2), "Limits on size of arguments and environment".
+constexpr std::size_t kLongestArgument = (128 << 10) - 1;
+
+TEST(AgentProtocol, AnArgumentOfTheGreatestLengthIsTaken) {
+  HostPeer host;
+  host.start(": " + std::string(kLongestArgument - 2, 'x'));
+  EXPECT_EQ(host.wait_for<wire::Exited>(), (wire::Exited{0}));
+}
+
+TEST(AgentProtocol, AnArgumentThatIsTooLongIsToldWithSizeAndLimit) {
+  HostPeer host;
+  host.start(": " + std::string(kLongestArgument - 1, 'x'));
+  EXPECT_EQ(host.wait_for<wire::Failed>(),
+            (wire::Failed{126,
+                          "cannot run /bin/bash in the guest: one of its arguments has 131072 "
+                          "bytes, and Linux allows 131071; pass it on standard input or in a "
+                          "file"}));
+}
+
+TEST(AgentProtocol, AVariableThatIsTooLongIsToldByItsName) {
+  HostPeer host;
+  host.send(wire::SessionStart{.argv = {"true"},
+                               .environment = {{"LONG", std::string(kLongestArgument - 4, 'x')}}});
+  EXPECT_EQ(host.wait_for<wire::Failed>(),
+            (wire::Failed{126,
+                          "cannot run true in the guest: the variable LONG of its environment has "
+                          "131072 bytes, and Linux allows 131071"}));
+}
+
+TEST(AgentProtocol, ArgumentsThatAreTooLongTogetherAreToldWithSizeAndLimit) {
+  rlimit stack{};
+  ASSERT_EQ(::getrlimit(RLIMIT_STACK, &stack), 0);
+  rlimit usual{.rlim_cur = 8 << 20, .rlim_max = stack.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_STACK, &usual), 0);
+  HostPeer host;
+  std::vector<std::string> words(300'000);
+  words.front() = "true";
+  host.send(wire::SessionStart{.argv = std::move(words)});
+  ASSERT_EQ(::setrlimit(RLIMIT_STACK, &stack), 0);
+  auto failed = host.wait_for<wire::Failed>();
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(failed->shell_code, 126U);
+  EXPECT_THAT(failed->text, ::testing::MatchesRegex(
+                                "cannot run true in the guest: its arguments and environment have "
+                                "2[0-9]{6} bytes, and Linux allows 2097152; pass them on standard "
+                                "input or in a file"));
 }
 
 struct Breach {

@@ -5,7 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/process.h"
@@ -20,7 +22,7 @@ struct Expected {
 
 TEST(Request, SendsInitTheSignalOfTheAction) {
   for (auto [word, signal] : {Expected{"shutdown", SIGUSR2}, Expected{"poweroff", SIGUSR2},
-                              Expected{"halt", SIGUSR1}, Expected{"reboot", SIGTERM}}) {
+                              Expected{"halt", SIGUSR2}, Expected{"reboot", SIGTERM}}) {
     auto init = Process::start({.argv = {"sleep", "100"}});
     ASSERT_TRUE(init);
     ASSERT_TRUE(request(*find_action(word), init->pid())) << word;
@@ -54,6 +56,30 @@ TEST(Request, WithoutPermissionNamesRoot) {
   EXPECT_EQ(status, 0);
 }
 
+TEST(Choose, TakesTheOptionsOfOtherSystems) {
+  struct Row {
+    const char* name;
+    std::vector<std::string_view> options;
+    const char* chosen;
+  };
+  for (const auto& [name, options, chosen] : std::vector<Row>{
+           {"shutdown", {}, "shutdown"},
+           {"shutdown", {"now"}, "shutdown"},
+           {"shutdown", {"-h", "now"}, "shutdown"},
+           {"shutdown", {"-r", "now"}, "reboot"},
+           {"shutdown", {"-P", "+0"}, "poweroff"},
+           {"poweroff", {"-f"}, "poweroff"},
+           {"reboot", {"--force"}, "reboot"},
+           {"halt", {"-p"}, "poweroff"},
+       }) {
+    auto action = choose(*find_action(name), options);
+    ASSERT_TRUE(action) << name;
+    EXPECT_EQ(action->word, chosen) << name;
+  }
+  for (const char* option : {"+5", "23:00", "-c", "-k", ""})
+    EXPECT_FALSE(choose(*find_action("shutdown"), std::array{std::string_view(option)})) << option;
+}
+
 int run_words(std::vector<std::string> words) {
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);
@@ -68,7 +94,7 @@ TEST(Run, TellsWrongUsageFromFailure) {
   EXPECT_EQ(run_words({"capsem-sysutil"}), 2);
   EXPECT_EQ(run_words({"capsem-sysutil", "explode"}), 2);
   EXPECT_EQ(run_words({"capsem-sysutil", "suspend", "now"}), 2);
-  EXPECT_EQ(run_words({"/sbin/suspend", "now"}), 2);
+  EXPECT_EQ(run_words({"/sbin/suspend", "later"}), 2);
 }
 
 TEST(Run, HelpNamesEveryAction) {
