@@ -48,7 +48,7 @@ Relay::Relay(Connection& connection, Child child, const SessionGroup* group,
 void Relay::run() {
   connection_.queue(wire::Started{static_cast<std::uint32_t>(child_.pid)});
   // What arrived together with the first message shows in no poll(2).
-  auto going = obey_all();
+  auto going = handle_messages();
   while (going && !is_over()) going = wait_and_relay();
   if (going) {
     report_end();
@@ -71,7 +71,7 @@ Result<> Relay::wait_and_relay() {
   }
   if (slots[kLine].revents != 0)
     take_connection();
-  else if (auto talked = outlive(talk_to_host(slots[kConnection].revents)); !talked)
+  else if (auto talked = tolerate_loss(talk_to_host(slots[kConnection].revents)); !talked)
     return talked;
   if (slots[kInput].revents != 0) write_input();
   if (slots[kOutput].fd >= 0) settle(outputs_[0], slots[kOutput].revents != 0);
@@ -82,7 +82,7 @@ Result<> Relay::wait_and_relay() {
 }
 
 Result<> Relay::deliver() {
-  auto going = outlive(connection_.flush());
+  auto going = tolerate_loss(connection_.flush());
   while (going && connection_.outlives() && connection_.held_bytes() > 0) going = wait_and_relay();
   return going;
 }
@@ -143,13 +143,13 @@ Result<> Relay::talk_to_host(short events) {
   if (connection_.fd() < 0) return {};
   if ((events & ~POLLOUT) != 0) {
     if (auto received = connection_.receive(); !received) return received;
-    if (auto obeyed = obey_all(); !obeyed) return obeyed;
+    if (auto handled = handle_messages(); !handled) return handled;
   }
   return connection_.flush();
 }
 
 // A lost connection is no reason to end, for as long as the host wanted.
-Result<> Relay::outlive(Result<> talked) {
+Result<> Relay::tolerate_loss(Result<> talked) {
   auto now = Clock::now();
   if (!connection_.outlives()) return talked;
   if (connection_.fd() >= 0) {
@@ -174,16 +174,16 @@ void Relay::take_connection() {
   static_cast<void>(resumed);
 }
 
-Result<> Relay::obey_all() {
+Result<> Relay::handle_messages() {
   for (;;) {
     auto message = connection_.next();
     if (!message) return propagate(message);
     if (!*message) return {};
-    if (auto obeyed = obey(std::move(**message)); !obeyed) return obeyed;
+    if (auto handled = handle(std::move(**message)); !handled) return handled;
   }
 }
 
-Result<> Relay::obey(wire::HostSession message) {
+Result<> Relay::handle(wire::HostSession message) {
   return std::visit(Overloaded{
                         [](const wire::SessionStart&) -> Result<> {
                           return breaks_protocol("the host started it twice");

@@ -61,10 +61,10 @@ class Relay {
   bool has_open_output() const;
 
   Result<> talk_to_host(short events);
-  Result<> outlive(Result<> talked);
+  Result<> tolerate_loss(Result<> talked);
   void take_connection();
-  Result<> obey_all();
-  Result<> obey(wire::HostSession message);
+  Result<> handle_messages();
+  Result<> handle(wire::HostSession message);
   Result<> take_input(wire::Stdin input);
   void close_output(wire::OutputStream stream);
 
