@@ -111,6 +111,7 @@ class Runner {
     auto on_event = [this](const api::Event& event) {
       if (event.dropped > 0)
         tell(std::to_string(event.dropped) + " more messages of the guest are left out");
+      if (event.kind == api::EventKind::kService) last_of_service_ = event.text;
       if (event.kind != api::EventKind::kState) tell(event.text);
     };
     // A monitor that goes away is noticed by the session.
@@ -173,10 +174,18 @@ class Runner {
   }
 
   // Resets the stream when the command has not started in time.
-  static Task<> watch_start(async::Stream& stream) {
+  Task<> watch_start(async::Stream& stream) {
     asio::steady_timer timer(co_await asio::this_coro::executor, kStartLimit);
     co_await timer.async_wait(asio::use_awaitable);
+    not_started_ = true;
     stream.reset();
+  }
+
+  // With what was last heard of the guest's services, of which the agent is one.
+  Error start_error() const {
+    auto reason = "the guest did not within " + std::to_string(kStartLimit.count()) + " s";
+    if (!last_of_service_.empty()) reason += " (" + last_of_service_ + ")";
+    return {"start", "the command", std::move(reason), "run capsem again", ErrorKind::kTimeout};
   }
 
   Task<int> serve(async::Stream& stream) {
@@ -210,6 +219,7 @@ class Runner {
     terminal.reset();
     attached_ = false;
     for (const auto& line : held_back_) warn(line);
+    if (!end && not_started_) co_return report(start_error());
     if (!end) co_return co_await explain(end.error());
     if (!end->message.empty()) say(end->message);
     if (end->out_of_memory_kills > 0)
@@ -286,6 +296,8 @@ class Runner {
   int status_ = kRunTrouble;
   bool attached_ = false;
   std::vector<std::string> held_back_;
+  bool not_started_ = false;     // the command, within kStartLimit
+  std::string last_of_service_;  // what was last said of one
 };
 
 // All of a run but its timeline.

@@ -138,6 +138,17 @@ def test_the_agent_is_reachable_again_after_its_death(capsem: Capsem) -> None:
     assert result.stdout == b"restarted\n", result.stderr
 
 
+def test_an_agent_that_always_ends_is_named_with_its_reason(checkout: Checkout) -> None:
+    agent = checkout.build / "guest/capsem-pty-agent"
+    agent.unlink()
+    agent.write_text("#!/bin/sh\nexit 3\n")
+    result = checkout.run("true")
+    assert result.returncode == 125
+    last = error_lines(result)[-1]
+    assert last.startswith("capsem: cannot start the command: the guest did not within 30 s (")
+    assert "capsem-pty-agent: ended with exit status 3, starting it again in " in last
+
+
 def test_two_runs_at_once_boot_what_each_of_them_packed(checkout: Checkout) -> None:
     marker = checkout.source / "guest/diagnostics/marker.txt"
     image = checkout.assets / "initrd.img"

@@ -304,9 +304,10 @@ def failures_of(capsem: Capsem, words: list[str], breaks: list[Break]) -> list[l
 def test_what_is_broken_is_found_and_named(
     capsem: Capsem, privileged: Report, words: list[str], breaks: list[Break]
 ) -> None:
-    before = privileged.names("fail") if words else []
+    # By group as well: "reboot" is an attack and a program.
+    failing = {key for key, check in privileged.checks.items() if check["verdict"] == "fail"} if words else set()
     found = {
-        row.how: [name for name in failed if name not in before]
+        row.how: [name for name in failed if (row.group, name) not in failing]
         for row, failed in zip(breaks, failures_of(capsem, words, breaks), strict=True)
     }
     assert found == {row.how: row.names for row in breaks}

@@ -51,3 +51,10 @@ def test_programs_of_the_guest_work(capsem: Capsem) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(b"42\n")
+
+
+def test_an_argument_of_the_greatest_length_arrives(capsem: Capsem) -> None:
+    # execve(2): 128 KiB with the NUL, on the host as in the guest.
+    line = "printf %s " + "x" * (128 * 1024 - 1 - len("printf %s "))
+    result = capsem.run(line)
+    assert (len(result.stdout), result.returncode) == (len(line) - len("printf %s "), 0), result.stderr
