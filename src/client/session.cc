@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -22,6 +23,7 @@
 #include "client/endpoint.h"
 #include "client/outbox.h"
 #include "client/session_signals.h"
+#include "wire/codec.h"
 #include "wire/frame.h"
 #include "wire/protocol.h"
 
@@ -33,6 +35,14 @@ namespace asio = boost::asio;
 std::unexpected<Error> guest_breaks_protocol(const std::string& what) {
   return fail("follow", "the session", "the agent in the guest " + what,
               "the guest may have been tampered with; start it again", ErrorKind::kInvalid);
+}
+
+// What a session with a terminal tells the guest of it.
+void describe_terminal(wire::SessionStart& start, const wire::TerminalSize& size) {
+  start.terminal = size;
+  for (const char* name : {"TERM", "COLORTERM"})
+    if (const char* value = ::getenv(name); value != nullptr)
+      start.environment.try_emplace(name, value);
 }
 
 class Session {
@@ -132,12 +142,7 @@ void Session::stop_with(Error error) {
 Result<> Session::prepare() {
   auto& start = request_.start;
   start.protocol = wire::kProtocol;
-  if (request_.terminal != nullptr) {
-    start.terminal = request_.terminal->size();
-    for (const char* name : {"TERM", "COLORTERM"})
-      if (const char* value = ::getenv(name); value != nullptr)
-        start.environment.try_emplace(name, value);
-  }
+  if (request_.terminal != nullptr) describe_terminal(start, request_.terminal->size());
   auto sent = outbox_.put(std::move(start));
   if (!sent) return propagate(sent, "start", "the session");
   return {};
@@ -305,6 +310,16 @@ Task<Result<std::optional<SessionEnd>>> Session::handle(wire::GuestSession messa
 }
 
 }  // namespace
+
+Result<> check_start(wire::SessionStart start, bool has_terminal) {
+  constexpr auto kMost = std::numeric_limits<std::uint32_t>::max();
+  if (has_terminal) describe_terminal(start, {kMost, kMost, kMost, kMost});
+  auto fits = wire::encode(wire::HostSession(std::move(start)));
+  if (fits) return {};
+  return std::unexpected(
+      std::move(fits).error().restated("pass", "the command and its environment on to the guest",
+                                       "put what is large into a file, or on standard input"));
+}
 
 Task<Result<SessionEnd>> run_session(async::Stream& stream, SessionRequest request) {
   auto executor = co_await asio::this_coro::executor;
