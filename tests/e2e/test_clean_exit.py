@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Checkout, the_error
+from conftest import Checkout
 from processes import descendants, gone, named, parts, state, wait_until
 
 
