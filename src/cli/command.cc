@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <boost/system/system_error.hpp>
 #include <exception>
 #include <sstream>
 #include <system_error>
@@ -71,8 +72,12 @@ int parse_and_act(CLI::App& app, std::vector<std::string> words, const Action& a
   try {
     return action();
   } catch (const std::exception& unexpected) {  // memory, threads: what no Result stands for
+    // Boost's is no std::system_error.
     const auto* system = dynamic_cast<const std::system_error*>(&unexpected);
-    bool limit = system != nullptr && system->code() == std::errc::resource_unavailable_try_again;
+    const auto* boost = dynamic_cast<const boost::system::system_error*>(&unexpected);
+    constexpr auto kLimit = std::errc::resource_unavailable_try_again;
+    bool limit = (system != nullptr && system->code() == kLimit) ||
+                 (boost != nullptr && boost->code() == kLimit);
     say(Error("go on", "", unexpected.what(), limit ? kProcessLimitAdvice : "").message());
     return trouble;
   }

@@ -49,7 +49,8 @@ Row row_of(const manifest::Entry& entry) {
 }
 
 void print(const Row& row) {
-  std::printf("| `%s` | `%s` | %s |\n", row.changed.c_str(), row.command, row.why.c_str());
+  auto command = prepare::in_words_of_here(row.command);
+  std::printf("| `%s` | `%s` | %s |\n", row.changed.c_str(), command.c_str(), row.why.c_str());
 }
 
 int print_loop() {

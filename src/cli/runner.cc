@@ -57,6 +57,24 @@ api::Start start_message(const RunOptions& options, const prepare::Layout& layou
           .cache_directory = layout.cache.string()};
 }
 
+bool wants_terminal(const RunOptions& options) {
+  if (options.terminal) return *options.terminal;
+  // A command that a shell started in the background does without, as it would be stopped.
+  bool in_background = !options.command.empty() && !client::in_foreground(STDIN_FILENO);
+  return !options.no_stdin && !in_background && ::isatty(STDIN_FILENO) == 1 &&
+         ::isatty(STDOUT_FILENO) == 1;
+}
+
+wire::SessionStart session_start(const RunOptions& options) {
+  wire::SessionStart start;
+  if (options.command.size() == 1)
+    start.command_line = options.command.front();
+  else
+    start.argv = options.command;
+  start.privileged = options.privileged;
+  return start;
+}
+
 // The user's side of a run, from the started VM to the command's exit status.
 class Runner {
  public:
@@ -195,7 +213,7 @@ class Runner {
           "this session is privileged: it can change everything in the guest, its programs and "
           "services too");
     std::optional<client::Terminal> terminal;
-    if (wants_terminal()) {
+    if (wants_terminal(options_)) {
       auto attached = client::Terminal::attach(STDIN_FILENO, STDOUT_FILENO);
       if (!attached) co_return report(attached.error());
       terminal.emplace(std::move(*attached));
@@ -231,21 +249,9 @@ class Runner {
     co_return end->status.shell_code();
   }
 
-  bool wants_terminal() const {
-    if (options_.terminal) return *options_.terminal;
-    // A command that a shell started in the background does without, as it would be stopped.
-    bool in_background = !options_.command.empty() && !client::in_foreground(STDIN_FILENO);
-    return !options_.no_stdin && !in_background && ::isatty(STDIN_FILENO) == 1 &&
-           ::isatty(STDOUT_FILENO) == 1;
-  }
-
   client::SessionRequest session_request() {
     client::SessionRequest request;
-    if (options_.command.size() == 1)
-      request.start.command_line = options_.command.front();
-    else
-      request.start.argv = options_.command;
-    request.start.privileged = options_.privileged;
+    request.start = session_start(options_);
     request.on_first_output = [this] { timeline_.mark("first output", Clock::now()); };
     request.signals = &signals_;
     using Seconds = std::chrono::duration<double>;
@@ -335,6 +341,9 @@ Result<int> run_to_end(const RunOptions& options, const Signals& signals,
 int run_in_vm(const RunOptions& options, const Signals& signals) {
   auto begin = Clock::now();
   client::Timeline timeline(begin);
+  // What the guest would be told last is looked at first, as nothing is worth a boot otherwise.
+  auto fits = client::check_start(session_start(options), wants_terminal(options));
+  if (!fits) return report(fits.error(), kCannotExecute);
   auto status = run_to_end(options, signals, timeline);
   if (!status) return report(status.error(), kRunTrouble);
   timeline.add("total", begin, Clock::now());

@@ -73,6 +73,7 @@ Result<Fd> OwnedMonitor::connect() {
 
 Result<> OwnedMonitor::end(std::chrono::milliseconds limit) {
   lease_.reset();
+  if (end_told_) return {};
   if (!wait_for_end(process_.pidfd(), limit)) {
     process_.kill(SIGKILL);
     return fail("end", "the VM's monitor",
@@ -90,6 +91,7 @@ std::string OwnedMonitor::end_in_words() {
   constexpr std::chrono::milliseconds kSoon{500};
   if (!wait_for_end(process_.pidfd(), kSoon)) return "it does not answer";
   auto status = process_.wait();
+  end_told_ = true;
   auto words = "it ended with " + (status ? status->describe() : status.error().message());
   std::string text(4096, '\0');
   auto n = ::read(errors_.get(), text.data(), text.size());

@@ -27,6 +27,7 @@ class OwnedMonitor {
   Result<Fd> connect();
 
   // Gives the lease up, which ends the VM, and waits for the monitor's end; kills it after `limit`.
+  // Not an error once end_in_words() has told of it.
   Result<> end(std::chrono::milliseconds limit);
 
   // Why it is no longer there, when it ended without being asked: its status, and the last line it
@@ -39,7 +40,8 @@ class OwnedMonitor {
 
   Process process_;
   Fd lease_;
-  Fd errors_;  // what it writes to stderr: nothing, unless it crashes
+  bool end_told_ = false;  // by end_in_words()
+  Fd errors_;              // what it writes to stderr: nothing, unless it crashes
 };
 
 }  // namespace capsem::client

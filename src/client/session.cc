@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -22,6 +23,7 @@
 #include "client/endpoint.h"
 #include "client/session_link.h"
 #include "client/session_signals.h"
+#include "wire/codec.h"
 #include "wire/protocol.h"
 
 namespace capsem::client {
@@ -32,6 +34,14 @@ namespace asio = boost::asio;
 std::unexpected<Error> guest_breaks_protocol(const std::string& what) {
   return fail("follow", "the session", "the agent in the guest " + what,
               "the guest may have been tampered with; start it again", ErrorKind::kInvalid);
+}
+
+// What a session with a terminal tells the guest of it.
+void describe_terminal(wire::SessionStart& start, const wire::TerminalSize& size) {
+  start.terminal = size;
+  for (const char* name : {"TERM", "COLORTERM"})
+    if (const char* value = ::getenv(name); value != nullptr)
+      start.environment.try_emplace(name, value);
 }
 
 class Session {
@@ -127,12 +137,7 @@ void Session::stop_with(Error error) {
 
 Result<> Session::prepare() {
   auto& start = request_.start;
-  if (request_.terminal != nullptr) {
-    start.terminal = request_.terminal->size();
-    for (const char* name : {"TERM", "COLORTERM"})
-      if (const char* value = ::getenv(name); value != nullptr)
-        start.environment.try_emplace(name, value);
-  }
+  if (request_.terminal != nullptr) describe_terminal(start, request_.terminal->size());
   start.outlive_ms = static_cast<std::uint32_t>(request_.outlive.count());
   auto sent = link_.start(std::move(start), std::move(request_.reopen));
   if (!sent) return propagate(sent, "start", "the session");
@@ -293,6 +298,19 @@ Task<Result<std::optional<SessionEnd>>> Session::handle(wire::GuestSession messa
 }
 
 }  // namespace
+
+Result<> check_start(wire::SessionStart start, bool has_terminal) {
+  constexpr auto kMost = std::numeric_limits<std::uint32_t>::max();
+  if (has_terminal) describe_terminal(start, {kMost, kMost, kMost, kMost});
+  // As long as what SessionLink adds.
+  start.id.assign(wire::kMaxSessionIdBytes, '0');
+  start.outlive_ms = kMost;
+  auto fits = wire::encode(wire::HostSession(std::move(start)));
+  if (fits) return {};
+  return std::unexpected(
+      std::move(fits).error().restated("pass", "the command and its environment on to the guest",
+                                       "put what is large into a file, or on standard input"));
+}
 
 Task<Result<SessionEnd>> run_session(async::Stream& stream, SessionRequest request) {
   auto executor = co_await asio::this_coro::executor;

@@ -53,6 +53,10 @@ struct SessionRequest {
   std::function<void()> on_first_output;
 };
 
+// Whether `start`, completed as run_session does it, fits into the message that a session begins
+// with; the error says its size and the limit.
+Result<> check_start(wire::SessionStart start, bool has_terminal);
+
 // Runs a session to its end and returns how it ended: the command's status; the shell code of a
 // command that could not be started; the signal that ended the session before the command; or
 // kTimeLimitStatus. Errors: kInvalid when the guest breaks the

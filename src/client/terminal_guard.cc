@@ -15,6 +15,7 @@
 #include <new>
 #include <utility>
 
+#include "base/process.h"
 #include "client/terminal.h"
 
 namespace capsem::client {
@@ -51,11 +52,12 @@ constexpr int kScreenLimitMs = 200;
   do {
     n = ::read(kLine, &dismissed, 1);
   } while (n < 0 && errno == EINTR);
+  // First, since what a shell prints meanwhile on an alternate screen is lost. Whoever has set the
+  // terminal's modes by then, a shell most likely, knows nothing of the screen's.
+  if (n != 1 && has_screen) restore_screen(kScreen, state);
   termios now{};
   if (n != 1 && ::tcgetattr(kTerminal, &now) == 0 && same_modes(now, raw))
     ::tcsetattr(kTerminal, TCSANOW, &found);
-  // Whoever has set the terminal's modes meanwhile, a shell most likely, knows nothing of these.
-  if (n != 1 && has_screen) restore_screen(kScreen, state);
   ::_exit(0);
 }
 
@@ -70,7 +72,9 @@ Result<TerminalGuard> TerminalGuard::start(int fd, int screen, const termios& fo
   auto pair = socket_pair();
   if (!pair) return propagate(pair);
   pid_t pid = ::fork();
-  if (pid < 0) return fail_system("start", "the terminal's guard", errno);
+  if (pid < 0)
+    return fail_system("start", "the terminal's guard", errno,
+                       errno == EAGAIN ? kProcessLimitAdvice : "");
   if (pid == 0) guard(fd, screen, pair->second.get(), found, raw, *shared);
   return TerminalGuard(std::move(shared), pid, std::move(pair->first));
 }

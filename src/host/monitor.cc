@@ -17,8 +17,6 @@ namespace {
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kHeartbeatCheck{10};
-constexpr std::chrono::seconds kSilence{60};
 // An agent that does not accept while the guest is well is one that keeps crashing.
 constexpr std::chrono::seconds kConnectLimit{30};
 constexpr std::size_t kConsoleLines = 20;
@@ -162,11 +160,14 @@ Task<> Monitor::watch_heartbeat() {
   asio::steady_timer timer(executor_);
   bool told = false;
   for (;;) {
-    timer.expires_after(kHeartbeatCheck);
+    timer.expires_after(options_.heartbeat_check);
     co_await timer.async_wait(asio::use_awaitable);
-    auto silence = Clock::now() - last_heard_;
-    if (silence < kSilence) told = false;
-    if (silence < kSilence || told) continue;
+    auto now = Clock::now();
+    // It was us who were stopped: what the guest said meanwhile is still to be read.
+    if (now - timer.expiry() > options_.heartbeat_check) continue;
+    auto silence = now - last_heard_;
+    if (silence < options_.silence) told = false;
+    if (silence < options_.silence || told) continue;
     told = true;
     auto seconds = std::chrono::duration_cast<std::chrono::seconds>(silence);
     events_.publish(

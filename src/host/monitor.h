@@ -25,6 +25,9 @@ namespace capsem::host {
 
 struct MonitorOptions {
   std::chrono::milliseconds boot_limit{60'000};
+  // How often a guest that has booted is looked after, and how long it may say nothing.
+  std::chrono::milliseconds heartbeat_check{10'000};
+  std::chrono::milliseconds silence{60'000};
   std::string hostname = "capsem";
 };
 

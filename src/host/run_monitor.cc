@@ -44,6 +44,8 @@ class Lease {
       if (error) co_return fail("wait for", "the lease", error.message());
     }
   }
+  // Ends a pending next().
+  void cancel() { readable_.cancel(); }
 
  private:
   Fd socket_;
@@ -79,6 +81,17 @@ Result<QemuMachineOptions> machine_options(const Started& started) {
   return options;
 }
 
+// What the monitor throws ends the lease too: its clients would wait for it otherwise, whereas they
+// know what to say of a monitor that is gone.
+Task<> run_to_end(Monitor& monitor, Lease& lease) {
+  try {
+    co_await monitor.run();
+  } catch (...) {
+    lease.cancel();
+    throw;
+  }
+}
+
 // Takes clients until the lease ends, and with it the VM.
 Task<> follow_lease(Lease& lease, Clients& clients, Monitor& monitor) {
   for (;;) {
@@ -102,7 +115,7 @@ Task<Result<>> serve(asio::any_io_executor executor, Fd socket) {
                    .hostname = started->start.hostname});
   Clients clients(executor, monitor);
   async::TaskGroup tasks(executor);
-  tasks.spawn(monitor.run());
+  tasks.spawn(run_to_end(monitor, lease));
   // Also after the VM's end: how it ended is still to be told.
   co_await follow_lease(lease, clients, monitor);
   co_await tasks.join();

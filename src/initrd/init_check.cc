@@ -61,6 +61,11 @@ void InitCheck::see(Tree::FileId id, std::string_view head) {
   machines_.emplace(id, machine);
 }
 
+std::string InitCheck::interpreter(Tree::FileId id) const {
+  auto script = interpreters_.find(id);
+  return script == interpreters_.end() ? std::string() : script->second;
+}
+
 std::optional<std::string> InitCheck::why_no_program(const Tree& tree, Tree::FileId id) const {
   std::string who = "it";
   for (int depth = 0; depth <= kMaxInterpreters; ++depth) {
@@ -88,10 +93,13 @@ std::optional<std::string> InitCheck::why_no_program(const Tree& tree, Tree::Fil
 std::optional<std::string> InitCheck::why_not(const Tree& tree) const {
   auto name = tree.names().find(kInit);
   if (name == tree.names().end()) return std::nullopt;
-  if (auto id = tree.lookup(kInit)) return why_no_program(tree, *id);
+  auto id = tree.follow(kInit);
+  if (id) return why_no_program(tree, *id);
   const auto& target = tree.file(name->second).target;
   return "it is a symlink to " + printable(target) +
-         ", which leads to nothing in the image, or in circles";
+         (id.error() == Surprise::kLinkLoop
+              ? ", which leads in circles, or through more symlinks than Linux follows"
+              : ", which leads to nothing in the image");
 }
 
 }  // namespace capsem::initrd

@@ -20,6 +20,9 @@ class InitCheck {
   // The content of a file begins with `head`. /init may be a link to any of them.
   void see(Tree::FileId id, std::string_view head);
 
+  // The program that a script asks for; empty for what is no script, or asks for none.
+  std::string interpreter(Tree::FileId id) const;
+
   // Why Linux cannot start the /init that it finds in `tree`, as "it is a symlink to x, which does
   // not exist"; nothing when it can, or when there is none.
   std::optional<std::string> why_not(const Tree& tree) const;

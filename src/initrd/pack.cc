@@ -17,6 +17,7 @@
 #include "initrd/image_parts.h"
 #include "initrd/make_segment.h"
 #include "initrd/plan.h"
+#include "initrd/plan_check.h"
 
 namespace capsem::initrd {
 namespace {
@@ -73,6 +74,7 @@ class Packer {
     if (auto valid = codec::check_level(make_.codec, make_.level); !valid) return propagate(valid);
     plan_ = std::move(plan);
     result_.index.entries = plan_.entries;
+    result_.why_no_init = why_no_init(plan_);
     if (auto hashed = hash_nodes(); !hashed) return propagate(hashed);
     if (is_current()) {
       if (learned_) save_record(record_);

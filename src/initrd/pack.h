@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -37,8 +38,9 @@ struct PackResult {
   // another packer puts in its place meanwhile. Empty when it went to a stream.
   Fd image;
   Index index;  // of pack_guest(): complete; otherwise its sizes and segments, without hashes
-  bool written = false;                 // false when the image was up to date already
-  std::size_t compressed_segments = 0;  // how many were not in the cache
+  std::optional<std::string> why_no_init;  // why Linux cannot start the /init in it
+  bool written = false;                    // false when the image was up to date already
+  std::size_t compressed_segments = 0;     // how many were not in the cache
 };
 
 // The same inputs and options give the same bytes, whatever the cache and the number of threads.

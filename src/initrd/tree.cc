@@ -92,18 +92,24 @@ Tree::Place Tree::resolve(std::string_view path) const {
   }
 }
 
-std::optional<Tree::FileId> Tree::lookup(std::string_view path) const {
+std::expected<Tree::FileId, Surprise> Tree::follow(std::string_view path) const {
   std::string current(path);
   for (unsigned followed = 0; followed <= kMaxFollowed; ++followed) {
     auto place = resolve(current);
-    auto id = place.failure ? std::nullopt : at(place.path);
-    if (!id) return std::nullopt;
+    if (place.failure) return std::unexpected(*place.failure);
+    auto id = at(place.path);
+    if (!id) return std::unexpected(Surprise::kNoDirectory);
     const File& file = files_[*id];
-    if (file.type() != cpio::kSymlink) return id;
+    if (file.type() != cpio::kSymlink) return *id;
     current = file.target.starts_with('/') ? file.target
                                            : std::string(parent_of(place.path)) + "/" + file.target;
   }
-  return std::nullopt;
+  return std::unexpected(Surprise::kLinkLoop);
+}
+
+std::optional<Tree::FileId> Tree::lookup(std::string_view path) const {
+  auto id = follow(path);
+  return id ? std::optional(*id) : std::nullopt;
 }
 
 const File* Tree::find(std::string_view path) const {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <map>
 #include <optional>
@@ -82,9 +83,11 @@ class Tree {
   // Every name in the tree, without leading slashes; "" is the root.
   const std::map<std::string, FileId, std::less<>>& names() const { return names_; }
 
-  // What `path` leads to when every symbolic link is followed, or nothing.
-  std::optional<FileId> lookup(std::string_view path) const;
-  const File* find(std::string_view path) const;  // the same, or null
+  // What `path` leads to when every symbolic link is followed; otherwise why it leads nowhere,
+  // which is kNoDirectory when it is only the last part that does not exist.
+  std::expected<FileId, Surprise> follow(std::string_view path) const;
+  std::optional<FileId> lookup(std::string_view path) const;  // the same, or nothing
+  const File* find(std::string_view path) const;              // the same, or null
 
   // How many files there ever were; the tree takes some 300 bytes and the path for each.
   std::size_t size() const { return files_.size(); }

@@ -20,6 +20,8 @@
 namespace capsem::prepare {
 namespace {
 
+constexpr const char* kBootImage = "boot the image";
+
 Result<std::optional<std::uint32_t>> source_date_epoch() {
   const char* text = ::getenv("SOURCE_DATE_EPOCH");
   if (text == nullptr || *text == '\0') return std::nullopt;
@@ -110,17 +112,16 @@ Result<PackChoice> resolve_codec(const Layout& layout, const manifest::Manifest&
 }
 
 Result<Fd> open_ready_image(const std::filesystem::path& file) {
-  constexpr const char* kAttempt = "boot the image";
   auto fd = open_file(file, O_RDONLY);
-  if (!fd) return propagate(fd, kAttempt, file);
+  if (!fd) return propagate(fd, kBootImage, file);
   struct stat status{};
-  if (::fstat(fd->get(), &status) != 0) return fail_system(kAttempt, file, errno);
+  if (::fstat(fd->get(), &status) != 0) return fail_system(kBootImage, file, errno);
   // A pipe could be read once, and QEMU reads it too.
   if (!S_ISREG(status.st_mode))
-    return fail(kAttempt, file, "it is not a regular file", "", ErrorKind::kInvalid);
+    return fail(kBootImage, file, "it is not a regular file", "", ErrorKind::kInvalid);
   FileInput input(*fd, file);
   if (auto checked = initrd::check_bootable(input); !checked)
-    return propagate(checked, kAttempt, file);
+    return propagate(checked, kBootImage, file);
   return fd;
 }
 
@@ -132,7 +133,10 @@ Result<initrd::PackResult> pack_image(const Layout& layout, const manifest::Mani
   auto options = pack_options(*resolved, layout.cache);
   if (!options) return propagate(options);
   options->target = layout.image;
-  return initrd::pack_guest(manifest, layout.sources, &assets.modules, *options);
+  auto packed = initrd::pack_guest(manifest, layout.sources, &assets.modules, *options);
+  if (!packed || !packed->why_no_init) return packed;
+  return fail(kBootImage, layout.image, "cannot start /init: " + *packed->why_no_init, "",
+              ErrorKind::kInvalid);
 }
 
 }  // namespace capsem::prepare

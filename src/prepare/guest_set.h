@@ -45,7 +45,8 @@ Result<PackChoice> resolve_codec(const Layout& layout, const manifest::Manifest&
 // could unpack, or has no init; nothing else of it is checked.
 Result<Fd> open_ready_image(const std::filesystem::path& file);
 
-// Packs the image that 'capsem run' boots, with the modules of `assets`.
+// Packs the image that 'capsem run' boots, with the modules of `assets`. kInvalid when Linux could
+// not start the /init in it.
 Result<initrd::PackResult> pack_image(const Layout& layout, const manifest::Manifest& manifest,
                                       const assets::Assets& assets, const PackChoice& choice,
                                       TrialMachine& machine);

@@ -8,7 +8,9 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <memory>
 
 #include "async/latch.h"
@@ -181,6 +183,10 @@ std::string Qemu::State::end_in_words(const ExitStatus& how) const {
 }
 
 Task<Error> Qemu::State::failure(std::shared_ptr<const State> state, ExitStatus how) {
+  auto words = state->end_in_words(how);
+  // Its threads count as processes; nor would one of ours start then.
+  if (words.ends_with(std::strerror(EAGAIN)))
+    co_return Error("run", state->program, "it " + words, kProcessLimitAdvice);
   auto version = state->version;
   if (!version) {
     // Only now: starting QEMU for its version would cost every run.
@@ -189,7 +195,7 @@ Task<Error> Qemu::State::failure(std::shared_ptr<const State> state, ExitStatus 
     auto ask = [program = state->program] { return program_version(program); };
     version = co_await offload.run(std::move(ask));
   }
-  co_return Error("run", state->program, "it " + state->end_in_words(how),
+  co_return Error("run", state->program, "it " + words,
                   version && *version < kOldestQemu ? kPackageAdvice : "");
 }
 

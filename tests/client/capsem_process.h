@@ -1,6 +1,6 @@
 // A process that does what `capsem run` does to a session, with the real agent at the other end of
-// a socket pair instead of in a guest. It exits with the command's status, and with 125 and a line
-// on standard error when the session fails.
+// a socket pair instead of in a guest. It exits once the agent has, with the command's status, and
+// with 125 and a line on standard error when the session fails.
 #pragma once
 
 #include <fcntl.h>
@@ -40,6 +40,8 @@ inline pid_t fork_agent(Fd guest, Fd& host) {
   pid_t pid = ::fork();
   if (pid != 0) return pid;
   host.reset();
+  // A guest has none of the user's environment.
+  for (const char* name : {"TERM", "COLORTERM"}) ::unsetenv(name);
   auto null = open_file("/dev/null", O_RDWR);
   for (int fd = 0; fd < 3; ++fd) ::dup2(null->get(), fd);
   guest::pty_agent::serve_connection(std::move(guest), guest::pty_agent::own_spaces().value());
@@ -66,7 +68,7 @@ inline int run_like_capsem(SessionRequest request, bool with_terminal) {
   request.signals = &signals;
   if (auto reserved = reserve_standard_descriptors(); !reserved) return 125;
   auto pair = socket_pair();
-  fork_agent(std::move(pair->second), pair->first);
+  pid_t agent = fork_agent(std::move(pair->second), pair->first);
   std::optional<Terminal> terminal;
   if (with_terminal) {
     auto attached = Terminal::attach(0, 1);
@@ -79,6 +81,7 @@ inline int run_like_capsem(SessionRequest request, bool with_terminal) {
   }
   auto end = run_to_end(std::move(pair->first), std::move(request));
   terminal.reset();
+  ::waitpid(agent, nullptr, 0);
   if (!end) say(end.error().message());
   if (end && !end->message.empty()) say(end->message);
   return end ? end->status.shell_code() : 125;
@@ -156,12 +159,12 @@ inline std::string read_all(int fd) {
   return text;
 }
 
-// Waits until `process` has ended; false when it has not within the test's limit.
-inline bool ends(pid_t process) {
+// Waits until `process` has ended; false when it has not within `limit`.
+inline bool ends(pid_t process, std::chrono::milliseconds limit = kTestLimit) {
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
   if (!pidfd) return true;
   pollfd waiting{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
-  return ::poll(&waiting, 1, std::chrono::milliseconds(kTestLimit).count()) == 1;
+  return ::poll(&waiting, 1, static_cast<int>(limit.count())) == 1;
 }
 
 struct Finished {

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <sys/ioctl.h>
 
+#include "base/file.h"
+#include "base/text.h"
 #include "tests/client/capsem_process.h"
+#include "tests/temporary_directory.h"
 
 namespace capsem::client {
 namespace {
@@ -77,6 +80,10 @@ TEST_F(TerminalSession, ATypeThatTheGuestDoesNotKnowIsTheCommonOneWithTheColours
   ::setenv("COLORTERM", "truecolor", 1);
   start(command_line("echo $TERM with $COLORTERM"), "xterm-nobody-knows");
   EXPECT_TRUE(sees("xterm-256color with truecolor\r\n"));
+  EXPECT_EQ(process_->wait(), 0);
+  ::unsetenv("COLORTERM");
+  start(command_line("echo colours: ${COLORTERM-unset}."));
+  EXPECT_TRUE(sees("colours: unset.\r\n"));
   EXPECT_EQ(process_->wait(), 0);
 }
 
@@ -172,6 +179,42 @@ TEST_F(TerminalSession, IsPutBackAfterACrashOrAKill) {
     process_->wait();
     EXPECT_TRUE(is_restored()) << number;
   }
+}
+
+// The child of `process` that guards its terminal.
+pid_t guard_of(pid_t process) {
+  auto proc = "/proc/" + std::to_string(process);
+  auto children = read_file(proc + "/task/" + std::to_string(process) + "/children", 4096);
+  if (!children) return -1;
+  for (auto child : split(trim(*children), ' ')) {
+    auto name = read_file("/proc/" + std::string(child) + "/comm", 64);
+    if (name && trim(*name) == "capsem-terminal") return std::stoi(std::string(child));
+  }
+  return -1;
+}
+
+bool is_traced(pid_t process) {
+  auto status = read_file("/proc/" + std::to_string(process) + "/status", 4096);
+  return status && status->find("TracerPid:\t0\n") == std::string::npos;
+}
+
+TEST_F(TerminalSession, TheScreenIsPutBackBeforeTheModesThatAShellWaitsFor) {
+  start(command_line("printf '\\033[?1049hfull'; read line"));
+  ASSERT_TRUE(sees("full"));
+  pid_t guard = guard_of(process_->pid());
+  ASSERT_GT(guard, 0);
+  testing::TemporaryDirectory directory;
+  auto trace = directory / "trace";
+  auto strace = Process::start({.argv = {"strace", "-qq", "-s", "256", "-e", "trace=write,ioctl",
+                                         "-o", trace, "-p", std::to_string(guard)}});
+  ASSERT_TRUE(strace) << strace.error().message();
+  while (!is_traced(guard))
+    if (*strace->poll()) GTEST_SKIP() << "processes may not be traced here";
+  process_->signal(SIGKILL);
+  process_->wait();
+  ASSERT_TRUE(strace->wait());
+  auto calls = read_file(trace, 1 << 16).value();
+  EXPECT_THAT(calls, ::testing::ContainsRegex("write.*1049l(.|\n)*ioctl.*TCSETS"));
 }
 
 TEST_F(TerminalSession, IsPutBackWhileItIsStoppedAndRawAgainAfterwards) {

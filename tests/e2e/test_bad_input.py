@@ -58,6 +58,21 @@ def test_a_guest_toml_that_is_refused(checkout: Checkout) -> None:
     assert "guest.toml:" in line and 'mode = "0555"' in line
 
 
+def test_an_init_that_linux_cannot_start_is_not_booted(checkout: Checkout) -> None:
+    init = checkout.build / "guest/capsem-init"
+    head = bytearray(init.read_bytes())
+    head[18:20] = (183).to_bytes(2, "little")  # e_machine: EM_AARCH64
+    init.unlink()
+    init.write_bytes(head)
+    reason = "cannot start /init: it is a program for aarch64, not for x86_64"
+    result = checkout.run("true")
+    assert result.returncode == 125
+    assert the_error(result) == f"capsem: cannot boot the image {checkout.assets / 'initrd.img'}: {reason}"
+    result = checkout.call("initrd", "pack")
+    assert result.returncode == 0
+    assert f"{checkout.assets / 'initrd.img'}: Linux {reason}" in error_lines(result)[0]
+
+
 def test_a_program_that_is_not_built(checkout: Checkout) -> None:
     (checkout.build / "guest/snapshots").unlink()
     result = checkout.run("true")

@@ -337,3 +337,37 @@ def test_the_codec_that_boots_soonest_is_chosen_once(checkout: Checkout) -> None
     assert b"measuring" not in second.stderr
     assert b"codec " in second.stderr and b"pack + boot: " in second.stderr
     assert checkout.run("--codec", "auto", "echo up").stdout == b"up\n"
+
+
+# What stands in a list, and why Linux cannot start its /init.
+INITS = [
+    ("file /init program 0644 0 0", "it cannot be executed: its mode is 0644"),
+    ("file /init foreign 0755 0 0", "it is a program for aarch64, not for x86_64"),
+    ("file /init script 0755 0 0", "it is a script for /bin/sh, which is not in the image"),
+    ("slink /init sbin/init 0777 0 0", "it is a symlink to sbin/init, which leads to nothing in the image"),
+    (
+        "slink /init a 0777 0 0\nslink /a init 0777 0 0",
+        "it is a symlink to a, which leads in circles, or through more symlinks than Linux follows",
+    ),
+]
+
+
+@pytest.mark.parametrize(("listing", "reason"), INITS, ids=["mode", "machine", "interpreter", "dangling", "circle"])
+def test_an_init_that_linux_cannot_start_is_told_at_once_and_not_booted(
+    packer: Capsem, tmp_path: Path, listing: str, reason: str
+) -> None:
+    program = bytearray(Path("/bin/true").read_bytes())
+    (tmp_path / "program").write_bytes(program)
+    program[18:20] = (183).to_bytes(2, "little")  # e_machine: EM_AARCH64
+    (tmp_path / "foreign").write_bytes(program)
+    (tmp_path / "script").write_text("#!/bin/sh\n")
+    (tmp_path / "list").write_text(listing + "\n")
+    packed = subprocess.run(
+        packer.command("initrd", "pack", "--from-list", "list", "-o", "x.img"),
+        cwd=tmp_path, capture_output=True, env=packer.env(),
+    )
+    assert packed.returncode == 0
+    assert packed.stderr.decode().splitlines()[0] == f"capsem: warning: x.img: Linux cannot start /init: {reason}"
+    booted = packer.call("run", "--initrd", str(tmp_path / "x.img"), "true")
+    assert booted.returncode == 125
+    assert the_error(booted) == f"capsem: cannot boot the image {tmp_path / 'x.img'}: cannot start /init: {reason}"

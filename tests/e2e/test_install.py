@@ -84,3 +84,8 @@ def test_capsem_starts_without_the_libraries_of_its_helper(prefix: Path) -> None
     dynamic = subprocess.run(["readelf", "-d", prefix / "bin/capsem"], capture_output=True, check=True)
     needed = {line.split("[")[1].split(".so")[0] for line in dynamic.stdout.decode().splitlines() if "(NEEDED)" in line}
     assert needed <= {"libc", "libm", "ld-linux-x86-64", "libisal"}
+
+
+def test_it_names_the_commands_that_an_installation_has(prefix: Path) -> None:
+    table = as_ordinary_user(prefix, "loop").stdout.decode()
+    assert "`capsem build-assets`" in table and "./dev build-assets" not in table

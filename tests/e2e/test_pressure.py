@@ -104,8 +104,10 @@ def test_thousands_of_sleepers_do_not_hold_the_run(capsem: Capsem) -> None:
 
 
 def test_a_fork_bomb_ends_with_the_command(capsem: Capsem) -> None:
-    bomb = 'python3 -c "import os\nwhile 1:\n  try: os.fork()\n  except OSError: pass" &'
-    result = capsem.run(f"{bomb} sleep 2; echo command ends; exit 3")
+    bomb = 'python3 -c "import os\nwhile 1:\n  try: os.fork()\n  except OSError: open(\'/tmp/full\', \'w\')" &'
+    # The wait forks nothing, as that would fail too: `read` waits at a pipe that nobody writes to.
+    wait = "until [ -e /tmp/full ]; do read -t 0.1 -u 9; done"
+    result = capsem.run(f"exec 9<> <(:); {bomb} {wait}; echo command ends; exit 3")
     assert (result.stdout, result.returncode) == (b"command ends\n", 3)
 
 

@@ -161,8 +161,13 @@ def test_what_an_ordinary_root_needs_works(capsem: Capsem, work: str, said: byte
 
 
 def test_files_are_those_of_all_sessions(capsem: Capsem) -> None:
-    result = capsem.run("--privileged", "touch /tmp/a /root/b /run/c; ls /run/capsem/root 2>&1 | head -1")
-    assert b"No such file" in result.stdout
+    # A privileged session has no root of its own, but the one that PID 1 has for all of them.
+    result = capsem.run(
+        "--privileged",
+        "set -e; touch /tmp/a /root/b /run/c; nsenter -t 1 -m ls /run/capsem/root/tmp/a /run/capsem/root/root/b "
+        "/run/capsem/root/run/c; ! ls /run/capsem/root",
+    )
+    assert (result.returncode, len(result.stdout.split())) == (0, 3), result.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["--privileged"]])

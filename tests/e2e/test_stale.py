@@ -26,4 +26,4 @@ def test_the_docs_table_is_the_one_of_guest_toml(checkout: Checkout) -> None:
     table = subprocess.run([BUILD / "bin/capsem", "loop"], capture_output=True, check=True).stdout.decode()
     assert table in (SOURCE / "docs/loop.md").read_text()
     assert "| `src/guest/doctor/` | `capsem run` |" in table
-    assert "| `guest/config/packages.list` | `capsem build-assets` |" in table
+    assert "| `guest/config/packages.list` | `./dev build-assets` |" in table

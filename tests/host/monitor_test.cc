@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include "base/fd.h"
 #include "tests/host/fake_machine.h"
 #include "wire/codec.h"
@@ -66,6 +70,27 @@ TEST_F(MonitorTest, GoesThroughItsStatesInTurn) {
   std::vector<std::string> states;
   for (const auto& event : monitor->events().after(0)) states.push_back(event.text);
   EXPECT_THAT(states, ::testing::ElementsAre("starting", "running", "stopping", "ended"));
+}
+
+TEST_F(MonitorTest, ASilentGuestIsToldOfButNotAfterTheMonitorItselfWasStopped) {
+  using std::chrono::milliseconds;
+  start({.heartbeat_check = milliseconds(50), .silence = milliseconds(200)});
+  auto control = boot();
+  loop.poll();                                     // the watch begins
+  std::this_thread::sleep_for(milliseconds(500));  // nothing of this process runs
+  auto warned = [&] {
+    return std::ranges::any_of(monitor->events().after(0), [](const api::Event& event) {
+      return event.kind == api::EventKind::kWarning && event.text.contains("not heard of");
+    });
+  };
+  loop.poll();
+  EXPECT_FALSE(warned());
+  auto heard = std::chrono::steady_clock::now();
+  say(*control, wire::Heartbeat{});
+  loop.run_until(warned);
+  EXPECT_GE(std::chrono::steady_clock::now() - heard, milliseconds(200));
+  monitor->stop();
+  run_to_end();
 }
 
 TEST_F(MonitorTest, WhoeverWaitsForAStateGoesOnWhenALaterOneComes) {

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "initrd/boot_config.h"
 #include "manifest/sums.h"
+#include "tests/initrd/elf_head.h"
 #include "tests/initrd/raw_archive.h"
 
 namespace capsem::initrd {
@@ -28,15 +29,6 @@ Findings found(std::string_view image, std::uint64_t limit_bytes = kDefaultLimit
 }
 
 // The start of an ELF file.
-std::string elf_head(std::uint16_t machine) {
-  Elf64_Ehdr header{};
-  std::copy_n(ELFMAG, SELFMAG, header.e_ident);
-  header.e_ident[EI_CLASS] = ELFCLASS64;
-  header.e_ident[EI_DATA] = ELFDATA2LSB;
-  header.e_machine = machine;
-  return {reinterpret_cast<const char*>(&header), sizeof header};
-}
-
 RawRecord program(const std::string& path, std::string body = elf_head(EM_X86_64)) {
   return {.path = path, .mode = cpio::kRegular | 0755, .body = std::move(body)};
 }
@@ -256,12 +248,15 @@ TEST(CheckBootable, WantsAnInitThatLinuxCanStart) {
              "cannot start /init: it cannot be executed: its mode is 0644"},
         Case{RawArchive().directory("init"), "cannot start /init: it is a directory"},
         Case{RawArchive().symlink("init", "sbin/x"),
-             "cannot start /init: it is a symlink to sbin/x, which leads to nothing in the image, "
-             "or "
-             "in circles"},
+             "cannot start /init: it is a symlink to sbin/x, which leads to nothing in the image"},
+        Case{RawArchive().symlink("init", "a").symlink("a", "b"),
+             "cannot start /init: it is a symlink to a, which leads to nothing in the image"},
         Case{RawArchive().symlink("init", "a").symlink("a", "init"),
-             "cannot start /init: it is a symlink to a, which leads to nothing in the image, or in "
-             "circles"},
+             "cannot start /init: it is a symlink to a, which leads in circles, or through more "
+             "symlinks than Linux follows"},
+        Case{RawArchive().symlink("init", "a/b").symlink("a", "a"),
+             "cannot start /init: it is a symlink to a/b, which leads in circles, or through more "
+             "symlinks than Linux follows"},
         Case{RawArchive().add(program("init", elf_head(EM_AARCH64))),
              "cannot start /init: it is a program for aarch64, not for x86_64"},
         Case{RawArchive().add(program("init", "text")),

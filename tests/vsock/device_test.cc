@@ -282,20 +282,27 @@ TEST_F(DeviceTest, QemuHangingUpEndsEverythingAndIsToldAsSuch) {
 
 TEST_F(DeviceTest, NothingIsToldOfADeviceThatWasDestroyed) {
   start();
-  Pending pending;  // its wait keeps the inside of the device
+  Pending pending;  // its wait keeps the inside of the device until after what is told
   loop.spawn(connect(7000, pending));
-  front_end->receive();
-  front_end->send_message(Request{250}, {});
-  front_end->set_available_index(kTransmitRing, 5000);
-  front_end->kick(kTransmitRing);
-  // One handler at a time, so that the device is destroyed while its end is about to be told.
-  while (device->running() && loop.context().run_one() != 0) {
+  EXPECT_EQ(front_end->receive().header.op, Op::kRequest);
+  const Quota one{.connections = 1, .receive_buffer_bytes = 1 << 20};
+  std::vector<std::unique_ptr<Stream>> accepted;
+  ASSERT_TRUE(device->listen(kHostPort, one, [&](std::unique_ptr<Stream> stream) {
+    accepted.push_back(std::move(stream));
+  }));
+  front_end->send(Op::kRequest, kGuestPort, kHostPort);
+  EXPECT_EQ(front_end->receive().header.op, Op::kResponse);
+  front_end->send(Op::kRequest, kGuestPort + 1, kHostPort);
+  // One handler at a time, so that the device is destroyed while a refusal is about to be told.
+  std::optional<Packet> answer;
+  while (!(answer = front_end->poll()) && loop.context().run_one() != 0) {
   }
-  ASSERT_FALSE(device->running());
-  ASSERT_TRUE(ends.empty() && broken.empty());
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->header.op, Op::kReset);
+  ASSERT_TRUE(refused.empty());
   device.reset();
   loop.poll();
-  EXPECT_TRUE(ends.empty() && broken.empty());
+  EXPECT_TRUE(refused.empty());
 }
 
 TEST_F(DeviceTest, SettingARingUpAgainInterruptsTheGuest) {

@@ -130,6 +130,9 @@ Result<initrd::ImageNodes> read_sources(const PackArguments& arguments, const fs
 
 int tell(const std::string& name, const Result<initrd::PackResult>& packed) {
   if (!packed) return report(packed.error());
+  if (packed->why_no_init)
+    warn((name == "-" ? "the image" : name) +
+         ": Linux cannot start /init: " + *packed->why_no_init);
   if (name == "-") return kSuccess;
   say(name + ": " + human_size(packed->index.image_bytes) +
       (packed->written ? " in " + std::to_string(packed->index.segments.size()) + " segments, " +
