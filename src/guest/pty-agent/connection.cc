@@ -17,6 +17,9 @@ namespace {
 // How long the host may take to close after the last message.
 constexpr std::chrono::seconds kCloseLimit{5};
 
+// How much of what is sent already is held on to, so that what is not is seldom moved.
+constexpr std::size_t kSentBytes = 256 << 10;
+
 std::unexpected<Error> host_gone(const char* attempted, const char* reason) {
   return fail(attempted, "the host", reason, "", ErrorKind::kClosed);
 }
@@ -25,14 +28,15 @@ bool would_block(int error) {
   return error == EAGAIN || error == EINTR;
 }
 
-// Waits for `events` on the socket; false at the deadline.
-bool wait_for(int fd, short events, std::optional<Connection::Clock::time_point> deadline) {
+// Waits for `events` on the socket; kTimeout at the deadline.
+Result<> wait_for(int fd, short events, std::optional<Connection::Clock::time_point> deadline) {
   for (;;) {
     pollfd waiting{.fd = fd, .events = events, .revents = 0};
     int n = ::poll(&waiting, 1, deadline ? milliseconds_until(*deadline) : -1);
-    if (n > 0) return true;
-    if (n == 0 && deadline && Connection::Clock::now() >= *deadline) return false;
-    if (n < 0 && errno != EINTR) return false;
+    if (n > 0) return {};
+    if (n == 0 && deadline && Connection::Clock::now() >= *deadline)
+      return fail("wait for", "the host", "it sent nothing in time", "", ErrorKind::kTimeout);
+    if (n < 0 && errno != EINTR) return fail_system("wait for", "the host", errno);
   }
 }
 
@@ -104,8 +108,8 @@ Result<wire::HostSession> Connection::wait_for_message(Clock::time_point deadlin
     auto message = next();
     if (!message) return propagate(message);
     if (*message) return std::move(**message);
-    if (!wait_for(fd(), POLLIN, deadline))
-      return fail("read", "the first message", "none came in time", "", ErrorKind::kTimeout);
+    if (auto came = wait_for(fd(), POLLIN, deadline); !came)
+      return propagate(came, "read", "the first message");
     if (auto received = receive(); !received) return propagate(received);
   }
 }
@@ -127,8 +131,9 @@ Result<> Connection::flush() {
     if (n < 0) return host_gone("write to", "the connection was reset");
     sent_ += static_cast<std::size_t>(n);
   }
-  if (sent_ == unsent_.size()) {
-    unsent_.clear();
+  // Not only when all is sent: with a host that is always a little behind that never happens.
+  if (sent_ == unsent_.size() || sent_ >= kSentBytes) {
+    unsent_.erase(0, sent_);
     sent_ = 0;
   }
   return {};

@@ -79,6 +79,14 @@ class HostPeer {
     }
   }
 
+  // Exactly so many bytes, whatever they say; false when the connection ends before. No message is
+  // to be received after that.
+  bool receive_bytes(std::size_t size) {
+    std::string ignored(size, '\0');
+    return ::recv(connection_.get(), ignored.data(), size, MSG_WAITALL) ==
+           static_cast<ssize_t>(size);
+  }
+
   // The next message of a kind, passing over others.
   template <class Message>
   std::optional<Message> wait_for() {

@@ -115,6 +115,28 @@ TEST(AgentProtocol, EndOfInputOnATerminalIsWhatCtrlDDoes) {
   EXPECT_THAT(text, HasSubstr("over\r\n"));
 }
 
+// Kilobytes: the most memory that the process had at once (proc(5), VmHWM).
+long peak_of(pid_t pid) {
+  auto status = read_file("/proc/" + std::to_string(pid) + "/status", 1 << 16);
+  auto at = status ? status->find("VmHWM:") : std::string::npos;
+  return at == std::string::npos ? -1 : std::atol(status->c_str() + at + 6);
+}
+
+TEST(AgentProtocol, AHostThatIsAlwaysALittleBehindCostsBoundedMemory) {
+  HostPeer host;
+  host.start("exec cat /dev/zero");
+  auto started = host.wait_for<wire::Started>();
+  ASSERT_TRUE(started);
+  long before = peak_of(host.agent());
+  ASSERT_GT(before, 0);
+  // Never so much that the agent is through with all that it has.
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_TRUE(wait_for_each_other(static_cast<pid_t>(started->pid), host.agent()));
+    ASSERT_TRUE(host.receive_bytes(128 << 10));
+  }
+  EXPECT_LT(peak_of(host.agent()) - before, 4 << 10);
+}
+
 TEST(AgentProtocol, HoldsBackACommandWhoseOutputIsNotReadAndLosesNothing) {
   testing::TemporaryDirectory directory;
   auto written = (directory / "written").string();
