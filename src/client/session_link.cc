@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
@@ -28,6 +29,8 @@ constexpr std::chrono::milliseconds kLongestPause{1000};
 constexpr std::chrono::milliseconds kTryLimit{2000};
 // What the guest is told at the very end only spares it from waiting for us.
 constexpr std::chrono::milliseconds kLastWordLimit{1000};
+
+constexpr std::size_t kMaxKeptBytes = 2 * (wire::kStdinWindowBytes + wire::kReceivedBytes);
 
 Result<std::string> random_id() {
   std::array<unsigned char, 16> bytes{};
@@ -98,11 +101,18 @@ Result<> SessionLink::put(const wire::HostSession& message) {
   if (!refused_) waiting_ += *frame;
   if (outlives()) kept_.add(std::move(*frame));
   work_.notify();
+  // What a guest that keeps to the rules leaves unconfirmed is less by far.
+  if (kept_.bytes() > kMaxKeptBytes)
+    return fail("follow", "the session", "the guest takes input and never says that it arrived", "",
+                ErrorKind::kInvalid);
   return {};
 }
 
 Task<> SessionLink::run() {
   while (!stopped_) {
+    // One for all that arrived while the last was written. Not kept: the next one says as much.
+    if (std::exchange(confirmation_due_, false) && !refused_)
+      waiting_ += wire::encode(wire::HostSession(wire::Received{received_})).value_or("");
     if (waiting_.empty()) {
       idle_.notify();
       co_await work_.wait();
@@ -160,12 +170,10 @@ Task<Result<wire::GuestSession>> SessionLink::next() {
 Task<> SessionLink::confirm_received(bool last) {
   if (!last && decoder_.bytes() - confirmed_bytes_ < wire::kReceivedBytes) co_return;
   confirmed_bytes_ = decoder_.bytes();
-  // Not kept: the next one says as much. Never over its limit.
-  if (!refused_)
-    waiting_ += wire::encode(wire::HostSession(wire::Received{received_})).value_or("");
+  confirmation_due_ = true;
   work_.notify();
   if (!last) co_return;
-  while (!waiting_.empty() || writing_) {
+  while (confirmation_due_ || !waiting_.empty() || writing_) {
     auto idle = co_await async::with_limit(kLastWordLimit, idle_.wait());
     if (!idle || stopped_) co_return;
   }
@@ -180,11 +188,13 @@ Task<Result<>> SessionLink::resume(Error lost) {
   waiting_.clear();
   // A stream that is written to must not go.
   while (writing_) co_await idle_.wait();
+  if (stopped_) co_return std::unexpected(std::move(lost));
   for (auto pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-    auto tried = co_await async::with_limit(std::clamp(left, kFirstPause, kTryLimit), try_stream());
+    auto next = co_await try_for(std::clamp(left, kFirstPause, kTryLimit));
     if (stopped_) co_return std::unexpected(std::move(lost));
-    if (tried && (*tried || is_final(tried->error()))) co_return std::move(*tried);
+    if (next) co_return go_on_over(std::move(*next));
+    if (is_final(next.error())) co_return propagate(next);
     if (Clock::now() + pause >= deadline) co_return std::unexpected(std::move(lost));
     pause_.expires_after(pause);
     boost::system::error_code cancelled;
@@ -193,7 +203,18 @@ Task<Result<>> SessionLink::resume(Error lost) {
   }
 }
 
-Task<Result<>> SessionLink::try_stream() {
+// One try, cut short by the limit, which is none of is_final(), and by stop().
+Task<Result<SessionLink::Resumed>> SessionLink::try_for(std::chrono::milliseconds limit) {
+  using asio::experimental::awaitable_operators::operator||;
+  pause_.expires_after(limit);
+  boost::system::error_code cancelled;
+  auto first = co_await (try_stream() ||
+                         pause_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled)));
+  if (first.index() == 0) co_return std::move(std::get<0>(first));
+  co_return cannot_resume("the guest does not answer", ErrorKind::kTimeout);
+}
+
+Task<Result<SessionLink::Resumed>> SessionLink::try_stream() {
   auto stream = co_await reopen_();
   if (!stream) co_return propagate(stream);
   auto frame =
@@ -211,14 +232,13 @@ Task<Result<>> SessionLink::try_stream() {
   const auto* resumed = std::get_if<wire::Resumed>(&*answer);
   if (resumed == nullptr)
     co_return cannot_resume("the agent in the guest answers something else", ErrorKind::kInvalid);
-  co_return go_on_over(std::move(*stream), resumed->received);
+  co_return Resumed{std::move(*stream), resumed->received};
 }
 
-Result<> SessionLink::go_on_over(std::unique_ptr<async::Stream> stream, std::uint64_t received) {
-  if (auto confirmed = kept_.confirm(received); !confirmed) return confirmed;
-  reopened_ = std::move(stream);
+Result<> SessionLink::go_on_over(Resumed next) {
+  if (auto confirmed = kept_.confirm(next.received); !confirmed) return confirmed;
+  reopened_ = std::move(next.stream);
   stream_ = reopened_.get();
-  if (stopped_) stream_->reset();
   decoder_ = {};
   confirmed_bytes_ = 0;
   refused_ = false;

@@ -35,7 +35,8 @@ class SessionLink {
   Result<> start(wire::SessionStart start, Reopen reopen);
 
   // Sends a message behind those before. One over its limit is an error (kInvalid), and nothing of
-  // it is sent. What is put in is bounded by the session: standard input by its credit.
+  // it is sent; so is one too many of those that the guest does not confirm. What is put in is
+  // bounded by the session: standard input by its credit.
   Result<> put(const wire::HostSession& message);
 
   // Writes what is put in until stop(). When the guest no longer takes anything and the session
@@ -51,11 +52,18 @@ class SessionLink {
   void stop();
 
  private:
+  // A stream on which the guest goes on, and how many of the session's messages it has received.
+  struct Resumed {
+    std::unique_ptr<async::Stream> stream;
+    std::uint64_t received;
+  };
+
   bool outlives() const { return static_cast<bool>(reopen_); }
   Task<> confirm_received(bool last);
   Task<Result<>> resume(Error lost);
-  Task<Result<>> try_stream();
-  Result<> go_on_over(std::unique_ptr<async::Stream> stream, std::uint64_t received);
+  Task<Result<Resumed>> try_for(std::chrono::milliseconds limit);
+  Task<Result<Resumed>> try_stream();
+  Result<> go_on_over(Resumed next);
 
   boost::asio::any_io_executor executor_;
   async::Stream* stream_;
@@ -76,7 +84,8 @@ class SessionLink {
   wire::SentMessages kept_;
   std::uint64_t received_ = 0;         // messages that count
   std::uint64_t confirmed_bytes_ = 0;  // of decoder_.bytes(), when the guest was last told
-  boost::asio::steady_timer pause_;
+  bool confirmation_due_ = false;
+  boost::asio::steady_timer pause_;  // of a try, and between two
 };
 
 }  // namespace capsem::client
