@@ -5,13 +5,12 @@
 #include <string>
 
 #include "base/fd.h"
+#include "base/log_line.h"
 
 namespace capsem {
 
 void say(std::string_view text) {
-  std::string line = "capsem: ";
-  line += text;
-  line += '\n';
+  auto line = log_line(text);
   // There is nowhere left to report a failure of stderr to.
   [[maybe_unused]] auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }

@@ -17,6 +17,7 @@
 #include "cli/exit_status.h"
 #include "cli/trial_boot.h"
 #include "client/connection.h"
+#include "client/messages.h"
 #include "client/owned_monitor.h"
 #include "client/session.h"
 #include "client/timeline.h"
@@ -32,10 +33,10 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kEndLimit{1500};
 // From the connection to the started command; an agent that keeps crashing never starts one.
 constexpr std::chrono::seconds kStartLimit{30};
-constexpr std::chrono::seconds kMonitorEndLimit{10};
+// Longer than an end takes on a busy machine; the kernel ends QEMU with its monitor.
+constexpr std::chrono::seconds kMonitorEndLimit{3};
 // A person at a terminal should not lose it to a connection; a pipe's reader is told at once.
 constexpr std::chrono::seconds kOutlive{10};
-constexpr std::size_t kMaxHeldBack = 100;
 
 Result<prepare::BootFiles> prepare_run(const RunOptions& options, const prepare::Layout& layout,
                                        const Signals& signals, client::Timeline& timeline) {
@@ -86,11 +87,13 @@ class Runner {
         timeline_(timeline),
         monitor_(monitor),
         loop_(loop),
+        messages_(loop.get_executor(), STDERR_FILENO),
         tasks_(loop.get_executor()) {}
 
   // Runs the loop until the command has ended or a signal ended us; returns the exit status.
   int run() {
     tasks_.spawn(end_on_signal());
+    tasks_.spawn(messages_.run());
     asio::co_spawn(loop_, main(), [this](const std::exception_ptr& thrown, int status) {
       if (thrown) std::rethrow_exception(thrown);
       status_ = status;
@@ -99,6 +102,9 @@ class Runner {
     loop_.run();
     return status_;
   }
+
+  // What is left to be told when the VM has been ended.
+  std::string rest() const { return messages_.rest(); }
 
  private:
   Task<int> main() {
@@ -128,22 +134,14 @@ class Runner {
   Task<> follow_events(client::Connection connection) {
     auto on_event = [this](const api::Event& event) {
       if (event.dropped > 0)
-        tell(std::to_string(event.dropped) + " more messages of the guest are left out");
+        messages_.warn(std::to_string(event.dropped) + " more messages of the guest are left out");
       if (event.kind == api::EventKind::kService) last_of_service_ = event.text;
-      if (event.kind != api::EventKind::kState) tell(event.text);
+      if (event.kind != api::EventKind::kState)
+        messages_.warn(prepare::in_words_of_here(event.text));
     };
     // A monitor that goes away is noticed by the session.
     auto followed = co_await connection.follow_events(on_event);
     static_cast<void>(followed);
-  }
-
-  // A line while the terminal is the guest's would end up in the middle of its screen.
-  void tell(const std::string& said) {
-    auto line = prepare::in_words_of_here(said);
-    if (!attached_)
-      warn(line);
-    else if (held_back_.size() < kMaxHeldBack)
-      held_back_.push_back(line);
   }
 
   Task<int> open_and_serve() {
@@ -152,7 +150,7 @@ class Runner {
     std::optional<client::Refusal> refusal;
     auto stream = co_await connection->open_session(refusal);
     if (!stream && refusal) {
-      print_console(*refusal);
+      tell_console(*refusal);
       co_return co_await explain(refusal->error);
     }
     if (!stream) co_return report_lost_monitor(stream.error());
@@ -175,18 +173,18 @@ class Runner {
     co_return stream;
   }
 
-  static void print_console(const client::Refusal& refusal) {
+  void tell_console(const client::Refusal& refusal) {
     if (refusal.error.kind() != ErrorKind::kTimeout) return;
-    say(refusal.console.empty() ? "the guest's console is empty"
-                                : "the guest's console ends with:");
-    for (const auto& line : refusal.console) say("| " + line);
+    messages_.say(refusal.console.empty() ? "the guest's console is empty"
+                                          : "the guest's console ends with:");
+    for (const auto& line : refusal.console) messages_.say("| " + line);
   }
 
   Task<> add_to_timeline() {
     auto connection = connect();
     if (!connection) co_return;
     auto vm = co_await connection->vm();
-    if (!vm) co_return warn(vm.error().message());
+    if (!vm) co_return messages_.warn(vm.error().message());
     for (const auto& span : vm->timeline) timeline_.add(span);
     if (vm->guest) timeline_.add_guest(*vm->guest);
   }
@@ -209,7 +207,7 @@ class Runner {
   Task<int> serve(async::Stream& stream) {
     auto request = session_request();
     if (options_.privileged)
-      warn(
+      messages_.warn(
           "this session is privileged: it can change everything in the guest, its programs and "
           "services too");
     std::optional<client::Terminal> terminal;
@@ -220,7 +218,7 @@ class Runner {
       request.terminal = &*terminal;
       request.outlive = kOutlive;
       request.reopen = [this] { return reopen(); };
-      attached_ = true;
+      messages_.hold(true);
     }
     boot_signals_.cancel();
     async::TaskGroup start(loop_.get_executor());
@@ -235,17 +233,16 @@ class Runner {
     start.cancel();
     co_await start.join();
     terminal.reset();
-    attached_ = false;
-    for (const auto& line : held_back_) warn(line);
+    messages_.hold(false);
     if (!end && not_started_) co_return report(start_error());
     if (!end) co_return co_await explain(end.error());
-    if (!end->message.empty()) say(end->message);
+    if (!end->message.empty()) messages_.say(end->message);
     if (end->out_of_memory_kills > 0)
-      warn("the guest ran out of memory, and its kernel ended " +
-           std::to_string(end->out_of_memory_kills) +
-           (end->out_of_memory_kills == 1 ? " process" : " processes") +
-           " of the session; give it more than " + std::to_string(options_.memory_mib) +
-           " MiB with --memory");
+      messages_.warn("the guest ran out of memory, and its kernel ended " +
+                     std::to_string(end->out_of_memory_kills) +
+                     (end->out_of_memory_kills == 1 ? " process" : " processes") +
+                     " of the session; give it more than " + std::to_string(options_.memory_mib) +
+                     " MiB with --memory");
     co_return end->status.shell_code();
   }
 
@@ -290,7 +287,10 @@ class Runner {
                         "run capsem again"));
   }
 
-  static int report(const Error& error) { return cli::report(error, kRunTrouble); }
+  int report(const Error& error) {
+    messages_.say(prepare::in_words_of_here(error.message()));
+    return error.signal() != 0 ? kSignalBase + error.signal() : kRunTrouble;
+  }
 
   const RunOptions& options_;
   const Signals& signals_;
@@ -298,10 +298,9 @@ class Runner {
   client::Timeline& timeline_;
   client::OwnedMonitor& monitor_;
   asio::io_context& loop_;
+  client::Messages messages_;
   async::TaskGroup tasks_;
   int status_ = kRunTrouble;
-  bool attached_ = false;
-  std::vector<std::string> held_back_;
   bool not_started_ = false;     // the command, within kStartLimit
   std::string last_of_service_;  // what was last said of one
 };
@@ -322,17 +321,22 @@ Result<int> run_to_end(const RunOptions& options, const Signals& signals,
                                    files->initrd, files->assets.rootfs);
   if (!started) return propagate(started);
   int status = kRunTrouble;
+  std::string rest;
   {
     asio::io_context loop(1);
     auto held = signals.hold();
     if (!held) return propagate(held);
     auto reader = async::SignalReader::create(loop.get_executor(), std::move(*held));
     if (!reader) return propagate(reader);
-    status = Runner(options, signals, std::move(*reader), timeline, *monitor, loop).run();
+    Runner runner(options, signals, std::move(*reader), timeline, *monitor, loop);
+    status = runner.run();
+    rest = runner.rest();
   }
   auto begin = Clock::now();
   if (auto ended = monitor->end(kMonitorEndLimit); !ended) warn(ended.error().message());
   timeline.add("end the VM", begin, Clock::now());
+  // Last, since nobody may read it. There is nowhere to report a failure of stderr to.
+  static_cast<void>(print(rest, STDERR_FILENO));
   return status;
 }
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 
 from conftest import Capsem
-from processes import parts, processor_seconds, state, wait_until
+from processes import children, parts, processor_seconds, state, wait_until
 
 SIZE = 64_000_000
 STOP_EACH = 8_000_000  # bytes moved from one stop to the next
@@ -150,3 +150,26 @@ def test_a_reader_that_stopped_takes_no_processor_time(capsem: Capsem) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_standard_error_that_nobody_reads_holds_up_nothing(capsem: Capsem) -> None:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writer, b"x" * 4096)
+    process = subprocess.Popen(
+        capsem.command("run", "--accel", "tcg", "--privileged", "--time-limit", "1", "--grace", "1",
+                       "echo up; exec sleep 1000"),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=writer, env=capsem.env(),
+    )
+    os.close(writer)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    wait_until(lambda: not children(process.pid))
+    assert process.poll() is None  # it has something to say yet
+    said = b""
+    while piece := os.read(reader, 65536):
+        said += piece
+    os.close(reader)
+    assert process.wait() == 124
+    warning, end = said.lstrip(b"x").decode().splitlines()
+    assert "this session is privileged" in warning and "time limit of 1 s" in end
