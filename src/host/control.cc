@@ -1,16 +1,12 @@
 #include "host/control.h"
 
 #include "base/fd.h"
+#include "base/overloaded.h"
 #include "wire/codec.h"
 #include "wire/frame.h"
 
 namespace capsem::host {
 namespace {
-
-template <class... Handlers>
-struct Overloaded : Handlers... {
-  using Handlers::operator()...;
-};
 
 std::unexpected<Error> refuse(std::string reason) {
   return fail("talk to", "the guest's init", std::move(reason), "", ErrorKind::kInvalid);

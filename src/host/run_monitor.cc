@@ -1,5 +1,6 @@
 #include "host/run_monitor.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -30,7 +31,8 @@ namespace asio = boost::asio;
 class Lease {
  public:
   Lease(const asio::any_io_executor& executor, Fd socket)
-      : socket_(std::move(socket)), readable_(executor, ::dup(socket_.get())) {}
+      : socket_(std::move(socket)),
+        readable_(executor, ::fcntl(socket_.get(), F_DUPFD_CLOEXEC, 0)) {}
 
   // The next message; kClosed at the lease's end.
   Task<Result<Message>> next() {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/overloaded.h"
 #include "guest/pty-agent/handover.h"
 #include "guest/pty-agent/session_processes.h"
 
@@ -26,11 +27,6 @@ constexpr std::size_t kPipeBytes = 1 << 20;
 std::unexpected<Error> breaks_protocol(const char* what) {
   return fail("serve", "the session", what, "", ErrorKind::kInvalid);
 }
-
-template <class... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
 
 }  // namespace
 

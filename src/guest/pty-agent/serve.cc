@@ -19,6 +19,8 @@ namespace {
 // How long the host may take to say what it wants.
 constexpr std::chrono::seconds kStartLimit{30};
 
+constexpr const char* kNoId = "its id is not one to 64 letters, digits and hyphens";
+
 wire::Failed cannot_start(std::string reason) {
   return {125, wire::clipped("cannot start the session: " + std::move(reason))};
 }
@@ -28,8 +30,7 @@ void serve_session(Connection& connection, const wire::SessionStart& start, cons
   if (start.protocol != wire::kProtocol)
     return connection.queue(wire::VersionMismatch{wire::kProtocol});
   bool outlives = start.outlive_ms > 0;
-  if (outlives && !wire::is_session_id(start.id))
-    return connection.queue(cannot_start("its id is not one to 64 letters, digits and hyphens"));
+  if (outlives && !wire::is_session_id(start.id)) return connection.queue(cannot_start(kNoId));
   auto child = start_child(start, spaces.of(start.privileged), group);
   if (!child) return connection.queue(std::move(child).error());
   if (outlives) connection.outlive();
@@ -43,8 +44,10 @@ void serve_session(Connection& connection, const wire::SessionStart& start, cons
 void hand_over(Connection& connection, const wire::SessionResume& resume, const Fd& line) {
   if (resume.protocol != wire::kProtocol)
     return connection.queue(wire::VersionMismatch{wire::kProtocol});
-  if (!wire::is_session_id(resume.id) || !connection.at_boundary() || !line)
-    return connection.queue(wire::Failed{125, "the host does not ask for one as it should"});
+  auto refuse = [&](const char* reason) { connection.queue(wire::Failed{125, reason}); };
+  if (!wire::is_session_id(resume.id)) return refuse(kNoId);
+  if (!connection.at_boundary()) return refuse("the host said more before the answer");
+  if (!line) return refuse("the agent that knows the sessions is not there");
   Resumption resumption{
       .id = resume.id, .received = resume.received, .connection = connection.release()};
   static_cast<void>(send_on_line(line, resumption));
