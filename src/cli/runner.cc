@@ -336,7 +336,7 @@ Result<int> run_to_end(const RunOptions& options, const Signals& signals,
   if (auto ended = monitor->end(kMonitorEndLimit); !ended) warn(ended.error().message());
   timeline.add("end the VM", begin, Clock::now());
   // Last, since nobody may read it. There is nowhere to report a failure of stderr to.
-  static_cast<void>(print(rest, STDERR_FILENO));
+  [[maybe_unused]] auto printed = print(rest, STDERR_FILENO);
   return status;
 }
 

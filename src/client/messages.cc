@@ -31,10 +31,7 @@ void Messages::hold(bool held) {
 
 Task<> Messages::run() {
   for (;;) {
-    if (held_ || lines_.empty()) {
-      co_await changed_.wait();
-      continue;
-    }
+    while (held_ || lines_.empty()) co_await changed_.wait();
     auto written = co_await output_.write_all(as_bytes(lines_.front()));
     // Cut short it stays with the rest: pipes take a short line whole or not at all (pipe(7),
     // PIPE_BUF). A reader that is gone can be told nothing.

@@ -166,8 +166,8 @@ void Relay::take_connection() {
   auto* resumption = std::get_if<Resumption>(&**message);
   if (resumption == nullptr) return;
   // A host that counts wrongly is none to go on with: it sees its connection end.
-  auto resumed = connection_.resume(std::move(resumption->connection), resumption->received);
-  static_cast<void>(resumed);
+  [[maybe_unused]] auto resumed =
+      connection_.resume(std::move(resumption->connection), resumption->received);
 }
 
 Result<> Relay::handle_messages() {

@@ -35,7 +35,8 @@ void serve_session(Connection& connection, const wire::SessionStart& start, cons
   if (!child) return connection.queue(std::move(child).error());
   if (outlives) connection.outlive();
   // Without the agent it runs as well, only that no connection finds its way to it.
-  if (outlives && line) static_cast<void>(send_on_line(line, Serving{start.id}));
+  if (outlives && line) [[maybe_unused]]
+    auto told = send_on_line(line, Serving{start.id});
   Relay(connection, std::move(*child), group, std::chrono::milliseconds(start.outlive_ms), line)
       .run();
 }
@@ -50,7 +51,7 @@ void hand_over(Connection& connection, const wire::SessionResume& resume, const 
   if (!line) return refuse("the agent that knows the sessions is not there");
   Resumption resumption{
       .id = resume.id, .received = resume.received, .connection = connection.release()};
-  static_cast<void>(send_on_line(line, resumption));
+  [[maybe_unused]] auto sent = send_on_line(line, resumption);
 }
 
 // Never waits: one short message fits into what any stream takes at once.
@@ -58,7 +59,7 @@ void answer_at_once(Fd socket, const wire::Failed& answer) {
   auto connection = Connection::open(std::move(socket));
   if (!connection) return;
   connection->queue(answer);
-  static_cast<void>(connection->flush());
+  [[maybe_unused]] auto flushed = connection->flush();
 }
 
 }  // namespace
