@@ -35,7 +35,7 @@ bool is_file(const Fd& root, const std::string& path) {
 
 std::string known_terminal_type(const Fd& root, std::string_view asked) {
   if (!is_name(asked)) return kCommonTerminalType;
-  const std::string name(asked);
+  std::string name(asked);
   // Below the first letter, or below its code where file systems do not tell "A" from "a".
   const std::array entries = {name.substr(0, 1) + "/" + name,
                               hex(as_bytes(asked.substr(0, 1))) + "/" + name};
