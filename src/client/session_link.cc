@@ -33,15 +33,10 @@ constexpr std::chrono::milliseconds kLastWordLimit{1000};
 constexpr std::size_t kMaxKeptBytes = 2 * (wire::kStdinWindowBytes + wire::kReceivedBytes);
 
 Result<std::string> random_id() {
-  std::array<unsigned char, 16> bytes{};
+  std::array<std::byte, 16> bytes{};
   if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
     return fail_system("make", "the session's id", errno);
-  return hex(as_bytes(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())));
-}
-
-std::unexpected<Error> connection_ended() {
-  return fail("follow", "the session", "the guest closed the connection before the command's end",
-              "", ErrorKind::kClosed);
+  return hex(bytes);
 }
 
 std::unexpected<Error> cannot_resume(std::string reason, ErrorKind kind) {
@@ -58,17 +53,20 @@ bool is_last(const wire::GuestSession& message) {
          std::holds_alternative<wire::Failed>(message);
 }
 
-// The first message that arrives on `stream`, when it is a whole one and nothing comes with it.
-Task<Result<wire::GuestSession>> first_message(async::Stream& stream) {
-  wire::MessageDecoder<wire::GuestSession> decoder;
+// The next message of `stream`, which `decoder` has read so far. kInvalid when it is none, another
+// kind when the stream has ended.
+Task<Result<wire::GuestSession>> receive(async::Stream& stream,
+                                         wire::MessageDecoder<wire::GuestSession>& decoder) {
   for (;;) {
     auto message = decoder.next();
     if (!message) co_return propagate(message);
     if (*message) co_return std::move(**message);
-    // Byte by byte: what comes behind it belongs to the session.
-    auto size = co_await stream.read_some(decoder.prepare(1).first(1));
-    if (!size) co_return propagate(size);
-    if (*size == 0) co_return connection_ended();
+    auto size = co_await stream.read_some(decoder.prepare());
+    if (!size) co_return propagate(size, "follow", "the session");
+    if (*size == 0)
+      co_return fail("follow", "the session",
+                     "the guest closed the connection before the command's end", "",
+                     ErrorKind::kClosed);
     decoder.commit(*size);
   }
 }
@@ -140,29 +138,23 @@ void SessionLink::stop() {
 
 Task<Result<wire::GuestSession>> SessionLink::next() {
   for (;;) {
-    auto message = decoder_.next();
-    if (!message) co_return propagate(message);
-    if (*message && !outlives()) co_return std::move(**message);
-    if (*message) {
-      if (const auto* received = std::get_if<wire::Received>(&**message)) {
-        auto confirmed = kept_.confirm(received->messages);
-        if (!confirmed) co_return propagate(confirmed);
-        continue;
+    auto message = co_await receive(*stream_, decoder_);
+    if (!outlives()) co_return message;
+    if (message) {
+      const auto* received = std::get_if<wire::Received>(&*message);
+      if (received == nullptr) {
+        ++received_;
+        co_await confirm_received(is_last(*message));
+        co_return message;
       }
-      ++received_;
-      co_await confirm_received(is_last(**message));
-      co_return std::move(**message);
-    }
-    auto size = co_await stream_->read_some(decoder_.prepare());
-    if (size && *size > 0) {
-      decoder_.commit(*size);
+      auto confirmed = kept_.confirm(received->messages);
+      if (!confirmed) co_return propagate(confirmed);
       continue;
     }
-    Error lost =
-        size ? connection_ended().error() : propagate(size, "follow", "the session").error();
     // Before the first message the guest may never have heard of the session.
-    if (!outlives() || received_ == 0 || stopped_) co_return std::unexpected(std::move(lost));
-    auto resumed = co_await resume(std::move(lost));
+    if (message.error().kind() == ErrorKind::kInvalid || received_ == 0 || stopped_)
+      co_return message;
+    auto resumed = co_await resume(std::move(message).error());
     if (!resumed) co_return propagate(resumed);
   }
 }
@@ -222,7 +214,8 @@ Task<Result<SessionLink::Resumed>> SessionLink::try_stream() {
   if (!frame) co_return propagate(frame);
   auto written = co_await (*stream)->write_all(as_bytes(*frame));
   if (!written) co_return cannot_resume(written.error().message(), ErrorKind::kOther);
-  auto answer = co_await first_message(**stream);
+  wire::MessageDecoder<wire::GuestSession> decoder;
+  auto answer = co_await receive(**stream, decoder);
   if (!answer && answer.error().kind() == ErrorKind::kInvalid) co_return propagate(answer);
   if (!answer) co_return cannot_resume(answer.error().message(), ErrorKind::kOther);
   if (const auto* failed = std::get_if<wire::Failed>(&*answer))
@@ -232,14 +225,14 @@ Task<Result<SessionLink::Resumed>> SessionLink::try_stream() {
   const auto* resumed = std::get_if<wire::Resumed>(&*answer);
   if (resumed == nullptr)
     co_return cannot_resume("the agent in the guest answers something else", ErrorKind::kInvalid);
-  co_return Resumed{std::move(*stream), resumed->received};
+  co_return Resumed{std::move(*stream), std::move(decoder), resumed->received};
 }
 
 Result<> SessionLink::go_on_over(Resumed next) {
   if (auto confirmed = kept_.confirm(next.received); !confirmed) return confirmed;
   reopened_ = std::move(next.stream);
   stream_ = reopened_.get();
-  decoder_ = {};
+  decoder_ = std::move(next.decoder);
   confirmed_bytes_ = 0;
   refused_ = false;
   waiting_ = kept_.frames();

@@ -52,9 +52,11 @@ class SessionLink {
   void stop();
 
  private:
-  // A stream on which the guest goes on, and how many of the session's messages it has received.
+  // A stream on which the guest goes on, what has been read of it, and how many of the session's
+  // messages the guest has received.
   struct Resumed {
     std::unique_ptr<async::Stream> stream;
+    wire::MessageDecoder<wire::GuestSession> decoder;
     std::uint64_t received;
   };
 

@@ -104,7 +104,7 @@ void Relay::kill_all() const {
 void Relay::watch(std::array<pollfd, kSlots>& slots) {
   auto out = connection_.unsent_bytes() > 0 ? POLLIN | POLLOUT : POLLIN;
   slots[kConnection] = {.fd = connection_.fd(), .events = static_cast<short>(out)};
-  slots[kLine] = {.fd = outlive_.count() > 0 && !line_is_closed_ ? line_.get() : -1,
+  slots[kLine] = {.fd = connection_.outlives() && !line_is_closed_ ? line_.get() : -1,
                   .events = POLLIN};
   slots[kProcess] = {.fd = ended_ ? -1 : child_.process.get(), .events = POLLIN};
   // A pipe is watched even with nothing to write: POLLERR says that nobody reads it any more.

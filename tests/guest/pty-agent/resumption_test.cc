@@ -16,6 +16,10 @@ using ::testing::HasSubstr;
 
 constexpr std::uint32_t kLong = 300'000;
 
+Fd pidfd_of(std::uint32_t pid) {
+  return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
+
 class Resumption : public ::testing::Test {
  protected:
   void SetUp() override { agent_.start(); }
@@ -27,6 +31,13 @@ class Resumption : public ::testing::Test {
     host.send(wire::SessionStart{
         .command_line = std::move(line), .id = "session-1", .outlive_ms = outlive_ms});
     return host;
+  }
+  // The command, whose host has gone.
+  Fd start_and_leave(std::string line, std::uint32_t outlive_ms = kLong) {
+    auto host = start(std::move(line), outlive_ms);
+    auto started = take<wire::Started>(host);
+    EXPECT_TRUE(started);
+    return started ? pidfd_of(started->pid) : Fd();
   }
   HostPeer resume() {
     auto host = connect();
@@ -58,10 +69,6 @@ class Resumption : public ::testing::Test {
   AgentProcess agent_;
   std::uint64_t received_ = 0;
 };
-
-Fd pidfd_of(std::uint32_t pid) {
-  return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-}
 
 bool ends(const Fd& process) {
   pollfd waiting{.fd = process.get(), .events = POLLIN, .revents = 0};
@@ -131,13 +138,7 @@ TEST_F(Resumption, HoldsTheCommandBackWhileNobodyIsThereAndLosesNothing) {
 TEST_F(Resumption, ASessionIsKeptAfterItsEndUntilTheHostKnowsOfIt) {
   testing::TemporaryDirectory directory;
   auto go = directory / "go";
-  Fd process;
-  {
-    auto host = start("until [ -e " + go.string() + " ]; do :; done; exit 9");
-    auto started = take<wire::Started>(host);
-    ASSERT_TRUE(started);
-    process = pidfd_of(started->pid);
-  }
+  Fd process = start_and_leave("until [ -e " + go.string() + " ]; do :; done; exit 9");
   ASSERT_TRUE(open_file(go, O_CREAT | O_WRONLY, 0600));
   ASSERT_TRUE(ends(process));
   // Twice: the first answer may have been lost as well.
@@ -159,24 +160,12 @@ TEST_F(Resumption, ASessionIsKeptAfterItsEndUntilTheHostKnowsOfIt) {
 }
 
 TEST_F(Resumption, EndsWhenNobodyComesBack) {
-  Fd process;
-  {
-    auto host = start("exec sleep 1000", 200);
-    auto started = take<wire::Started>(host);
-    ASSERT_TRUE(started);
-    process = pidfd_of(started->pid);
-  }
+  Fd process = start_and_leave("exec sleep 1000", 200);
   EXPECT_TRUE(ends(process));
 }
 
 TEST_F(Resumption, ASessionThatDoesNotOutliveItsConnectionIsNotFound) {
-  Fd process;
-  {
-    auto host = start("exec sleep 1000", 0);
-    auto started = take<wire::Started>(host);
-    ASSERT_TRUE(started);
-    process = pidfd_of(started->pid);
-  }
+  Fd process = start_and_leave("exec sleep 1000", 0);
   EXPECT_TRUE(ends(process));
   auto refused = resume().wait_for<wire::Failed>();
   ASSERT_TRUE(refused);
