@@ -85,6 +85,10 @@ int parse_and_act(CLI::App& app, std::vector<std::string> words, const Action& a
 
 int report(const Error& error, int trouble) {
   say(prepare::in_words_of_here(error.message()));
+  return exit_status(error, trouble);
+}
+
+int exit_status(const Error& error, int trouble) {
   return error.signal() != 0 ? kSignalBase + error.signal() : trouble;
 }
 

@@ -46,8 +46,10 @@ TakenWords taken_words(const CLI::App& subcommand);
 // says in one line with the subcommand whose --help to see.
 int parse_and_act(CLI::App& app, std::vector<std::string> words, const Action& action, int trouble);
 
-// Says the error and returns the exit status for it: `trouble`, or 128 + N when signal N broke it
-// off.
+// Says the error and returns exit_status() of it.
 int report(const Error& error, int trouble = kTrouble);
+
+// `trouble`, or 128 + N when signal N broke the work off.
+int exit_status(const Error& error, int trouble);
 
 }  // namespace capsem::cli

@@ -289,7 +289,7 @@ class Runner {
 
   int report(const Error& error) {
     messages_.say(prepare::in_words_of_here(error.message()));
-    return error.signal() != 0 ? kSignalBase + error.signal() : kRunTrouble;
+    return exit_status(error, kRunTrouble);
   }
 
   const RunOptions& options_;
