@@ -43,9 +43,6 @@ void add_run(CLI::App& app, Action& action, const Signals& signals) {
   auto options = std::make_shared<RunOptions>();
   auto* run = app.add_subcommand("run", "Build, repack, boot, and run a command or a terminal");
   run->footer(kFooter);
-  // The command's words are taken as they are, from the first that is no option of ours; CLI11
-  // would split words such as [a,b] of an option of its own.
-  run->prefix_command();
   run->add_option("--accel", options->accelerator, "auto, kvm or tcg")
       ->check(CLI::IsMember({"auto", "kvm", "tcg"}))
       ->capture_default_str();
@@ -68,34 +65,10 @@ void add_run(CLI::App& app, Action& action, const Signals& signals) {
                   "Give the boot up after this many seconds")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
-  run->add_option("--grace", options->grace_seconds,
-                  "End the VM this many seconds after the first SIGINT, SIGTERM, SIGHUP or SIGQUIT "
-                  "when the command has not ended")
-      ->check(CLI::Range(0.0, 86'400.0))
-      ->capture_default_str();
-  run->add_option("--time-limit", options->time_limit_seconds,
-                  "End the command by SIGTERM when it has run this many seconds, and after the "
-                  "grace the VM; the exit status is 124 then")
-      ->check(CLI::Range(0.001, 31'536'000.0))
-      ->type_name("SECONDS");
   run->add_flag("--timing", options->timing, "Print the timeline of the run to stderr at its end");
-  run->add_flag("--privileged", options->privileged,
-                "Let the command do everything in the guest that its kernel lets root do");
-  auto* with = run->add_flag_callback(
-      "-t,--terminal", [options] { options->terminal = true; },
-      "Give the command a terminal; standard input has to be one");
-  run->add_flag_callback(
-         "--no-terminal", [options] { options->terminal = false; },
-         "Give the command pipes, with standard output and error apart, even on a terminal")
-      ->excludes(with);
-  run->add_flag("-n,--no-stdin", options->no_stdin,
-                "Give the command an empty standard input, and leave ours to a loop that reads it")
-      ->excludes(with);
+  add_session_options(*run, options->session);
   run->callback([&action, options, run, &signals] {
-    auto taken = taken_words(*run);
-    if (!taken.separated && !taken.words.empty() && taken.words.front().starts_with('-'))
-      throw CLI::ExtrasError({taken.words.front()});
-    options->command = std::move(taken.words);
+    take_command(*run, options->session);
     action = [options, &signals] { return run_in_vm(*options, signals); };
   });
 }

@@ -58,24 +58,6 @@ api::Start start_message(const RunOptions& options, const prepare::Layout& layou
           .cache_directory = layout.cache.string()};
 }
 
-bool wants_terminal(const RunOptions& options) {
-  if (options.terminal) return *options.terminal;
-  // A command that a shell started in the background does without, as it would be stopped.
-  bool in_background = !options.command.empty() && !client::in_foreground(STDIN_FILENO);
-  return !options.no_stdin && !in_background && ::isatty(STDIN_FILENO) == 1 &&
-         ::isatty(STDOUT_FILENO) == 1;
-}
-
-wire::SessionStart session_start(const RunOptions& options) {
-  wire::SessionStart start;
-  if (options.command.size() == 1)
-    start.command_line = options.command.front();
-  else
-    start.argv = options.command;
-  start.privileged = options.privileged;
-  return start;
-}
-
 // The user's side of a run, from the started VM to the command's exit status.
 class Runner {
  public:
@@ -206,12 +188,12 @@ class Runner {
 
   Task<int> serve(async::Stream& stream) {
     auto request = session_request();
-    if (options_.privileged)
+    if (options_.session.privileged)
       messages_.warn(
           "this session is privileged: it can change everything in the guest, its programs and "
           "services too");
     std::optional<client::Terminal> terminal;
-    if (wants_terminal(options_)) {
+    if (wants_terminal(options_.session)) {
       auto attached = client::Terminal::attach(STDIN_FILENO, STDOUT_FILENO);
       if (!attached) co_return report(attached.error());
       terminal.emplace(std::move(*attached));
@@ -248,16 +230,17 @@ class Runner {
 
   client::SessionRequest session_request() {
     client::SessionRequest request;
-    request.start = session_start(options_);
+    request.start = session_start(options_.session);
     request.on_first_output = [this] { timeline_.mark("first output", Clock::now()); };
     request.signals = &signals_;
     using Seconds = std::chrono::duration<double>;
     auto rounded = [](double seconds) {
       return std::chrono::ceil<std::chrono::milliseconds>(Seconds(seconds));
     };
-    request.grace = rounded(options_.grace_seconds);
-    if (options_.time_limit_seconds) request.time_limit = rounded(*options_.time_limit_seconds);
-    if (options_.no_stdin) request.standard[0] = -1;
+    request.grace = rounded(options_.session.grace_seconds);
+    if (options_.session.time_limit_seconds)
+      request.time_limit = rounded(*options_.session.time_limit_seconds);
+    if (options_.session.no_stdin) request.standard[0] = -1;
     return request;
   }
 
@@ -276,7 +259,7 @@ class Runner {
                              "its state is gone; run capsem again"));
     if (end.error)
       co_return report(Error("go on with", "the session", "the VM ended: " + end.error->message()));
-    if (options_.command.empty()) co_return kSuccess;
+    if (options_.session.command.empty()) co_return kSuccess;
     co_return report(
         Error("go on with", "the session", "the guest was switched off before the command ended"));
   }
@@ -346,7 +329,7 @@ int run_in_vm(const RunOptions& options, const Signals& signals) {
   auto begin = Clock::now();
   client::Timeline timeline(begin);
   // What the guest would be told last is looked at first, as nothing is worth a boot otherwise.
-  auto fits = client::check_start(session_start(options), wants_terminal(options));
+  auto fits = client::check_start(session_start(options.session), wants_terminal(options.session));
   if (!fits) return report(fits.error(), kCannotExecute);
   auto status = run_to_end(options, signals, timeline);
   if (!status) return report(status.error(), kRunTrouble);

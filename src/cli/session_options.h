@@ -1,0 +1,35 @@
+// What describes one session, the same for every subcommand that starts one.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wire/messages.h"
+
+namespace capsem::cli {
+
+struct SessionOptions {
+  std::vector<std::string> command;  // see session_start()
+  bool privileged = false;           // nothing in the guest is protected from the command
+  double grace_seconds = 5;          // see client::EndPolicy
+  std::optional<double> time_limit_seconds;
+  bool no_stdin = false;
+  std::optional<bool> terminal;  // when standard input and output are one, if absent
+};
+
+// Adds all of them but the command, which outlive `app`'s parsing.
+void add_session_options(CLI::App& app, SessionOptions& options);
+
+// Takes over the words that `app` was given behind its own options: one is a command line for the
+// guest's bash, several are a program and its arguments, none stands for a login shell. A first
+// word that looks like an option, without a "--" before it, is CLI::ExtrasError.
+void take_command(const CLI::App& app, SessionOptions& options);
+
+// Whether the session gets a terminal: what was asked for, or else when there is one to give.
+bool wants_terminal(const SessionOptions& options);
+
+wire::SessionStart session_start(const SessionOptions& options);
+
+}  // namespace capsem::cli
