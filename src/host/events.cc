@@ -1,15 +1,25 @@
 #include "host/events.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace capsem::host {
+namespace {
+
+// How many of the first `limit` bytes of longer UTF-8 are whole characters.
+std::size_t whole_characters(std::string_view text, std::size_t limit) {
+  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0U) == 0x80) --limit;
+  return limit;
+}
+
+}  // namespace
 
 Events::Events(const boost::asio::any_io_executor& executor, std::function<Clock::time_point()> now)
     : executor_(executor), now_(std::move(now)), refilled_(now_()), published_(executor) {}
 
 void Events::publish(api::EventKind kind, std::string text) {
-  if (text.size() > kMaxTextBytes) text.resize(kMaxTextBytes);
+  if (text.size() > kMaxTextBytes) text.resize(whole_characters(text, kMaxTextBytes));
   auto at = std::chrono::duration_cast<std::chrono::microseconds>(now_().time_since_epoch());
   ring_.push_back({.sequence = ++last_,
                    .dropped = std::exchange(dropped_, 0),

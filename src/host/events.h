@@ -21,7 +21,7 @@ class Events {
   using Clock = std::chrono::steady_clock;
 
   static constexpr std::size_t kMaxEvents = 256;
-  static constexpr std::size_t kMaxTextBytes = 1024;  // a longer text is cut
+  static constexpr std::size_t kMaxTextBytes = 1024;  // a longer text is cut between characters
   // Of events that the guest causes: so many at once, and one more each interval.
   static constexpr unsigned kGuestBurst = 32;
   static constexpr std::chrono::milliseconds kGuestInterval{250};

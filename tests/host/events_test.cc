@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/text.h"
 #include "tests/async/loop.h"
 
 namespace capsem::host {
@@ -33,6 +34,23 @@ TEST_F(EventsTest, TheRingForgetsTheOldest) {
   EXPECT_EQ(all.size(), Events::kMaxEvents);
   EXPECT_EQ(all.front().sequence, 11U);
   EXPECT_EQ(all.front().text.size(), Events::kMaxTextBytes);
+}
+
+TEST_F(EventsTest, ALongTextIsCutBetweenCharacters) {
+  const std::string characters[] = {"x", "\u00e9", "\u20ac", "\U0001f600"};
+  for (const auto& character : characters) {
+    // Each place of a character's bytes comes to lie at the limit once.
+    for (std::size_t before = 0; before < character.size(); ++before) {
+      std::string text(before, 'x');
+      while (text.size() <= Events::kMaxTextBytes) text += character;
+      events.publish(EventKind::kWarning, text);
+      const auto cut = events.after(0).back().text;
+      EXPECT_TRUE(is_utf8(cut)) << character << " behind " << before << " bytes";
+      EXPECT_TRUE(text.starts_with(cut));
+      EXPECT_GT(cut.size(), Events::kMaxTextBytes - character.size());
+      EXPECT_LE(cut.size(), Events::kMaxTextBytes);
+    }
+  }
 }
 
 TEST_F(EventsTest, AFloodOfTheGuestIsCutAndCounted) {
