@@ -1,12 +1,29 @@
 #include "codec/codec.h"
 
 #include <gtest/gtest.h>
+#include <zstd.h>
 
 #include <random>
 
 #include "base/file.h"
 #include "base/process.h"
 #include "tests/temporary_directory.h"
+
+// libzstd's, which the linker's --wrap leads through here: as when there is no memory for a
+// context.
+bool zstd_has_memory = true;
+// NOLINTBEGIN(bugprone-reserved-identifier): the linker makes these names
+extern "C" {
+ZSTD_CCtx* __real_ZSTD_createCCtx();
+ZSTD_DCtx* __real_ZSTD_createDCtx();
+ZSTD_CCtx* __wrap_ZSTD_createCCtx() {
+  return zstd_has_memory ? __real_ZSTD_createCCtx() : nullptr;
+}
+ZSTD_DCtx* __wrap_ZSTD_createDCtx() {
+  return zstd_has_memory ? __real_ZSTD_createDCtx() : nullptr;
+}
+}
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace capsem::codec {
 namespace {
@@ -109,6 +126,18 @@ TEST(Xz, RefusesAChecksumThatLinuxDoesNotRead) {
     ASSERT_FALSE(unpacked) << check;
     EXPECT_NE(unpacked.error().message().find("--check=crc32"), std::string::npos);
   }
+}
+
+TEST(Zstd, ALackOfMemoryIsAnError) {
+  auto packed = compress(Codec::kZstd, 3, sample(1000)).value();
+  zstd_has_memory = false;
+  auto compressed = compress(Codec::kZstd, 3, sample(1000));
+  auto decompressed = decompress(Codec::kZstd, packed, kLimit);
+  zstd_has_memory = true;
+  ASSERT_FALSE(compressed);
+  EXPECT_EQ(compressed.error().message(), "cannot compress with zstd: Cannot allocate memory");
+  ASSERT_FALSE(decompressed);
+  EXPECT_EQ(decompressed.error().message(), "cannot decompress zstd data: Cannot allocate memory");
 }
 
 TEST(Gzip, NoticesAFlippedBit) {
