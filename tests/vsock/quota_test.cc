@@ -118,6 +118,31 @@ TEST_F(QuotaTest, EveryConnectionWithinTheQuotaHasABuffer) {
   EXPECT_LE(promised_bytes(), 4U << 20);
 }
 
+// As with the control port, of which a second process of the guest is to have no part.
+TEST_F(QuotaTest, OfTwoRequestsThatComeTogetherTheFirstHasTheOnlyPlace) {
+  start();
+  keep(kGreedyPort, {.connections = 1, .receive_buffer_bytes = 64 * 1024});
+  // The device sees all four at its next turn, before it has called the handler.
+  front_end->send(Op::kRequest, 1, kGreedyPort);
+  front_end->send(Op::kData, 1, kGreedyPort, as_bytes("first"));
+  front_end->send(Op::kRequest, 2, kGreedyPort);
+  front_end->send(Op::kData, 2, kGreedyPort, as_bytes("second"));
+  front_end->settle();
+  std::vector<Op> to_first;
+  std::vector<Op> to_second;
+  while (const auto packet = front_end->poll()) {
+    (packet->header.destination_port == 1 ? to_first : to_second).push_back(packet->header.op);
+  }
+  EXPECT_THAT(to_first, ElementsAre(Op::kResponse));
+  EXPECT_THAT(to_second, ElementsAre(Op::kReset, Op::kReset));
+  ASSERT_EQ(kept.size(), 1U);
+  std::vector<std::byte> buffer(64);
+  EXPECT_EQ(loop.get(kept.front()->read_some(buffer)).value_or(0), 5U);
+  EXPECT_EQ(as_text(std::span(buffer).first(5)), "first");
+  EXPECT_TRUE(loop.get(kept.front()->write_all(as_bytes("answer"))));
+  EXPECT_EQ(next_packet().header.destination_port, 1U);
+}
+
 TEST_F(QuotaTest, AConnectionCountsUntilItsStreamIsGone) {
   start();
   keep(kGreedyPort, {.connections = 2, .receive_buffer_bytes = 64 * 1024});
