@@ -61,7 +61,8 @@ class Watched {
       auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
           deadline - std::chrono::steady_clock::now());
       pollfd waiting{errors_.get(), POLLIN, 0};
-      if (left.count() <= 0 || ::poll(&waiting, 1, static_cast<int>(left.count())) == 0) {
+      int ready = left.count() > 0 ? ::poll(&waiting, 1, static_cast<int>(left.count())) : 0;
+      if (ready == 0 || (ready < 0 && errno != EINTR)) {
         ::kill(-process_.pid(), SIGKILL);
         break;
       }

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include "tests/base/failing_poll.h"
+#include "tests/base/in_child.h"
+
 namespace capsem::assets {
 namespace {
 
@@ -55,6 +58,27 @@ TEST_F(WatchedProgram, ErrorOfTheInputEndsIt) {
   });
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().kind(), ErrorKind::kDamaged);
+}
+
+TEST_F(WatchedProgram, AWaitThatFailsEndsItAtOnce) {
+  EXPECT_EQ(testing::in_child([this] {
+              testing::allow_descriptors(1024);  // for its limit of time
+              auto status =
+                  run("trap '' TERM; prlimit --pid $PPID --nofile=0: && echo x >&2;"
+                      "while :; do sleep 1000; done");
+              if (status) return 1;
+              return status.error().message().contains("Invalid argument") ? 0 : 2;
+            }),
+            0);
+}
+
+TEST_F(WatchedProgram, AnInterruptedWaitGoesOn) {
+  EXPECT_EQ(testing::in_child([this] {
+              testing::interrupt_often();
+              auto status = run("sleep 0.3; echo one >&2; exit 3");
+              return status && lines_.size() == 1 ? status->code : 1;
+            }),
+            3);
 }
 
 // The shell runs its trap only after its child, the sleep, has ended.

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "tests/base/failing_poll.h"
 #include "tests/base/in_child.h"
 
 namespace capsem {
@@ -108,6 +109,44 @@ TEST(Process, TheLimitOnProcessesIsNamed) {
               auto process = Process::start({.argv = {"true"}});
               if (process) return 2;
               return process.error().advice().find("ulimit -u") == std::string::npos ? 3 : 0;
+            }),
+            0);
+}
+
+TEST(Process, AWaitThatFailsIsAnErrorAndOneInterruptedGoesOn) {
+  EXPECT_EQ(testing::in_child([] {
+              auto process = Process::start({.argv = {"sleep", "1000"}});
+              if (!process) return 1;
+              testing::allow_descriptors(0);
+              auto status = process->wait();
+              if (status) return 2;
+              return status.error().message().contains("Invalid argument") ? 0 : 3;
+            }),
+            0);
+  EXPECT_EQ(testing::in_child([] {
+              auto process = Process::start({.argv = {"sh", "-c", "sleep 0.3; exit 7"}});
+              if (!process) return 1;
+              testing::interrupt_often();
+              auto status = process->wait();
+              return status ? status->code : 2;
+            }),
+            7);
+}
+
+TEST(RunForOutput, AWaitThatFailsIsAnErrorAndOneInterruptedGoesOn) {
+  EXPECT_EQ(testing::in_child([] {
+              testing::allow_descriptors(1024);  // for its limit of time
+              auto text = run_for_output(
+                  {.argv = {"sh", "-c", "prlimit --pid $PPID --nofile=1: && echo x; sleep 1000"}});
+              if (text) return 1;
+              return text.error().message() == "cannot read the output of sh: Invalid argument" ? 0
+                                                                                                : 2;
+            }),
+            0);
+  EXPECT_EQ(testing::in_child([] {
+              testing::interrupt_often();
+              auto text = run_for_output({.argv = {"sh", "-c", "sleep 0.3; echo x"}});
+              return text && *text == "x\n" ? 0 : 1;
             }),
             0);
 }

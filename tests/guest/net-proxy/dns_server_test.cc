@@ -4,9 +4,12 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <functional>
 #include <string>
 
 #include "guest/net-proxy/dns.h"
+#include "tests/base/failing_poll.h"
+#include "tests/base/in_child.h"
 
 namespace capsem::guest::net_proxy {
 namespace {
@@ -61,8 +64,21 @@ class DnsServerTest : public ::testing::Test {
     }
   }
 
+  // Whether the server, in a child that `change` prepares, returns an error of serving once.
+  bool fails_after(const std::function<void()>& change) {
+    return testing::in_child([&] {
+             change();
+             return server_.serve_once() ? 0 : 1;
+           }) == 1;
+  }
+
   DnsServer server_ = DnsServer::listen(0).value();
 };
+
+TEST_F(DnsServerTest, AWaitThatFailsIsAnErrorAndOneInterruptedIsNot) {
+  EXPECT_TRUE(fails_after([] { testing::allow_descriptors(0); }));
+  EXPECT_FALSE(fails_after([] { testing::interrupt_often(); }));
+}
 
 TEST_F(DnsServerTest, RefusesOverUdp) {
   auto socket = connect(SOCK_DGRAM);

@@ -8,7 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 
 #include "base/fd.h"
@@ -42,6 +44,22 @@ class AgentProcess {
     if (agent_ <= 0) return;
     ::kill(agent_, SIGKILL);
     ::waitpid(std::exchange(agent_, -1), nullptr, 0);
+  }
+
+  pid_t pid() const { return agent_; }
+  // The status that the agent exits with by itself within ten seconds; -1 when it does not.
+  int exit_status() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (std::chrono::steady_clock::now() < deadline) {
+      int status = 0;
+      if (::waitpid(agent_, &status, WNOHANG) != agent_) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        continue;
+      }
+      agent_ = -1;
+      return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+    return -1;
   }
 
   // Connects even before start(), as to a socket of PID 1's.

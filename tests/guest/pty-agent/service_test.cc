@@ -1,6 +1,7 @@
 // The agent as a service: a listening socket handed over by PID 1, many connections.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <vector>
 
@@ -19,7 +20,6 @@ class AgentService : public ::testing::Test {
   void stop() { agent_.stop(); }
   HostPeer connect() { return HostPeer(agent_.connect()); }
 
- private:
   AgentProcess agent_;
 };
 
@@ -42,6 +42,21 @@ TEST_F(AgentService, SessionsOutliveARestartAndNewOnesAreServed) {
   EXPECT_EQ(meanwhile.wait_for<wire::Exited>(), (wire::Exited{.code = 7}));
   before.send(wire::Stdin{"\n"});
   EXPECT_EQ(before.wait_for<wire::Exited>(), (wire::Exited{.code = 6}));
+}
+
+// PID 1 starts it again then; otherwise it would take all of a processor.
+TEST_F(AgentService, EndsWhenItCannotWaitAnyMore) {
+  start();
+  auto host = connect();
+  host.start("exit 5");
+  EXPECT_EQ(host.wait_for<wire::Exited>(), (wire::Exited{.code = 5}));
+  // poll(2): EINVAL for more descriptors than the limit.
+  rlimit limit{};
+  ASSERT_EQ(::prlimit(agent_.pid(), RLIMIT_NOFILE, nullptr, &limit), 0);
+  limit.rlim_cur = 0;
+  ASSERT_EQ(::prlimit(agent_.pid(), RLIMIT_NOFILE, &limit, nullptr), 0);
+  auto next = connect();  // wakes it
+  EXPECT_EQ(agent_.exit_status(), 1);
 }
 
 TEST_F(AgentService, OneSessionTooManyIsRefusedInWordsAndRoomIsFoundAgain) {
