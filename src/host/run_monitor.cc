@@ -36,7 +36,7 @@ class Lease {
 
   // The next message; kClosed at the lease's end.
   Task<Result<Message>> next() {
-    for (;;) {
+    while (!cancelled_) {
       auto message = receive_message(socket_);
       if (!message) co_return propagate(message);
       if (*message) co_return std::move(**message);
@@ -45,13 +45,18 @@ class Lease {
                                     asio::redirect_error(asio::use_awaitable, error));
       if (error) co_return fail("wait for", "the lease", error.message());
     }
+    co_return fail("wait for", "the lease", "it is given up", "", ErrorKind::kClosed);
   }
-  // Ends a pending next().
-  void cancel() { readable_.cancel(); }
+  // Ends a pending next() and those to come.
+  void cancel() {
+    cancelled_ = true;
+    readable_.cancel();
+  }
 
  private:
   Fd socket_;
   asio::posix::stream_descriptor readable_;
+  bool cancelled_ = false;
 };
 
 struct Started {
@@ -106,13 +111,13 @@ Task<> follow_lease(Lease& lease, Clients& clients, Monitor& monitor) {
   monitor.stop();
 }
 
-Task<Result<>> serve(asio::any_io_executor executor, Fd socket) {
+Task<Result<>> serve(asio::any_io_executor executor, Fd socket, const MakeMachine& make_machine) {
   Lease lease(executor, std::move(socket));
   auto started = co_await receive_start(lease);
   if (!started) co_return propagate(started);
   auto options = machine_options(*started);
   if (!options) co_return propagate(options);
-  Monitor monitor(executor, make_qemu_machine(executor, std::move(*options)),
+  Monitor monitor(executor, make_machine(executor, std::move(*options)),
                   {.boot_limit = std::chrono::milliseconds(started->start.boot_limit_ms),
                    .hostname = started->start.hostname});
   Clients clients(executor, monitor);
@@ -120,18 +125,25 @@ Task<Result<>> serve(asio::any_io_executor executor, Fd socket) {
   tasks.spawn(run_to_end(monitor, lease));
   // Also after the VM's end: how it ended is still to be told.
   co_await follow_lease(lease, clients, monitor);
-  co_await tasks.join();
+  std::exception_ptr thrown;
+  try {
+    co_await tasks.join();
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  // In either case, since they work on what goes with this function.
   co_await clients.end();
+  if (thrown) std::rethrow_exception(thrown);
   co_return Result<>();
 }
 
 }  // namespace
 
-Result<> run_monitor(Fd lease) {
+Result<> run_monitor(Fd lease, const MakeMachine& make_machine) {
   ::signal(SIGPIPE, SIG_IGN);
   asio::io_context loop(1);
   std::optional<Result<>> result;
-  asio::co_spawn(loop, serve(loop.get_executor(), std::move(lease)),
+  asio::co_spawn(loop, serve(loop.get_executor(), std::move(lease), make_machine),
                  [&](const std::exception_ptr& thrown, Result<> value) {
                    if (thrown) std::rethrow_exception(thrown);
                    result = std::move(value);
