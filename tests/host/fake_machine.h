@@ -20,7 +20,8 @@ namespace capsem::host {
 
 class FakeMachine final : public Machine {
  public:
-  explicit FakeMachine(async::Loop& loop) : loop_(loop), ended_(loop.executor()) {}
+  explicit FakeMachine(async::Loop& loop)
+      : loop_(loop), ended_(loop.executor()), never_(loop.executor()) {}
 
   // What start() returns.
   std::optional<Error> start_error;
@@ -28,6 +29,8 @@ class FakeMachine final : public Machine {
   std::optional<Error> exit_error;
   std::vector<std::string> console;
   bool end_was_asked = false;
+  // Whether connect() ever returns.
+  bool agent_answers = true;
 
   MachineObserver& observer() { return *observer_; }
 
@@ -39,8 +42,10 @@ class FakeMachine final : public Machine {
   std::unique_ptr<async::Stream> connect_from_guest(std::uint32_t port) {
     auto listener = listeners_.find(port);
     if (listener == listeners_.end()) return nullptr;
+    auto& place = places_.emplace(port, std::make_shared<char>()).first->second;
+    if (place.use_count() > static_cast<long>(quotas[port].connections)) return nullptr;
     auto pair = socket_pair();
-    listener->second(stream(std::move(pair->first)));
+    listener->second(std::make_unique<Counted>(stream(std::move(pair->first)), place));
     return stream(std::move(pair->second));
   }
 
@@ -71,6 +76,7 @@ class FakeMachine final : public Machine {
     return {};
   }
   Task<Result<std::unique_ptr<async::Stream>>> connect(std::uint32_t) override {
+    if (!agent_answers) co_await never_.wait();
     auto pair = socket_pair();
     sessions.push_back(stream(std::move(pair->first)));
     co_return stream(std::move(pair->second));
@@ -81,6 +87,25 @@ class FakeMachine final : public Machine {
   std::map<std::uint32_t, Quota> quotas;
 
  private:
+  // Counts against its port's quota until it is gone.
+  class Counted final : public async::Stream {
+   public:
+    Counted(std::unique_ptr<async::Stream> stream, std::shared_ptr<char> place)
+        : stream_(std::move(stream)), place_(std::move(place)) {}
+    Task<Result<std::size_t>> read_some(std::span<std::byte> buffer) override {
+      return stream_->read_some(buffer);
+    }
+    Task<Result<>> write_all(std::span<const std::byte> data) override {
+      return stream_->write_all(data);
+    }
+    void shutdown_write() override { stream_->shutdown_write(); }
+    void reset() override { stream_->reset(); }
+
+   private:
+    std::unique_ptr<async::Stream> stream_;
+    std::shared_ptr<char> place_;
+  };
+
   std::unique_ptr<async::Stream> stream(Fd socket) {
     auto created = async::SocketStream::create(loop_.executor(), std::move(socket));
     EXPECT_TRUE(created);
@@ -89,8 +114,10 @@ class FakeMachine final : public Machine {
 
   async::Loop& loop_;
   async::Latch ended_;
+  async::Latch never_;
   MachineObserver* observer_ = nullptr;
   std::map<std::uint32_t, Acceptor> listeners_;
+  std::map<std::uint32_t, std::shared_ptr<char>> places_;  // by port, an owner a connection
 };
 
 }  // namespace capsem::host

@@ -176,7 +176,11 @@ TEST_F(MonitorTest, PidOneMayConnectAgain) {
   start();
   auto control = boot();
   control->reset();
-  auto again = machine->connect_from_guest(wire::kControlPort.number);
+  std::unique_ptr<async::Stream> again;
+  loop.run_until([&] {
+    again = machine->connect_from_guest(wire::kControlPort.number);
+    return again != nullptr;
+  });
   ASSERT_TRUE(again);
   say(*again, wire::Hello{});
   wire::ServiceEvent event{.name = "net", .text = "restarted"};
@@ -187,9 +191,22 @@ TEST_F(MonitorTest, PidOneMayConnectAgain) {
   run_to_end();
 }
 
-TEST_F(MonitorTest, ControlHasAQuota) {
+TEST_F(MonitorTest, OfTwoControlConnectionsAtOnceTheFirstIsServedAndTheSecondRefused) {
   start();
-  EXPECT_EQ(machine->quotas.at(wire::kControlPort.number).connections, 1U);
+  // The event loop does not run between the two.
+  auto control = machine->connect_from_guest(wire::kControlPort.number);
+  EXPECT_EQ(machine->connect_from_guest(wire::kControlPort.number), nullptr);
+  ASSERT_TRUE(control);
+  wire::Hello hello;
+  hello.kernel_release = "6.1";
+  say(*control, hello);
+  loop.run_until([&] { return monitor->vm().state == State::kRunning; });
+  EXPECT_EQ(monitor->vm().guest->kernel_release, "6.1");
+  EXPECT_EQ(machine->connect_from_guest(wire::kControlPort.number), nullptr);
+  wire::ServiceEvent event{.name = "net", .text = "restarted"};
+  say(*control, event);
+  loop.run_until([&] { return monitor->events().after(0).back().text.ends_with("restarted"); });
+  EXPECT_EQ(monitor->vm().state, State::kRunning);
   monitor->stop();
   run_to_end();
 }
