@@ -17,8 +17,6 @@ namespace {
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
-// An agent that does not accept while the guest is well is one that keeps crashing.
-constexpr std::chrono::seconds kConnectLimit{30};
 constexpr std::size_t kConsoleLines = 20;
 
 // PID 1 has it; another process of the guest is refused.
@@ -128,8 +126,8 @@ Task<Result<>> Monitor::booted() {
 Task<Result<std::unique_ptr<async::Stream>>> Monitor::open_session() {
   auto ready = co_await booted();
   if (!ready) co_return propagate(ready);
-  auto connected =
-      co_await async::with_limit(kConnectLimit, machine_->connect(wire::kSessionPort.number));
+  auto connected = co_await async::with_limit(options_.connect_limit,
+                                              machine_->connect(wire::kSessionPort.number));
   if (!connected)
     co_return fail("open a session in", "the guest", "its agent does not answer",
                    "start the VM again", ErrorKind::kTimeout);

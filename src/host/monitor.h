@@ -28,6 +28,8 @@ struct MonitorOptions {
   // How often a guest that has booted is looked after, and how long it may say nothing.
   std::chrono::milliseconds heartbeat_check{10'000};
   std::chrono::milliseconds silence{60'000};
+  // An agent that does not accept for so long while the guest is well is one that keeps crashing.
+  std::chrono::milliseconds connect_limit{30'000};
   std::string hostname = "capsem";
 };
 

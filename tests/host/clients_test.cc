@@ -20,10 +20,10 @@ using ::testing::StartsWith;
 
 class ClientsTest : public ::testing::Test {
  protected:
-  ClientsTest() {
+  explicit ClientsTest(const MonitorOptions& options = {}) {
     auto made = std::make_unique<FakeMachine>(loop);
     machine = made.get();
-    monitor.emplace(loop.executor(), std::move(made), MonitorOptions{});
+    monitor.emplace(loop.executor(), std::move(made), options);
     clients.emplace(loop.executor(), *monitor);
     loop.spawn(monitor->run());
     loop.context().poll();
@@ -176,6 +176,32 @@ TEST_F(ClientsTest, ASessionThatCannotBeLearnsWhy) {
   loop.run_until([&] { return done; });
   ASSERT_TRUE(refusal);
   EXPECT_THAT(refusal->error.message(), HasSubstr("no init"));
+}
+
+class SilentAgent : public ClientsTest {
+ protected:
+  SilentAgent() : ClientsTest({.connect_limit = std::chrono::milliseconds(50)}) {
+    machine->agent_answers = false;
+  }
+};
+
+TEST_F(SilentAgent, EndsTheRequestForASessionInTime) {
+  boot();
+  const auto begin = std::chrono::steady_clock::now();
+  auto client = connection();
+  std::optional<client::Refusal> refusal;
+  bool done = false;
+  loop.spawn([](client::Connection& to, auto& into, bool& end) -> Task<> {
+    auto opened = co_await to.open_session(into);
+    EXPECT_FALSE(opened);
+    end = true;
+  }(client, refusal, done));
+  loop.run_until([&] { return done; }, std::chrono::seconds(10));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(50));
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->error.kind(), ErrorKind::kTimeout);
+  EXPECT_THAT(refusal->error.message(), HasSubstr("its agent does not answer"));
+  EXPECT_EQ(monitor->vm().state, State::kRunning);
 }
 
 TEST_F(ClientsTest, StopEndsTheVm) {
