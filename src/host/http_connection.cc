@@ -205,11 +205,16 @@ Task<bool> Connection::answer_session() {
   if (!asked)
     co_return co_await refuse(http::status::upgrade_required, "a session needs an upgrade",
                               "send 'Connection: Upgrade' and 'Upgrade: capsem-session'");
-  auto guest = co_await monitor_.open_session();
-  if (!guest)
-    co_return co_await send_failure(http::status::service_unavailable, std::move(guest).error());
   if (buffer_.size() > 0)
     co_return co_await refuse(http::status::bad_request, "it sent more before the answer");
+  using namespace asio::experimental::awaitable_operators;  // NOLINT(google-build-using-namespace)
+  auto first = co_await (monitor_.open_session() || client_gone());
+  if (first.index() == 1)
+    co_return co_await refuse(http::status::bad_request,
+                              "it closed, or sent more, before the answer");
+  auto guest = std::get<0>(std::move(first));
+  if (!guest)
+    co_return co_await send_failure(http::status::service_unavailable, std::move(guest).error());
   bool sent =
       co_await write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " +
                      std::string(api::kSessionUpgrade) + "\r\n\r\n");

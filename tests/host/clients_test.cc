@@ -15,8 +15,13 @@ namespace capsem::host {
 namespace {
 
 using api::State;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
+
+constexpr std::string_view kSessionRequest =
+    "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+    "Upgrade: capsem-session\r\n\r\n";
 
 class ClientsTest : public ::testing::Test {
  protected:
@@ -176,6 +181,37 @@ TEST_F(ClientsTest, ASessionThatCannotBeLearnsWhy) {
   loop.run_until([&] { return done; });
   ASSERT_TRUE(refusal);
   EXPECT_THAT(refusal->error.message(), HasSubstr("no init"));
+}
+
+TEST_F(ClientsTest, ASessionWhoseClientLeavesBeforeTheBootIsNotOpened) {
+  std::vector<Fd> waiting;
+  for (std::size_t i = 0; i < Clients::kMaxConnections; ++i) {
+    waiting.push_back(connect());
+    ASSERT_TRUE(write_full(waiting.back(), as_bytes(kSessionRequest), "the monitor"));
+  }
+  loop.poll();
+  EXPECT_FALSE(clients->add(std::move(socket_pair()->first)));
+  waiting.clear();
+  loop.poll();
+  // Their places are free again, and the guest never hears of them.
+  EXPECT_TRUE(clients->add(std::move(socket_pair()->first)));
+  boot();
+  loop.context().run_for(std::chrono::milliseconds(50));
+  EXPECT_TRUE(machine->sessions.empty());
+}
+
+TEST_F(ClientsTest, ASessionsClientMustNotSendBeforeTheAnswer) {
+  Fd client = connect();
+  ASSERT_TRUE(write_full(client, as_bytes(kSessionRequest), "the monitor"));
+  loop.poll();
+  ASSERT_TRUE(write_full(client, as_bytes("too early"), "the monitor"));
+  ::shutdown(client.get(), SHUT_WR);
+  loop.context().run_for(std::chrono::milliseconds(50));
+  std::array<std::byte, 4096> answer{};
+  auto size = read_full(client, answer, "the monitor");
+  ASSERT_TRUE(size) << size.error().message();
+  EXPECT_THAT(std::string(as_text(std::span(answer).first(*size))),
+              AllOf(StartsWith("HTTP/1.1 400"), HasSubstr("before the answer")));
 }
 
 class SilentAgent : public ClientsTest {
