@@ -132,6 +132,20 @@ def test_files_without_content_are_counted_on_every_file_system(capsem: Capsem) 
     assert sum(counts.values()) < int(memory_kib) / 8, counts
 
 
+def test_the_kernel_has_the_limits_of_sessions(capsem: Capsem) -> None:
+    # Half of what a service has, which is in no group with a weight of its own: 100 (cgroup-v2.rst).
+    group = "/sys/fs/cgroup/sessions"
+    result = capsem.run(
+        "--privileged", "--memory", "512",
+        f"cat {group}/cpu.weight {group}/memory.max {group}/pids.max; "
+        "sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo; cat /proc/sys/kernel/threads-max",
+    )
+    weight, memory, processes, total_kib, threads = (int(word) for word in result.stdout.split())
+    assert weight == 50
+    assert total_kib * 1024 / 2 < memory < total_kib * 1024 * 15 / 16
+    assert processes == threads * 3 // 10
+
+
 def test_system_v_segments_are_bounded(capsem: Capsem) -> None:
     result = capsem.run("for i in 1 2 3 4 5 6 7 8; do ipcmk -M 10M >/dev/null || echo refused; done")
     assert 0 < result.stdout.count(b"refused") < 8
