@@ -199,6 +199,7 @@ BackEnd::Answer BackEnd::reset(Message& /*message*/) {
     owner_->stop_ring(index);
     rings_[index] = {};
   }
+  owner_->reset();
   return {};
 }
 

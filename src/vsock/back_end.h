@@ -41,6 +41,8 @@ class RingOwner {
   virtual std::uint16_t stop_ring(std::size_t index) = 0;
   // Interrupts of the ring go to another descriptor from now on.
   virtual void call_changed(std::size_t index) = 0;
+  // The device is reset; its rings have been stopped.
+  virtual void reset() = 0;
 
  protected:
   ~RingOwner() = default;

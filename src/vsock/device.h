@@ -1,6 +1,7 @@
 // A virtio-vsock device in this process (virtio 1.2, 5.10), which QEMU drives through the
 // vhost-user protocol. It gives the host's services streams to and from one guest; no other
-// process and no other guest can reach them. Everything runs on one thread.
+// process and no other guest can reach them. Everything runs on one thread. Streams wait while QEMU
+// has stopped the guest's processors; a driver that starts anew, after a reboot, resets them.
 //
 // QEMU is started with the other end of a socket pair as descriptor N:
 //   -object memory-backend-memfd,id=mem,share=on,size=512M -machine q35,memory-backend=mem
@@ -73,12 +74,13 @@ class Device {
   void stop_listening(std::uint32_t port);
 
   // Connects to `port` of the guest. kClosed when nothing listens there, when the guest's driver
-  // is not running, or stops meanwhile; kTimeout when the guest has not answered within `limit`;
-  // kNoSpace when the host's reserve is used up. A cancelled wait ends the attempt.
+  // is not running, or starts anew meanwhile; kTimeout when the guest has not answered within
+  // `limit`; kNoSpace when the host's reserve is used up. A cancelled wait ends the attempt.
   Task<Result<std::unique_ptr<Stream>>> connect(std::uint32_t port,
                                                 std::chrono::milliseconds limit = kConnectLimit);
 
-  // Whether the guest's driver runs: connect() can succeed.
+  // Whether the guest's driver runs, or is paused with the guest's processors: connect() can
+  // succeed.
   bool running() const;
 
  private:

@@ -5,6 +5,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <string_view>
 #include <utility>
 
 #include "base/log.h"
@@ -20,6 +21,8 @@ constexpr int kMaxPacketsPerTurn = 64;
 // they are returned when this part of the ring has gathered, or when the rings settle.
 constexpr std::uint16_t kReturnFraction = 8;
 constexpr std::chrono::milliseconds kSettleDelay{2};
+
+constexpr std::string_view kDriverStopped = "the guest's vsock driver was stopped";
 
 std::unexpected<Error> broken(std::string reason) {
   return fail("use", "a vsock ring of the guest", std::move(reason), "", ErrorKind::kInvalid);
@@ -160,6 +163,10 @@ void Device::Core::start_ring(std::size_t index) {
     ring.queue->publish();
     layout.next_available = ring.queue->next_available();
   }
+  const std::optional<std::uint16_t> stopped_at = std::exchange(ring.stopped_at, std::nullopt);
+  if (stopped_at && *stopped_at != layout.next_available) {
+    streams_.close(kDriverStopped);
+  }
   Result<Virtqueue> queue = Virtqueue::create(back_end_.memory(), layout);
   Result<Fd> kick = duplicate(settings.kick);
   if (!queue || !kick) {
@@ -186,17 +193,24 @@ void Device::Core::call_changed(std::size_t index) {
   }
 }
 
+// QEMU stops the rings when it stops the guest's processors ("stop" of QMP, an error of a disk) and
+// when the guest resets the device, and says which only by where it has them go on: where they
+// stood, or at 0 for a driver that begins. The streams wait for that.
 std::uint16_t Device::Core::stop_ring(std::size_t index) {
   Ring& ring = rings_[index];
   std::uint16_t next = back_end_.ring(index).layout.next_available;
   if (ring.queue) {
-    streams_.close("the guest's vsock driver was stopped");
     publish(index);
     next = ring.queue->next_available();
+    ring.stopped_at = next;
   }
   ring.queue.reset();
   ring.kick.reset();
   return next;
+}
+
+void Device::Core::reset() {
+  streams_.close(kDriverStopped);
 }
 
 void Device::Core::break_ring(std::size_t index, const Error& error) {

@@ -37,6 +37,8 @@ class Device::Core final : public RingOwner, public std::enable_shared_from_this
   struct Ring {
     std::optional<Virtqueue> queue;  // while it is served
     std::optional<Descriptor> kick;
+    // Where it was stopped while it was served. One that goes on there has only been paused.
+    std::optional<std::uint16_t> stopped_at;
     std::uint64_t kicks = 0;   // what is read from the eventfd
     std::uint64_t starts = 0;  // tells a kick of before a restart from one after it
     Chain chain;
@@ -45,6 +47,7 @@ class Device::Core final : public RingOwner, public std::enable_shared_from_this
   void start_ring(std::size_t index) override;
   std::uint16_t stop_ring(std::size_t index) override;
   void call_changed(std::size_t index) override;
+  void reset() override;
   void break_ring(std::size_t index, const Error& error);
 
   void stop(std::string_view reason);

@@ -250,16 +250,52 @@ TEST_F(DeviceTest, ARebootResetsStreamsAndThenAllWorksAgain) {
   EXPECT_THAT(broken, IsEmpty());
 }
 
+TEST_F(DeviceTest, AResetEndsStreamsAtOnce) {
+  start();
+  const auto stream = accept();
+  front_end->send_message(Request::kResetDevice, {});
+  std::vector<std::byte> buffer(16);
+  const auto size = loop.get(stream->read_some(buffer));
+  ASSERT_FALSE(size);
+  EXPECT_EQ(size.error().kind(), ErrorKind::kClosed);
+  EXPECT_FALSE(device->running());
+}
+
 TEST_F(DeviceTest, RingsGoOnWhereTheyStoodAfterAPause) {
   start();
-  const auto before = accept();
+  const auto stream = accept();
+  front_end->send(Op::kData, kGuestPort, kHostPort, as_bytes("before"));
+  front_end->settle();
   const std::uint16_t receive = front_end->stop_ring(kReceiveRing);
   const std::uint16_t transmit = front_end->stop_ring(kTransmitRing);
-  EXPECT_EQ(transmit, 1);
+  EXPECT_EQ(transmit, 2);
+  // Either side has something to send meanwhile.
+  std::optional<Result<>> written;
+  loop.spawn(write(*stream, as_bytes("host"), written));
+  Pending pending;
+  loop.spawn(connect(7000, pending));
+  loop.poll();
+  EXPECT_TRUE(device->running());
+  EXPECT_FALSE(front_end->poll());
+  front_end->send(Op::kData, kGuestPort, kHostPort, as_bytes(" and after"));
   front_end->start_ring(kReceiveRing, receive);
   front_end->start_ring(kTransmitRing, transmit);
-  const auto after = accept(77, 5077);
+  std::vector<Op> sent{next_packet().header.op, next_packet().header.op};
+  EXPECT_THAT(sent, testing::UnorderedElementsAre(Op::kData, Op::kRequest));
+  loop.run_until([&] { return written.has_value(); });
+  EXPECT_TRUE(*written);
+  std::string received;
+  std::vector<std::byte> buffer(64);
+  while (received.size() < 16) {
+    const auto size = loop.get(stream->read_some(buffer));
+    ASSERT_TRUE(size) << size.error().message();
+    received += as_text(std::span(buffer).first(*size));
+  }
+  EXPECT_EQ(received, "before and after");
+  const auto another = accept(77, 5077);
   EXPECT_THAT(broken, IsEmpty());
+  device.reset();
+  loop.run();
 }
 
 TEST_F(DeviceTest, QemuHangingUpEndsEverythingAndIsToldAsSuch) {
