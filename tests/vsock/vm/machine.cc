@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::uint64_t kMaxFileBytes = 64 << 20;
 constexpr std::chrono::seconds kBootLimit{120};
+constexpr std::chrono::seconds kQmpLimit{30};
 
 // In the order in which they depend on each other.
 constexpr std::string_view kModules[] = {
@@ -142,8 +143,9 @@ GuestMachine::~GuestMachine() {
 Result<> GuestMachine::launch(const GuestFiles& files, const Options& options) {
   Result<Fd> initrd = build_initrd(files);
   auto sockets = socket_pair();
+  auto qmp = socket_pair();
   Result<Fd> nothing = open_file("/dev/null", O_RDWR);
-  if (!initrd || !sockets || !nothing) {
+  if (!initrd || !sockets || !qmp || !nothing) {
     return initrd ? fail("start", "QEMU", "no descriptors") : propagate(initrd);
   }
   initrd_ = *std::move(initrd);
@@ -179,16 +181,17 @@ Result<> GuestMachine::launch(const GuestFiles& files, const Options& options) {
                            "-chardev",
                            "socket,id=vsock,fd=3",
                            "-device",
-                           options.vsock_device}};
+                           options.vsock_device,
+                           "-chardev",
+                           "socket,id=qmp,fd=5",
+                           "-mon",
+                           "chardev=qmp,mode=control"}};
   if (options.network) {
     command.argv.insert(command.argv.end(), {"-netdev", "user,id=net", "-device",
                                              "virtio-net-pci,netdev=net,romfile="});
   }
-  command.fds = {{0, nothing->get()},
-                 {1, console_.get()},
-                 {2, console_.get()},
-                 {3, sockets->second.get()},
-                 {4, initrd_.get()}};
+  command.fds = {{0, nothing->get()},        {1, console_.get()}, {2, console_.get()},
+                 {3, sockets->second.get()}, {4, initrd_.get()},  {5, qmp->second.get()}};
   command.new_session = true;
   command.die_with_parent = true;
   Result<Process> qemu = Process::start(command);
@@ -196,6 +199,14 @@ Result<> GuestMachine::launch(const GuestFiles& files, const Options& options) {
     return propagate(qemu);
   }
   qemu_.emplace(*std::move(qemu));
+  Result<vm::Qmp> control = vm::Qmp::create(loop_.executor(), tasks_, std::move(qmp->first));
+  if (!control) {
+    return propagate(control);
+  }
+  qmp_.emplace(*std::move(control));
+  if (auto connected = loop_.get(qmp_->connect(kQmpLimit)); !connected) {
+    return fail("start", "QEMU", connected.error().message() + "; its console: " + console());
+  }
   return listening;
 }
 
@@ -246,6 +257,12 @@ std::string GuestMachine::command(const std::string& line) {
   loop_.spawn(read_line(answer));
   loop_.run_until([&] { return answer.has_value(); }, std::chrono::seconds(240));
   return answer.value_or("failed: no answer");
+}
+
+void GuestMachine::control_processors(const std::string& command) {
+  nlohmann::json none = nlohmann::json::object();
+  const auto answer = loop_.get(qmp_->execute(command, std::move(none), kQmpLimit));
+  EXPECT_TRUE(answer) << answer.error().message();
 }
 
 void GuestMachine::reboot() {

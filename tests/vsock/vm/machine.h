@@ -8,10 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "async/task_group.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/process.h"
 #include "tests/async/loop.h"
+#include "vm/qmp.h"
 #include "vsock/device.h"
 
 namespace capsem::vsock {
@@ -53,6 +55,11 @@ class GuestMachine {
   // Reboots the guest and waits for its next hello.
   void reboot();
 
+  // Stops all of the guest's processors, or lets them go on, by a command of QEMU: "stop" or "cont"
+  // (qapi/misc.json). QEMU takes the device's rings away for that time. The event loop runs
+  // meanwhile.
+  void control_processors(const std::string& command);
+
   // What the guest's console said.
   std::string console() const;
 
@@ -64,6 +71,8 @@ class GuestMachine {
   void send(const std::string& line);
 
   Loop loop_;
+  async::TaskGroup tasks_{loop_.executor()};
+  std::optional<vm::Qmp> qmp_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> control_;
   Fd initrd_;

@@ -79,7 +79,12 @@ Task<> echo(Stream& stream) {
 class VsockVm : public testing::Test {
  public:
   static void SetUpTestSuite() {
-    auto started = GuestMachine::start(guest_files, {});
+    const auto alarm = [](const Error& error) { alarms.push_back(error.message()); };
+    GuestMachine::Options options;
+    options.device.on_refused = alarm;
+    options.device.on_broken_ring = alarm;
+    options.device.on_end = alarm;
+    auto started = GuestMachine::start(guest_files, std::move(options));
     ASSERT_TRUE(started) << started.error().message();
     machine = *std::move(started);
   }
@@ -110,6 +115,7 @@ class VsockVm : public testing::Test {
   static std::string peer() { return "vsock:" + std::to_string(kPort); }
 
   static inline std::unique_ptr<GuestMachine> machine;
+  static inline std::vector<std::string> alarms;  // of the device
 };
 
 TEST_F(VsockVm, HostSends100MegabytesToTheGuest) {
@@ -146,6 +152,42 @@ TEST_F(VsockVm, GuestConnectsAndMoves100MegabytesEachWay) {
   Transfer sent;
   serve([&](Stream& stream) { return send_pattern(stream, kBulkBytes, sent); });
   EXPECT_EQ(machine->command("pull " + peer() + " 1"), "ok " + std::to_string(kBulkBytes));
+}
+
+TEST_F(VsockVm, StopsOfTheGuestsProcessorsLoseNothingEitherWay) {
+  constexpr std::uint64_t kBytes = 64'000'000;
+  auto& loop = machine->loop();
+  alarms.clear();
+  const auto to_guest = connect(kSinkPort);
+  const auto from_guest = connect(kSourcePort);
+  ASSERT_TRUE(loop.get(from_guest->write_all(as_bytes(std::to_string(kBytes) + "\n"))));
+  Transfer sent;
+  Transfer received;
+  loop.spawn(send_pattern(*to_guest, kBytes, sent));
+  loop.spawn(receive_pattern(*from_guest, received));
+  for (const std::uint64_t moved : {kBytes / 8, kBytes / 4}) {
+    loop.run_until([&] { return sent.bytes >= moved && received.bytes >= moved; });
+    ASSERT_LT(sent.bytes, kBytes);
+    ASSERT_LT(received.bytes, kBytes);
+    machine->control_processors("stop");
+    loop.context().run_for(std::chrono::milliseconds(100));  // what was under way
+    const auto sent_before = sent.bytes;
+    const auto received_before = received.bytes;
+    loop.context().run_for(std::chrono::milliseconds(400));
+    EXPECT_EQ(sent.bytes, sent_before) << "nobody takes anything";
+    EXPECT_EQ(received.bytes, received_before) << "nobody sends anything";
+    machine->control_processors("cont");
+  }
+  loop.run(std::chrono::seconds(120));
+  EXPECT_EQ(sent.error, "");
+  EXPECT_EQ(received.error, "");
+  EXPECT_EQ(received.bytes, kBytes);
+  EXPECT_TRUE(received.good);
+  std::array<std::byte, 64> answer{};
+  const auto size = loop.get(to_guest->read_some(answer));
+  ASSERT_TRUE(size) << size.error().message();
+  EXPECT_EQ(as_text(std::span(answer).first(*size)), std::to_string(kBytes) + "\n");
+  EXPECT_EQ(alarms, std::vector<std::string>());
 }
 
 TEST_F(VsockVm, GuestOpens2000ConnectionsUpTo500AtOnce) {
