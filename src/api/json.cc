@@ -8,6 +8,8 @@
 #include <utility>
 #include <variant>
 
+#include "api/vm_log.h"
+#include "api/vm_record.h"
 #include "base/json.h"
 
 namespace capsem::api {
@@ -18,6 +20,7 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 4> kStates = {"starting", "running", "stopping", "ended"};
 constexpr std::array<std::string_view, 4> kEnds = {"stopped", "powered-off", "rebooted", "failed"};
 constexpr std::array<std::string_view, 3> kEvents = {"state", "service", "warning"};
+constexpr std::array<std::string_view, 3> kRecordedStates = {"running", "stopped", "failed"};
 constexpr std::array<std::string_view, 9> kErrors = {"other",    "not-found", "permission",
                                                      "no-space", "invalid",   "damaged",
                                                      "timeout",  "closed",    "interrupted"};
@@ -59,6 +62,15 @@ json object(const Guest& guest) {
           {"uptime_us", guest.uptime_us},
           {"steps", std::move(steps)},
           {"entries", std::move(entries)}};
+}
+
+json object(const Start& start) {
+  return {{"accelerator", start.accelerator},
+          {"memory_bytes", start.memory_bytes},
+          {"cpus", start.cpus},
+          {"boot_limit_ms", start.boot_limit_ms},
+          {"hostname", start.hostname},
+          {"cache_directory", start.cache_directory}};
 }
 
 // ---- reading
@@ -187,6 +199,15 @@ void read_guest(Reader& reader, Guest& guest) {
   });
 }
 
+void read_start(Reader& reader, Start& start) {
+  reader.read("accelerator", start.accelerator);
+  reader.read("memory_bytes", start.memory_bytes);
+  reader.read("cpus", start.cpus);
+  reader.read("boot_limit_ms", start.boot_limit_ms);
+  reader.read("hostname", start.hostname);
+  reader.read("cache_directory", start.cache_directory);
+}
+
 }  // namespace
 
 std::string_view name(State state) {
@@ -195,6 +216,10 @@ std::string_view name(State state) {
 
 std::string_view name(EndKind kind) {
   return name_in(kEnds, kind);
+}
+
+std::string_view name(RecordedState state) {
+  return name_in(kRecordedStates, state);
 }
 
 std::string_view name(EventKind kind) {
@@ -235,12 +260,21 @@ std::string to_json(const Failure& failure) {
 }
 
 std::string to_json(const Start& start) {
-  return json_text(json{{"accelerator", start.accelerator},
-                        {"memory_bytes", start.memory_bytes},
-                        {"cpus", start.cpus},
-                        {"boot_limit_ms", start.boot_limit_ms},
-                        {"hostname", start.hostname},
-                        {"cache_directory", start.cache_directory}});
+  return json_text(object(start));
+}
+
+std::string to_json(const LogLine& line) {
+  return json_text(json{{"at_ms", line.at_ms}, {"kind", line.kind}, {"text", line.text}});
+}
+
+std::string to_json(const VmRecord& record) {
+  return json_text(json{{"created_at", record.created_at},
+                        {"start", object(record.start)},
+                        {"state", name(record.state)},
+                        {"changed_at", record.changed_at},
+                        {"reason", record.reason},
+                        {"boot_id", record.boot_id}},
+                   1);
 }
 
 Result<Vm> parse_vm(std::string_view text) {
@@ -294,13 +328,34 @@ Result<Failure> parse_failure(std::string_view text) {
 Result<Start> parse_start(std::string_view text) {
   Reader reader(text);
   Start start;
-  reader.read("accelerator", start.accelerator);
-  reader.read("memory_bytes", start.memory_bytes);
-  reader.read("cpus", start.cpus);
-  reader.read("boot_limit_ms", start.boot_limit_ms);
-  reader.read("hostname", start.hostname);
-  reader.read("cache_directory", start.cache_directory);
+  read_start(reader, start);
   return reader.finish(std::move(start));
+}
+
+Result<LogLine> parse_log_line(std::string_view text) {
+  Reader reader(text);
+  LogLine line;
+  reader.read("at_ms", line.at_ms);
+  reader.read("kind", line.kind);
+  reader.read("text", line.text);
+  return reader.finish(std::move(line));
+}
+
+Result<VmRecord> parse_vm_record(std::string_view text) {
+  Reader reader(text);
+  VmRecord record;
+  reader.read("created_at", record.created_at);
+  std::optional<Start> start;
+  reader.read_object("start", start, read_start);
+  if (start)
+    record.start = std::move(*start);
+  else
+    reader.fail_at("start", "it is missing");
+  reader.read_word("state", kRecordedStates, record.state);
+  reader.read("changed_at", record.changed_at);
+  reader.read("reason", record.reason);
+  reader.read("boot_id", record.boot_id);
+  return reader.finish(std::move(record));
 }
 
 }  // namespace capsem::api

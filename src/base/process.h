@@ -62,13 +62,16 @@ class Process {
   Result<std::optional<ExitStatus>> poll();
   void kill(int signal) const;
 
+  // Lets it run on when this object, and this process, are gone.
+  void release() { reaped_ = true; }
+
  private:
   Process(pid_t pid, Fd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
   void end();
 
   pid_t pid_ = -1;
   Fd pidfd_;
-  bool reaped_ = false;
+  bool reaped_ = false;  // or nobody of ours is to reap it
 };
 
 // The words as execve(2) takes them: a pointer to each and a null behind the last. Valid as long as

@@ -21,6 +21,16 @@ inline constexpr const char* kSeparator = "\x1f--";
 
 // Each adds one subcommand. `signals` outlives the action.
 void add_run(CLI::App& app, Action& action, const Signals& signals);
+void add_exec(CLI::App& app, Action& action, const Signals& signals);
+void add_ps(CLI::App& app, Action& action, const Signals& signals);
+void add_inspect(CLI::App& app, Action& action, const Signals& signals);
+void add_logs(CLI::App& app, Action& action, const Signals& signals);
+void add_start(CLI::App& app, Action& action, const Signals& signals);
+void add_stop(CLI::App& app, Action& action, const Signals& signals);
+void add_kill(CLI::App& app, Action& action, const Signals& signals);
+void add_restart(CLI::App& app, Action& action, const Signals& signals);
+void add_rename(CLI::App& app, Action& action, const Signals& signals);
+void add_rm(CLI::App& app, Action& action, const Signals& signals);
 void add_initrd(CLI::App& app, Action& action, const Signals& signals);
 void add_build_assets(CLI::App& app, Action& action, const Signals& signals);
 void add_loop(CLI::App& app, Action& action, const Signals& signals);

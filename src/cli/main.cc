@@ -27,6 +27,16 @@ struct Subcommand {
 
 constexpr std::array kSubcommands = {
     Subcommand{.name = "run", .add = add_run, .trouble = kRunTrouble, .takes_words = true},
+    Subcommand{.name = "exec", .add = add_exec, .trouble = kRunTrouble, .takes_words = true},
+    Subcommand{.name = "ps", .add = add_ps},
+    Subcommand{.name = "inspect", .add = add_inspect},
+    Subcommand{.name = "logs", .add = add_logs},
+    Subcommand{.name = "start", .add = add_start},
+    Subcommand{.name = "stop", .add = add_stop},
+    Subcommand{.name = "kill", .add = add_kill},
+    Subcommand{.name = "restart", .add = add_restart},
+    Subcommand{.name = "rename", .add = add_rename},
+    Subcommand{.name = "rm", .add = add_rm},
     Subcommand{.name = "initrd", .add = add_initrd},
     Subcommand{.name = kBuildAssets, .add = add_build_assets, .takes_words = true},
     Subcommand{.name = "loop", .add = add_loop},

@@ -54,10 +54,10 @@ void add_run(CLI::App& app, Action& action, const Signals& signals) {
   run->add_option("--cpus", options->cpus, "The guest's processors")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  auto* codec = run->add_option("--codec", options->pack.codec,
+  auto* codec = run->add_option("--codec", options->boot.pack.codec,
                                 "The initrd's: none, gzip, zstd, lz4, xz or auto")
                     ->capture_default_str();
-  run->add_option("--initrd", options->initrd,
+  run->add_option("--initrd", options->boot.initrd,
                   "Boot this image as it is, in place of one that is built and packed now")
       ->type_name("FILE")
       ->excludes(codec);
@@ -67,8 +67,16 @@ void add_run(CLI::App& app, Action& action, const Signals& signals) {
       ->capture_default_str();
   run->add_flag("--timing", options->timing, "Print the timeline of the run to stderr at its end");
   add_session_options(*run, options->session);
+  run->add_option("--name", options->name,
+                  "Give the VM a name: it goes on when the command has ended, until 'capsem stop'")
+      ->type_name("NAME");
+  run->add_flag("--detach", options->detach,
+                "Start a VM that goes on, without a session in it, and print its name");
   run->callback([&action, options, run, &signals] {
     take_command(*run, options->session);
+    if (options->detach && !options->session.command.empty())
+      throw CLI::ValidationError("--detach",
+                                 "starts no command; use 'capsem exec' in the VM for one");
     action = [options, &signals] { return run_in_vm(*options, signals); };
   });
 }

@@ -2,325 +2,80 @@
 
 #include <unistd.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <exception>
+#include <chrono>
 #include <utility>
 
-#include "async/limit.h"
-#include "async/signal_reader.h"
-#include "async/task_group.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
-#include "cli/trial_boot.h"
-#include "client/connection.h"
-#include "client/messages.h"
+#include "cli/session_runner.h"
+#include "cli/vm_start.h"
 #include "client/owned_monitor.h"
+#include "client/registry.h"
 #include "client/session.h"
 #include "client/timeline.h"
-#include "prepare/boot_files.h"
 
 namespace capsem::cli {
 namespace {
 
-namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
-// How soon a VM whose session broke off is seen to have ended.
-constexpr std::chrono::milliseconds kEndLimit{1500};
-// From the connection to the started command; an agent that keeps crashing never starts one.
-constexpr std::chrono::seconds kStartLimit{30};
 // Longer than an end takes on a busy machine; the kernel ends QEMU with its monitor.
 constexpr std::chrono::seconds kMonitorEndLimit{3};
-// A person at a terminal should not lose it to a connection; a pipe's reader is told at once.
-constexpr std::chrono::seconds kOutlive{10};
 
-Result<prepare::BootFiles> prepare_run(const RunOptions& options, const prepare::Layout& layout,
-                                       const Signals& signals, client::Timeline& timeline) {
-  auto on_step = [&timeline](std::string name, Clock::time_point begin, Clock::time_point end) {
-    timeline.add(std::move(name), begin, end);
-  };
-  TrialBoot trial(layout.cache);
-  return options.initrd.empty()
-             ? prepare::prepare_boot_files(layout, options.pack, trial, on_step, signals)
-             : prepare::open_boot_files(layout, options.initrd, on_step);
-}
-
-api::Start start_message(const RunOptions& options, const prepare::Layout& layout) {
+api::Start start_message(const RunOptions& options) {
   return {.accelerator = options.accelerator,
           .memory_bytes = std::uint64_t{options.memory_mib} << 20,
           .cpus = options.cpus,
-          .boot_limit_ms = static_cast<std::uint64_t>(options.boot_limit_seconds) * 1000,
-          .hostname = "capsem",
-          .cache_directory = layout.cache.string()};
+          .boot_limit_ms = static_cast<std::uint64_t>(options.boot_limit_seconds) * 1000};
 }
 
-// The user's side of a run, from the started VM to the command's exit status.
-class Runner {
- public:
-  Runner(const RunOptions& options, const Signals& signals, async::SignalReader boot_signals,
-         client::Timeline& timeline, client::OwnedMonitor& monitor, asio::io_context& loop)
-      : options_(options),
-        signals_(signals),
-        boot_signals_(std::move(boot_signals)),
-        timeline_(timeline),
-        monitor_(monitor),
-        loop_(loop),
-        messages_(loop.get_executor(), STDERR_FILENO),
-        tasks_(loop.get_executor()) {}
-
-  // Runs the loop until the command has ended or a signal ended us; returns the exit status.
-  int run() {
-    tasks_.spawn(end_on_signal());
-    tasks_.spawn(messages_.run());
-    asio::co_spawn(loop_, main(), [this](const std::exception_ptr& thrown, int status) {
-      if (thrown) std::rethrow_exception(thrown);
-      status_ = status;
-      loop_.stop();
-    });
-    loop_.run();
-    return status_;
-  }
-
-  // What is left to be told when the VM has been ended.
-  std::string rest() const { return messages_.rest(); }
-
- private:
-  Task<int> main() {
-    auto events = connect();
-    if (!events) co_return report(events.error());
-    tasks_.spawn(follow_events(std::move(*events)));
-    int status = co_await open_and_serve();
-    tasks_.cancel();
-    co_await tasks_.join();
-    co_return status;
-  }
-
-  // Until the session takes the signals over they end the VM: the lease goes with us.
-  Task<> end_on_signal() {
-    auto number = co_await boot_signals_.next();
-    if (!number) co_return;
-    status_ = kSignalBase + *number;
-    loop_.stop();
-  }
-
-  Result<client::Connection> connect() {
-    auto socket = monitor_.connect();
-    if (!socket) return propagate(socket);
-    return client::Connection::create(loop_.get_executor(), std::move(*socket));
-  }
-
-  Task<> follow_events(client::Connection connection) {
-    auto on_event = [this](const api::Event& event) {
-      if (event.dropped > 0)
-        messages_.warn(std::to_string(event.dropped) + " more messages of the guest are left out");
-      if (event.kind == api::EventKind::kService) last_of_service_ = event.text;
-      if (event.kind != api::EventKind::kState)
-        messages_.warn(prepare::in_words_of_here(event.text));
-    };
-    // A monitor that goes away is noticed by the session.
-    auto followed = co_await connection.follow_events(on_event);
-    static_cast<void>(followed);
-  }
-
-  Task<int> open_and_serve() {
-    auto connection = connect();
-    if (!connection) co_return report(connection.error());
-    std::optional<client::Refusal> refusal;
-    auto stream = co_await connection->open_session(refusal);
-    if (!stream && refusal) {
-      tell_console(*refusal);
-      co_return co_await explain(refusal->error);
-    }
-    if (!stream) co_return report_lost_monitor(stream.error());
-    if (options_.timing) co_await add_to_timeline();
-    co_return co_await serve(**stream);
-  }
-
-  // For a session whose connection was lost: another one, while the VM runs.
-  Task<Result<std::unique_ptr<async::Stream>>> reopen() {
-    auto connection = connect();
-    if (!connection) co_return propagate(connection);
-    auto vm = co_await connection->vm();
-    if (!vm) co_return propagate(vm);
-    if (vm->state != api::State::kRunning)
-      co_return fail("resume", "the session", "the VM has ended", "", ErrorKind::kClosed);
-    std::optional<client::Refusal> refusal;
-    auto stream = co_await connection->open_session(refusal);
-    // Not final: the guest may take the next one.
-    if (refusal) co_return fail("resume", "the session", refusal->error.message());
-    co_return stream;
-  }
-
-  void tell_console(const client::Refusal& refusal) {
-    if (refusal.error.kind() != ErrorKind::kTimeout) return;
-    messages_.say(refusal.console.empty() ? "the guest's console is empty"
-                                          : "the guest's console ends with:");
-    for (const auto& line : refusal.console) messages_.say("| " + line);
-  }
-
-  Task<> add_to_timeline() {
-    auto connection = connect();
-    if (!connection) co_return;
-    auto vm = co_await connection->vm();
-    if (!vm) co_return messages_.warn(vm.error().message());
-    for (const auto& span : vm->timeline) timeline_.add(span);
-    if (vm->guest) timeline_.add_guest(*vm->guest);
-  }
-
-  // Resets the stream when the command has not started in time.
-  Task<> watch_start(async::Stream& stream) {
-    asio::steady_timer timer(co_await asio::this_coro::executor, kStartLimit);
-    co_await timer.async_wait(asio::use_awaitable);
-    not_started_ = true;
-    stream.reset();
-  }
-
-  // With what was last heard of the guest's services, of which the agent is one.
-  Error start_error() const {
-    auto reason = "the guest did not within " + std::to_string(kStartLimit.count()) + " s";
-    if (!last_of_service_.empty()) reason += " (" + last_of_service_ + ")";
-    return {"start", "the command", std::move(reason), "run capsem again", ErrorKind::kTimeout};
-  }
-
-  Task<int> serve(async::Stream& stream) {
-    auto request = session_request();
-    if (options_.session.privileged)
-      messages_.warn(
-          "this session is privileged: it can change everything in the guest, its programs and "
-          "services too");
-    std::optional<client::Terminal> terminal;
-    if (wants_terminal(options_.session)) {
-      auto attached = client::Terminal::attach(STDIN_FILENO, STDOUT_FILENO);
-      if (!attached) co_return report(attached.error());
-      terminal.emplace(std::move(*attached));
-      request.terminal = &*terminal;
-      request.outlive = kOutlive;
-      request.reopen = [this] { return reopen(); };
-      messages_.hold(true);
-    }
-    boot_signals_.cancel();
-    async::TaskGroup start(loop_.get_executor());
-    start.spawn(watch_start(stream));
-    request.on_started = [this, &start] {
-      start.cancel();
-      timeline_.mark("command started", Clock::now());
-    };
-    auto begin = Clock::now();
-    auto end = co_await client::run_session(stream, std::move(request));
-    timeline_.add("session", begin, Clock::now());
-    start.cancel();
-    co_await start.join();
-    terminal.reset();
-    messages_.hold(false);
-    if (!end && not_started_) co_return report(start_error());
-    if (!end) co_return co_await explain(end.error());
-    if (!end->message.empty()) messages_.say(end->message);
-    if (end->out_of_memory_kills > 0)
-      messages_.warn("the guest ran out of memory, and its kernel ended " +
-                     std::to_string(end->out_of_memory_kills) +
-                     (end->out_of_memory_kills == 1 ? " process" : " processes") +
-                     " of the session; give it more than " + std::to_string(options_.memory_mib) +
-                     " MiB with --memory");
-    co_return end->status.shell_code();
-  }
-
-  client::SessionRequest session_request() {
-    client::SessionRequest request;
-    request.start = session_start(options_.session);
-    request.on_first_output = [this] { timeline_.mark("first output", Clock::now()); };
-    request.signals = &signals_;
-    using Seconds = std::chrono::duration<double>;
-    auto rounded = [](double seconds) {
-      return std::chrono::ceil<std::chrono::milliseconds>(Seconds(seconds));
-    };
-    request.grace = rounded(options_.session.grace_seconds);
-    if (options_.session.time_limit_seconds)
-      request.time_limit = rounded(*options_.session.time_limit_seconds);
-    if (options_.session.no_stdin) request.standard[0] = -1;
-    return request;
-  }
-
-  // A session that broke off usually did so because the VM ended; then that is what to say.
-  Task<int> explain(const Error& error) {
-    if (error.kind() != ErrorKind::kClosed) co_return report(error);
-    auto connection = connect();
-    if (!connection) co_return report_lost_monitor(error);
-    auto vm = co_await async::with_limit(kEndLimit, connection->vm(api::State::kEnded));
-    if (!vm) co_return report(error);
-    if (!*vm) co_return report_lost_monitor(vm->error());
-    if (!(*vm)->end) co_return report(error);
-    const api::End& end = *(*vm)->end;
-    if (end.kind == api::EndKind::kRebooted)
-      co_return report(Error("go on with", "the session", "the guest was rebooted",
-                             "its state is gone; run capsem again"));
-    if (end.error)
-      co_return report(Error("go on with", "the session", "the VM ended: " + end.error->message()));
-    if (options_.session.command.empty()) co_return kSuccess;
-    co_return report(
-        Error("go on with", "the session", "the guest was switched off before the command ended"));
-  }
-
-  int report_lost_monitor(const Error& error) {
-    if (error.kind() != ErrorKind::kClosed) return report(error);
-    return report(Error("go on with", "the VM", "its monitor is gone: " + monitor_.end_in_words(),
-                        "run capsem again"));
-  }
-
-  int report(const Error& error) {
-    messages_.say(prepare::in_words_of_here(error.message()));
-    return exit_status(error, kRunTrouble);
-  }
-
-  const RunOptions& options_;
-  const Signals& signals_;
-  async::SignalReader boot_signals_;
-  client::Timeline& timeline_;
-  client::OwnedMonitor& monitor_;
-  asio::io_context& loop_;
-  client::Messages messages_;
-  async::TaskGroup tasks_;
-  int status_ = kRunTrouble;
-  bool not_started_ = false;     // the command, within kStartLimit
-  std::string last_of_service_;  // what was last said of one
-};
-
-// All of a run but its timeline.
-Result<int> run_to_end(const RunOptions& options, const Signals& signals,
-                       client::Timeline& timeline) {
-  auto executable = prepare::running_executable();
-  if (!executable) return propagate(executable);
-  auto layout = prepare::find_layout();
-  if (!layout) return propagate(layout);
-  // First of all: it starts while this process prepares what it boots.
-  auto monitor = client::OwnedMonitor::start(*executable);
+// In a VM that ends with the session.
+Result<int> run_in_own_vm(const RunOptions& options, const Signals& signals,
+                          client::Timeline& timeline) {
+  auto monitor = start_vm(options.boot, start_message(options), signals, timeline);
   if (!monitor) return propagate(monitor);
-  auto files = prepare_run(options, *layout, signals, timeline);
-  if (!files) return propagate(files);
-  auto started = monitor->start_vm(start_message(options, *layout), files->assets.kernel,
-                                   files->initrd, files->assets.rootfs);
-  if (!started) return propagate(started);
-  int status = kRunTrouble;
-  std::string rest;
-  {
-    asio::io_context loop(1);
-    auto held = signals.hold();
-    if (!held) return propagate(held);
-    auto reader = async::SignalReader::create(loop.get_executor(), std::move(*held));
-    if (!reader) return propagate(reader);
-    Runner runner(options, signals, std::move(*reader), timeline, *monitor, loop);
-    status = runner.run();
-    rest = runner.rest();
-  }
+  const VmOfSession vm{
+      .started_here = true, .timing = options.timing, .memory_mib = options.memory_mib};
+  auto end = run_session_in_vm(
+      {.options = options.session, .vm = vm, .monitor = *monitor, .timeline = timeline}, signals);
+  if (!end) return propagate(end);
   auto begin = Clock::now();
   if (auto ended = monitor->end(kMonitorEndLimit); !ended) warn(ended.error().message());
   timeline.add("end the VM", begin, Clock::now());
   // Last, since nobody may read it. There is nowhere to report a failure of stderr to.
-  [[maybe_unused]] auto printed = print(rest, STDERR_FILENO);
-  return status;
+  [[maybe_unused]] auto printed = print(end->rest, STDERR_FILENO);
+  return end->status;
+}
+
+// In a VM that goes on when the session has ended.
+Result<int> run_in_named_vm(const RunOptions& options, const Signals& signals,
+                            client::Timeline& timeline) {
+  auto registry = client::Registry::open();
+  if (!registry) return propagate(registry);
+  // Before the build: the name is taken for good only after it.
+  if (!options.name.empty())
+    if (auto free = registry->check_free(options.name); !free) return propagate(free);
+  auto claim = [&](api::Start start) { return registry->create(options.name, std::move(start)); };
+  auto name = start_named_vm(options.boot, start_message(options), claim, signals, timeline);
+  if (!name) return propagate(name);
+  if (options.detach) {
+    auto booted = wait_for_boot(*registry, *name);
+    if (!booted) return propagate(booted);
+    auto printed = print(*name + "\n");
+    if (!printed) return propagate(printed);
+    return kSuccess;
+  }
+  client::NamedMonitor monitor(*registry, *name);
+  const VmOfSession vm{.name = *name,
+                       .started_here = true,
+                       .timing = options.timing,
+                       .memory_mib = options.memory_mib};
+  auto end = run_session_in_vm(
+      {.options = options.session, .vm = vm, .monitor = monitor, .timeline = timeline}, signals);
+  if (!end) return propagate(end);
+  [[maybe_unused]] auto printed = print(end->rest, STDERR_FILENO);
+  return end->status;
 }
 
 }  // namespace
@@ -331,7 +86,9 @@ int run_in_vm(const RunOptions& options, const Signals& signals) {
   // What the guest would be told last is looked at first, as nothing is worth a boot otherwise.
   auto fits = client::check_start(session_start(options.session), wants_terminal(options.session));
   if (!fits) return report(fits.error(), kCannotExecute);
-  auto status = run_to_end(options, signals, timeline);
+  bool named = options.detach || !options.name.empty();
+  auto status = named ? run_in_named_vm(options, signals, timeline)
+                      : run_in_own_vm(options, signals, timeline);
   if (!status) return report(status.error(), kRunTrouble);
   timeline.add("total", begin, Clock::now());
   if (options.timing) {

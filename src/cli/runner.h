@@ -5,7 +5,7 @@
 
 #include "base/signals.h"
 #include "cli/session_options.h"
-#include "prepare/guest_set.h"
+#include "cli/vm_start.h"
 
 namespace capsem::cli {
 
@@ -14,10 +14,11 @@ struct RunOptions {
   std::string accelerator = "auto";
   unsigned memory_mib = 1024;
   unsigned cpus = 1;
-  prepare::PackChoice pack;
-  std::string initrd;  // a ready image, booted as it is; packed with `pack` when empty
+  BootChoice boot;
   int boot_limit_seconds = 60;
   bool timing = false;
+  std::string name;     // of a VM that goes on when the session has ended
+  bool detach = false;  // no session; the name is invented when it is empty
 };
 
 // Returns the exit status: the command's, or one of exit_status.h after a line on stderr.

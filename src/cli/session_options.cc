@@ -14,14 +14,15 @@ void add_session_options(CLI::App& app, SessionOptions& options) {
   // The command's words are taken as they are, from the first that is no option of ours; CLI11
   // would split words such as [a,b] of an option of its own.
   app.prefix_command();
-  app.add_option("--grace", options.grace_seconds,
-                 "End the VM this many seconds after the first SIGINT, SIGTERM, SIGHUP or SIGQUIT "
-                 "when the command has not ended")
+  app.add_option(
+         "--grace", options.grace_seconds,
+         "Give the command up, and a VM without a name with it, this many seconds after the "
+         "first SIGINT, SIGTERM, SIGHUP or SIGQUIT when it has not ended")
       ->check(CLI::Range(0.0, 86'400.0))
       ->capture_default_str();
   app.add_option("--time-limit", options.time_limit_seconds,
-                 "End the command by SIGTERM when it has run this many seconds, and after the "
-                 "grace the VM; the exit status is 124 then")
+                 "End the command by SIGTERM when it has run this many seconds, and give it up "
+                 "after the grace; the exit status is 124 then")
       ->check(CLI::Range(0.001, 31'536'000.0))
       ->type_name("SECONDS");
   app.add_flag("--privileged", options.privileged,
@@ -43,6 +44,19 @@ void take_command(const CLI::App& app, SessionOptions& options) {
   if (!taken.separated && !taken.words.empty() && taken.words.front().starts_with('-'))
     throw CLI::ExtrasError({taken.words.front()});
   options.command = std::move(taken.words);
+}
+
+std::string take_name_and_command(const CLI::App& app, SessionOptions& options) {
+  take_command(app, options);
+  auto& words = options.command;
+  if (words.empty()) throw CLI::RequiredError("NAME");
+  auto name = std::move(words.front());
+  words.erase(words.begin());
+  if (!words.empty() && words.front() == "--")
+    words.erase(words.begin());
+  else if (!words.empty() && words.front().starts_with('-'))
+    throw CLI::ExtrasError({words.front()});
+  return name;
 }
 
 bool wants_terminal(const SessionOptions& options) {

@@ -27,6 +27,9 @@ void add_session_options(CLI::App& app, SessionOptions& options);
 // word that looks like an option, without a "--" before it, is CLI::ExtrasError.
 void take_command(const CLI::App& app, SessionOptions& options);
 
+// The same behind the name of a VM, which is returned.
+std::string take_name_and_command(const CLI::App& app, SessionOptions& options);
+
 // Whether the session gets a terminal: what was asked for, or else when there is one to give.
 bool wants_terminal(const SessionOptions& options);
 

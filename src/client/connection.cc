@@ -69,6 +69,15 @@ struct Connection::State {
     co_return parser.release();
   }
 
+  Task<Result<api::Vm>> ask_for_vm(http::request<http::empty_body> request) {
+    auto sent = co_await send(std::move(request));
+    if (!sent) co_return propagate(sent);
+    auto response = co_await receive();
+    if (!response) co_return propagate(response);
+    if (response->result() != http::status::ok) co_return refused(response->body());
+    co_return api::parse_vm(response->body());
+  }
+
   Socket socket;
   beast::flat_buffer buffer;
 };
@@ -89,12 +98,13 @@ Result<Connection> Connection::create(const asio::any_io_executor& executor, Fd 
 Task<Result<api::Vm>> Connection::vm(std::optional<api::State> wait) {
   std::string target = "/v1/vm";
   if (wait) target += "?wait=" + std::string(api::name(*wait));
-  auto sent = co_await state_->send(request_for(http::verb::get, target));
-  if (!sent) co_return propagate(sent);
-  auto response = co_await state_->receive();
-  if (!response) co_return propagate(response);
-  if (response->result() != http::status::ok) co_return refused(response->body());
-  co_return api::parse_vm(response->body());
+  return state_->ask_for_vm(request_for(http::verb::get, target));
+}
+
+Task<Result<api::Vm>> Connection::stop() {
+  auto request = request_for(http::verb::post, "/v1/stop");
+  request.set(http::field::content_length, "0");
+  return state_->ask_for_vm(std::move(request));
 }
 
 Task<Result<>> Connection::follow_events(std::function<void(const api::Event&)> on_event) {

@@ -31,6 +31,9 @@ class Connection {
   // The VM; with `wait` only once it has reached that state or a later one.
   Task<Result<api::Vm>> vm(std::optional<api::State> wait = std::nullopt);
 
+  // Ends the VM; returns it as it was then.
+  Task<Result<api::Vm>> stop();
+
   // Calls `on_event` with every event, those that were before too, until the VM has ended. kClosed
   // when the monitor went away before.
   Task<Result<>> follow_events(std::function<void(const api::Event&)> on_event);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <string_view>
 #include <utility>
@@ -53,13 +54,15 @@ Result<OwnedMonitor> OwnedMonitor::start(const std::filesystem::path& executable
   return OwnedMonitor(std::move(*process), std::move(lease->first), std::move(errors->first));
 }
 
-Result<> OwnedMonitor::start_vm(const api::Start& start, const Fd& kernel, const Fd& initrd,
-                                const Fd& rootfs) {
-  const std::array files = {kernel.get(), initrd.get(), rootfs.get()};
-  static_assert(std::tuple_size_v<decltype(files)> == api::kStartFds);
-  auto sent = send_message(lease_, api::to_json(start), files);
+Result<> OwnedMonitor::start_vm(const api::Start& start, std::span<const int> fds) {
+  auto sent = send_message(lease_, api::to_json(start), fds);
   if (!sent) return propagate(sent, "start", "the VM");
   return {};
+}
+
+void OwnedMonitor::release() {
+  lease_.reset();
+  process_.release();
 }
 
 Result<Fd> OwnedMonitor::connect() {

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "async/limit.h"
 #include "host/http_connection.h"
 
 namespace capsem::host {
@@ -41,13 +42,25 @@ Result<> Clients::add(Fd socket) {
 
 Task<> Clients::serve(Fd socket) {
   struct Place {
-    std::size_t& count;
-    explicit Place(std::size_t& of) : count(of) { ++count; }
-    ~Place() { --count; }
+    Clients& clients;
+    explicit Place(Clients& of) : clients(of) { ++clients.connections_; }
+    ~Place() {
+      --clients.connections_;
+      clients.left_.notify();
+    }
     Place(const Place&) = delete;
     Place& operator=(const Place&) = delete;
-  } place(connections_);
+  } place(*this);
   co_await serve_http(executor_, std::move(socket), monitor_);
+}
+
+Task<bool> Clients::idle() {
+  while (connections_ > 0) co_await left_.wait();
+  co_return true;
+}
+
+Task<> Clients::finish(std::chrono::milliseconds limit) {
+  [[maybe_unused]] auto finished = co_await async::with_limit(limit, idle());
 }
 
 Task<> Clients::end() {

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <chrono>
 #include <cstddef>
 
+#include "async/event.h"
 #include "async/task.h"
 #include "async/task_group.h"
 #include "base/error.h"
@@ -24,15 +26,20 @@ class Clients {
   // (SO_PEERCRED of unix(7)), kInvalid when it is no such socket.
   Result<> add(Fd socket);
 
+  // Waits until none is connected, but at most `limit`.
+  Task<> finish(std::chrono::milliseconds limit);
+
   // Ends all connections and waits for them; throws what one of them threw.
   Task<> end();
 
  private:
   Task<> serve(Fd socket);
+  Task<bool> idle();
 
   boost::asio::any_io_executor executor_;
   Monitor& monitor_;
   std::size_t connections_ = 0;
+  async::Event left_;  // one of them has ended
   async::TaskGroup tasks_;
 };
 

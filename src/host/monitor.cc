@@ -42,7 +42,7 @@ Monitor::Monitor(const asio::any_io_executor& executor, std::unique_ptr<Machine>
 
 // ---- the states
 
-Task<> Monitor::run() {
+Task<> Monitor::run(Settle settle) {
   enter(api::State::kStarting);
   auto started = co_await start_machine();
   if (started) {
@@ -59,6 +59,7 @@ Task<> Monitor::run() {
   vm_.end = watch_.end();
   if (started && vm_.end->error && !watch_.booted())
     vm_.end->error = machine_->explain_failed_boot(std::move(*vm_.end->error));
+  if (settle) co_await settle(*vm_.end);
   enter(api::State::kEnded);
   co_await tasks_.join();
 }
@@ -186,6 +187,7 @@ void Monitor::on_span(const api::Span& span) {
 }
 
 void Monitor::on_console_line(std::string_view line) {
+  if (options_.on_console_line) options_.on_console_line(line);
   watch_.console_line(line);
   end_on_failure();
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <boost/asio/any_io_executor.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +32,8 @@ struct MonitorOptions {
   // An agent that does not accept for so long while the guest is well is one that keeps crashing.
   std::chrono::milliseconds connect_limit{30'000};
   std::string hostname = "capsem";
+  // Gets each line of the guest's console, safe to print.
+  std::function<void(std::string_view line)> on_console_line;
 };
 
 class Monitor final : private MachineObserver {
@@ -41,9 +44,12 @@ class Monitor final : private MachineObserver {
   Monitor& operator=(const Monitor&) = delete;
   ~Monitor() = default;
 
+  // What is to be done when nothing of the VM runs any more, before anyone is told of its end.
+  using Settle = std::move_only_function<Task<>(const api::End&)>;
+
   // Starts the VM and serves it until it has ended and nothing of it runs any more. Once. Throws
   // what a part of it threw.
-  Task<> run();
+  Task<> run(Settle settle = nullptr);
 
   // Asks the VM to end, whatever it does; run() returns soon after. The guest keeps nothing, so it
   // is not asked to shut down.

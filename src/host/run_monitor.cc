@@ -1,78 +1,28 @@
 #include "host/run_monitor.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <chrono>
 #include <exception>
+#include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
-#include <vector>
 
-#include "api/json.h"
-#include "api/lease.h"
 #include "async/task_group.h"
-#include "base/message_socket.h"
 #include "host/clients.h"
+#include "host/lease.h"
 #include "host/monitor.h"
+#include "host/named_service.h"
 #include "host/qemu_machine.h"
 
 namespace capsem::host {
 namespace {
 
 namespace asio = boost::asio;
-
-// The lease as the event loop reads it.
-class Lease {
- public:
-  Lease(const asio::any_io_executor& executor, Fd socket)
-      : socket_(std::move(socket)),
-        readable_(executor, ::fcntl(socket_.get(), F_DUPFD_CLOEXEC, 0)) {}
-
-  // The next message; kClosed at the lease's end.
-  Task<Result<Message>> next() {
-    while (!cancelled_) {
-      auto message = receive_message(socket_);
-      if (!message) co_return propagate(message);
-      if (*message) co_return std::move(**message);
-      boost::system::error_code error;
-      co_await readable_.async_wait(asio::posix::descriptor_base::wait_read,
-                                    asio::redirect_error(asio::use_awaitable, error));
-      if (error) co_return fail("wait for", "the lease", error.message());
-    }
-    co_return fail("wait for", "the lease", "it is given up", "", ErrorKind::kClosed);
-  }
-  // Ends a pending next() and those to come.
-  void cancel() {
-    cancelled_ = true;
-    readable_.cancel();
-  }
-
- private:
-  Fd socket_;
-  asio::posix::stream_descriptor readable_;
-  bool cancelled_ = false;
-};
-
-struct Started {
-  api::Start start;
-  std::vector<Fd> files;  // kernel, initrd, rootfs
-};
-
-Task<Result<Started>> receive_start(Lease& lease) {
-  auto message = co_await lease.next();
-  if (!message) co_return propagate(message);
-  auto start = api::parse_start(message->text);
-  if (!start) co_return propagate(start);
-  if (message->fds.size() != api::kStartFds)
-    co_return fail("start", "a VM", "its files were not handed over", "", ErrorKind::kInvalid);
-  co_return Started{std::move(*start), std::move(message->fds)};
-}
 
 Result<QemuMachineOptions> machine_options(const Started& started) {
   QemuMachineOptions options;
@@ -99,35 +49,43 @@ Task<> run_to_end(Monitor& monitor, Lease& lease) {
   }
 }
 
-// Takes clients until the lease ends, and with it the VM.
-Task<> follow_lease(Lease& lease, Clients& clients, Monitor& monitor) {
-  for (;;) {
-    auto message = co_await lease.next();
-    if (!message) break;
-    if (message->text != api::kConnection || message->fds.size() != 1) break;
-    // Refused ones are closed, which is all that a client needs.
-    static_cast<void>(clients.add(std::move(message->fds.front())));
-  }
+// A VM that lives as long as its lease.
+Task<> serve_leased(Monitor& monitor, Clients& clients, Lease& lease) {
+  async::TaskGroup tasks(co_await asio::this_coro::executor);
+  tasks.spawn(run_to_end(monitor, lease));
+  // Also after the VM's end: how it ended is still to be told.
+  co_await lease.take_clients(clients);
   monitor.stop();
+  co_await tasks.join();
 }
 
 Task<Result<>> serve(asio::any_io_executor executor, Fd socket, const MakeMachine& make_machine) {
   Lease lease(executor, std::move(socket));
-  auto started = co_await receive_start(lease);
+  auto started = co_await lease.start();
   if (!started) co_return propagate(started);
   auto options = machine_options(*started);
   if (!options) co_return propagate(options);
+  MonitorOptions monitor_options{
+      .boot_limit = std::chrono::milliseconds(started->start.boot_limit_ms),
+      .hostname = started->start.hostname};
+  std::unique_ptr<NamedService> named;
+  if (!started->named.empty()) {
+    auto created = NamedService::create(executor, std::move(started->named));
+    if (!created) co_return propagate(created);
+    named = std::move(*created);
+    monitor_options.on_console_line = [&to = *named](std::string_view line) {
+      to.console_line(line);
+    };
+  }
   Monitor monitor(executor, make_machine(executor, std::move(*options)),
-                  {.boot_limit = std::chrono::milliseconds(started->start.boot_limit_ms),
-                   .hostname = started->start.hostname});
+                  std::move(monitor_options));
   Clients clients(executor, monitor);
-  async::TaskGroup tasks(executor);
-  tasks.spawn(run_to_end(monitor, lease));
-  // Also after the VM's end: how it ended is still to be told.
-  co_await follow_lease(lease, clients, monitor);
   std::exception_ptr thrown;
   try {
-    co_await tasks.join();
+    if (named)
+      co_await named->run(monitor, clients, lease);
+    else
+      co_await serve_leased(monitor, clients, lease);
   } catch (...) {
     thrown = std::current_exception();
   }

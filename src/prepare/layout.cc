@@ -1,14 +1,10 @@
 #include "prepare/layout.h"
 
-#include <pwd.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
-#include <vector>
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/user_directories.h"
 
 namespace capsem::prepare {
 namespace {
@@ -51,23 +47,6 @@ Layout installed_layout(const fs::path& root, const fs::path& cache) {
                 .cache = {}};
 }
 
-// HOME, or, where a service manager or `env -i` set none, what the password database says.
-Result<fs::path> home_directory() {
-  constexpr std::size_t kMaxEntryBytes = 64 << 10;
-  const char* home = ::getenv("HOME");
-  if (home != nullptr && home[0] == '/') return home;
-  std::vector<char> buffer(kMaxEntryBytes);
-  passwd entry{};
-  passwd* found = nullptr;
-  int error = ::getpwuid_r(::getuid(), &entry, buffer.data(), buffer.size(), &found);
-  if (found != nullptr && found->pw_dir[0] == '/') return found->pw_dir;
-  const auto user = "the home directory of uid " + std::to_string(::getuid());
-  constexpr const char* kAdvice = "set HOME or XDG_CACHE_HOME to an absolute path";
-  if (error != 0) return fail_system("find", user, error, kAdvice);
-  return fail("find", user, "HOME is not set, and the password database has none", kAdvice,
-              ErrorKind::kNotFound);
-}
-
 std::string replaced(std::string text, std::string_view from, std::string_view to) {
   for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
     text.replace(at, from.size(), to);
@@ -81,14 +60,6 @@ std::string in_words_of_here(std::string message) {
   std::error_code error;
   if (!executable || !fs::exists(executable->parent_path() / kCheckoutFile, error)) return message;
   return replaced(std::move(message), "capsem build-assets", "./dev build-assets");
-}
-
-Result<fs::path> cache_directory() {
-  const char* cache = ::getenv("XDG_CACHE_HOME");
-  if (cache != nullptr && cache[0] == '/') return fs::path(cache) / "capsem";
-  auto home = home_directory();
-  if (!home) return propagate(home, "find", "the cache directory");
-  return *home / ".cache/capsem";
 }
 
 Result<Layout> layout_around(const fs::path& executable, const fs::path& cache) {

@@ -27,10 +27,6 @@ struct Layout {
 
 Result<std::filesystem::path> running_executable();
 
-// $XDG_CACHE_HOME/capsem or ~/.cache/capsem, where ~ is $HOME or, without it, what the password
-// database says; an error when that says nothing either.
-Result<std::filesystem::path> cache_directory();
-
 // From the place of the running executable. kNotFound when neither a checkout's build folder nor an
 // installation is around it.
 Result<Layout> find_layout();

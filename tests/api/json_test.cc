@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "api/vm_record.h"
+
 namespace capsem::api {
 namespace {
 
@@ -80,6 +82,24 @@ TEST(ApiJson, SaysWhichMemberIsWrong) {
   EXPECT_THAT(
       parse_start(R"({"accelerator":"tcg","memory_bytes":1,"cpus":4294967296})").error().message(),
       HasSubstr("cpus"));
+}
+
+TEST(VmRecord, ComesBackAsItWas) {
+  VmRecord record{.created_at = 5,
+                  .start = {.accelerator = "tcg", .cpus = 3, .hostname = "one"},
+                  .state = RecordedState::kFailed,
+                  .changed_at = 6,
+                  .reason = "QEMU ended",
+                  .boot_id = "x"};
+  auto back = parse_vm_record(to_json(record));
+  ASSERT_TRUE(back) << back.error().message();
+  EXPECT_EQ(*back, record);
+}
+
+TEST(VmRecord, IsNothingWithoutAllOfItsMembers) {
+  EXPECT_FALSE(parse_vm_record("{}"));
+  EXPECT_FALSE(parse_vm_record("{\"created_at\": 1, \"start\": {}, \"state\": \"running\"}"));
+  EXPECT_FALSE(parse_vm_record(""));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "base/user_directories.h"
 #include "tests/temporary_directory.h"
 
 namespace capsem::prepare {

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "base/user_directories.h"
 #include "cli/exit_status.h"
 #include "cli/initrd/image_file.h"
 #include "cli/trial_boot.h"
@@ -179,7 +180,7 @@ int pack_guest(const PackArguments& arguments, const Signals& signals) {
 int pack_other(const PackArguments& arguments) {
   if (arguments.output.empty())
     return report(Error("pack", "the image", "there is no place for it", "name one with -o FILE"));
-  auto cache = arguments.choice.use_cache ? prepare::cache_directory() : Result<fs::path>();
+  auto cache = arguments.choice.use_cache ? cache_directory() : Result<fs::path>();
   if (!cache) {
     warn(cache.error().message() + "; nothing is kept for the next time");
     cache = fs::path();

@@ -1,0 +1,42 @@
+// The user's side of one session in a VM, whoever started that: from asking the VM's monitor for it
+// to the command's exit status.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/error.h"
+#include "base/signals.h"
+#include "cli/session_options.h"
+#include "client/monitor_link.h"
+#include "client/timeline.h"
+
+namespace capsem::cli {
+
+// What the session's messages say of its VM.
+struct VmOfSession {
+  std::string name;           // of one that goes on when the session has ended
+  bool started_here = false;  // what has happened to it so far is news for the user
+  bool timing = false;        // what its start took is part of the timeline
+  std::uint64_t memory_mib = 0;
+};
+
+// All of it is borrowed.
+struct SessionRun {
+  const SessionOptions& options;
+  const VmOfSession& vm;
+  client::MonitorLink& monitor;
+  client::Timeline& timeline;
+};
+
+struct SessionRunEnd {
+  int status;
+  // What nobody had read of our lines on stderr; to be printed last, since that may wait.
+  std::string rest;
+};
+
+// Returns the exit status: the command's, or one of exit_status.h after a line on stderr. The error
+// is of the preparations.
+Result<SessionRunEnd> run_session_in_vm(const SessionRun& run, const Signals& signals);
+
+}  // namespace capsem::cli

@@ -1,0 +1,115 @@
+// capsem ps
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "client/registry.h"
+
+namespace capsem::cli {
+namespace {
+
+struct Options {
+  bool all = false;
+  bool json = false;
+};
+
+bool is_running(const client::NamedVm& vm) {
+  return vm.record && vm.record->state == api::RecordedState::kRunning;
+}
+
+// "45 s", "12 min", "3 h", "2 d": the largest unit of which there are two.
+std::string in_words(std::uint64_t seconds) {
+  struct Unit {
+    std::uint64_t seconds;
+    const char* name;
+  };
+  constexpr std::array kUnits = {Unit{86'400, " d"}, Unit{3600, " h"}, Unit{60, " min"}};
+  for (const auto& unit : kUnits)
+    if (seconds >= 2 * unit.seconds) return std::to_string(seconds / unit.seconds) + unit.name;
+  return std::to_string(seconds) + " s";
+}
+
+using Row = std::array<std::string, 6>;
+
+Row row_of(const client::NamedVm& vm) {
+  if (!vm.record) return {vm.name, "broken", "", "", "", printable(vm.record.error().message())};
+  const auto& record = *vm.record;
+  auto now = static_cast<std::uint64_t>(std::time(nullptr));
+  return {vm.name,
+          std::string(api::name(record.state)),
+          in_words(now - std::min(now, record.changed_at)),
+          std::to_string(record.start.memory_bytes >> 20) + " MiB",
+          std::to_string(record.start.cpus),
+          printable(record.reason)};
+}
+
+std::string table(const std::vector<client::NamedVm>& vms) {
+  std::vector<Row> rows = {{"NAME", "STATE", "SINCE", "MEMORY", "CPUS", "REASON"}};
+  for (const auto& vm : vms) rows.push_back(row_of(vm));
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t column = 0; column < row.size(); ++column) {
+      std::size_t width = 0;
+      for (const auto& each : rows) width = std::max(width, each.at(column).size());
+      line += row.at(column);
+      line.append(width - row.at(column).size() + 2, ' ');
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string list(const std::vector<client::NamedVm>& vms) {
+  auto all = nlohmann::ordered_json::array();
+  for (const auto& vm : vms) {
+    nlohmann::ordered_json one = {{"name", vm.name}};
+    if (vm.record) {
+      one["state"] = api::name(vm.record->state);
+      one["created_at"] = vm.record->created_at;
+      one["changed_at"] = vm.record->changed_at;
+      one["memory_bytes"] = vm.record->start.memory_bytes;
+      one["cpus"] = vm.record->start.cpus;
+      one["reason"] = vm.record->reason;
+    } else {
+      one["state"] = "broken";
+      one["reason"] = vm.record.error().message();
+    }
+    all.push_back(std::move(one));
+  }
+  return json_text(all, 1) + "\n";
+}
+
+int print_vms(const Options& options) {
+  auto registry = client::Registry::open();
+  if (!registry) return report(registry.error());
+  auto vms = registry->list();
+  for (const auto& note : registry->take_notes()) say(note);
+  if (!vms) return report(vms.error());
+  if (!options.all) std::erase_if(*vms, [](const auto& vm) { return !is_running(vm); });
+  auto printed = print(options.json ? list(*vms) : table(*vms));
+  return printed ? kSuccess : report(printed.error());
+}
+
+}  // namespace
+
+void add_ps(CLI::App& app, Action& action, const Signals&) {
+  auto options = std::make_shared<Options>();
+  auto* ps = app.add_subcommand("ps", "List the VMs with a name that are running");
+  ps->add_flag("-a,--all", options->all, "Those that are not running too");
+  ps->add_flag("--json", options->json,
+               "An array of objects; times in seconds since the epoch, memory in bytes");
+  ps->callback([&action, options] { action = [options] { return print_vms(*options); }; });
+}
+
+}  // namespace capsem::cli

@@ -1,0 +1,91 @@
+#include "cli/vm_start.h"
+
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "cli/monitor_request.h"
+#include "cli/trial_boot.h"
+#include "prepare/boot_files.h"
+
+namespace capsem::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Started {
+  client::OwnedMonitor monitor;
+  std::string name;  // of a VM that has one
+};
+
+Result<prepare::BootFiles> prepare_boot(const BootChoice& choice, const prepare::Layout& layout,
+                                        const Signals& signals, client::Timeline& timeline) {
+  auto on_step = [&timeline](std::string name, Clock::time_point begin, Clock::time_point end) {
+    timeline.add(std::move(name), begin, end);
+  };
+  TrialBoot trial(layout.cache);
+  return choice.initrd.empty()
+             ? prepare::prepare_boot_files(layout, choice.pack, trial, on_step, signals)
+             : prepare::open_boot_files(layout, choice.initrd, on_step);
+}
+
+Result<Started> start(const BootChoice& choice, api::Start message, const Claim* claim,
+                      const Signals& signals, client::Timeline& timeline) {
+  auto executable = prepare::running_executable();
+  if (!executable) return propagate(executable);
+  auto layout = prepare::find_layout();
+  if (!layout) return propagate(layout);
+  // First of all: it starts while this process prepares what it boots.
+  auto monitor = client::OwnedMonitor::start(*executable);
+  if (!monitor) return propagate(monitor);
+  auto files = prepare_boot(choice, *layout, signals, timeline);
+  if (!files) return propagate(files);
+  message.cache_directory = layout->cache.string();
+  std::vector<int> fds = {files->assets.kernel.get(), files->initrd.get(),
+                          files->assets.rootfs.get()};
+  std::string name;
+  std::vector<Fd> held;
+  if (claim != nullptr) {
+    auto claimed = (*claim)(message);
+    if (!claimed) return propagate(claimed);
+    message = claimed->record.start;
+    name = claimed->name;
+    for (Fd& file : claimed->files) {
+      fds.push_back(file.get());
+      held.push_back(std::move(file));
+    }
+  }
+  auto started = monitor->start_vm(message, fds);
+  if (!started) return propagate(started);
+  return Started{std::move(*monitor), std::move(name)};
+}
+
+}  // namespace
+
+Result<client::OwnedMonitor> start_vm(const BootChoice& choice, api::Start message,
+                                      const Signals& signals, client::Timeline& timeline) {
+  auto started = start(choice, std::move(message), nullptr, signals, timeline);
+  if (!started) return propagate(started);
+  return std::move(started->monitor);
+}
+
+Result<std::string> start_named_vm(const BootChoice& choice, api::Start message, const Claim& claim,
+                                   const Signals& signals, client::Timeline& timeline) {
+  auto started = start(choice, std::move(message), &claim, signals, timeline);
+  if (!started) return propagate(started);
+  started->monitor.release();
+  return std::move(started->name);
+}
+
+Result<> wait_for_boot(const client::Registry& registry, const std::string& name) {
+  auto vm = ask_vm(registry, name, [](client::Connection& connection) {
+    return connection.vm(api::State::kRunning);
+  });
+  if (!vm) return propagate(vm, "start", "VM '" + name + "'");
+  if (vm->state == api::State::kRunning) return {};
+  if (vm->end && vm->end->error)
+    return std::unexpected(Error(*vm->end->error).wrapped("start", "VM '" + name + "'"));
+  return fail("start", "VM '" + name + "'", "it has ended");
+}
+
+}  // namespace capsem::cli

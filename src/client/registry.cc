@@ -1,0 +1,389 @@
+#include "client/registry.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "base/directory.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "base/user_directories.h"
+#include "client/vm_name.h"
+
+namespace capsem::client {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr std::size_t kMaxNameBytes = 63;  // of a host name's label, RFC 1123
+constexpr int kInventions = 100;
+constexpr int kBacklog = 128;
+constexpr milliseconds kPause{5};
+// Between the lock's being taken and the socket's being there.
+constexpr milliseconds kSocketLimit{2000};
+constexpr milliseconds kEndLimit{1000};
+// Held by who makes, renames or removes a VM; begins with a dot, as no VM does.
+constexpr const char* kRegistryLock = ".lock";
+
+std::string in_quotes(std::string_view name) {
+  return "VM '" + printable(name) + "'";
+}
+
+std::unexpected<Error> fail_not_there(std::string attempted, const std::string& name) {
+  return fail(std::move(attempted), in_quotes(name), "there is none of that name",
+              "'capsem ps --all' lists those there are", ErrorKind::kNotFound);
+}
+
+std::unexpected<Error> fail_running(std::string attempted, const std::string& name) {
+  return fail(std::move(attempted), in_quotes(name), "it is running",
+              "use 'capsem exec' for a command in it, or 'capsem stop' first", ErrorKind::kInvalid);
+}
+
+std::uint64_t now_seconds() {
+  return static_cast<std::uint64_t>(std::time(nullptr));
+}
+
+std::string boot_id() {
+  auto text = read_file("/proc/sys/kernel/random/boot_id", 4096);
+  return text ? std::string(trim(*text)) : std::string();
+}
+
+// What a path of a descriptor's own directory costs is bounded, whereas a socket's name may have
+// 108 bytes (unix(7)).
+fs::path path_of(const Fd& fd) {
+  return "/proc/self/fd/" + std::to_string(fd.get());
+}
+
+Result<> make_private_directory(const fs::path& path) {
+  if (auto made = make_directories(path, 0700); !made) return made;
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0) return fail_system("use", path, errno);
+  if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid())
+    return fail("use", path, "it is no directory of this user", "move it away",
+                ErrorKind::kPermission);
+  if ((status.st_mode & 077) == 0 || ::chmod(path.c_str(), 0700) == 0) return {};
+  return fail_system("close to others", path, errno);
+}
+
+Result<Fd> open_directory(const fs::path& path) {
+  return open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
+struct flock whole_file(short type) {
+  struct flock lock{};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
+// Whether another open file description has it locked. Asking takes no lock, so that nobody is
+// kept from starting the VM meanwhile.
+Result<bool> is_locked(const fs::path& file) {
+  auto fd = open_file(file, O_RDONLY);
+  if (!fd && fd.error().kind() == ErrorKind::kNotFound) return false;
+  if (!fd) return propagate(fd);
+  auto lock = whole_file(F_WRLCK);
+  if (::fcntl(fd->get(), F_OFD_GETLK, &lock) != 0) return fail_system("look at", file, errno);
+  return lock.l_type != F_UNLCK;
+}
+
+// The lock; nothing when another has it.
+Result<std::optional<Fd>> try_lock(const fs::path& file) {
+  auto fd = open_file(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+  if (!fd) return propagate(fd, "lock", file);
+  auto lock = whole_file(F_WRLCK);
+  if (::fcntl(fd->get(), F_OFD_SETLK, &lock) == 0) return std::optional(std::move(*fd));
+  if (errno == EAGAIN || errno == EACCES) return std::nullopt;
+  return fail_system("lock", file, errno);
+}
+
+Result<sockaddr_un> address_of(const Fd& directory) {
+  auto path = path_of(directory) / api::kMonitorSocket;
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  if (path.native().size() >= sizeof address.sun_path)
+    return fail("use", path, "its name is too long for a socket");
+  std::strcpy(static_cast<char*>(address.sun_path), path.c_str());
+  return address;
+}
+
+Result<Fd> listen_in(const Fd& directory, const fs::path& shown) {
+  auto address = address_of(directory);
+  if (!address) return propagate(address);
+  ::unlinkat(directory.get(), api::kMonitorSocket, 0);
+  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  // The mode of a socket's file is that of the socket, less the umask.
+  if (!socket || ::fchmod(socket.get(), 0600) != 0 ||
+      ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
+      ::listen(socket.get(), kBacklog) != 0)
+    return fail_system("listen at", shown / api::kMonitorSocket, errno);
+  return socket;
+}
+
+void remove_runtime(const fs::path& directory) {
+  ::unlink((directory / api::kMonitorSocket).c_str());
+  ::rmdir(directory.c_str());
+}
+
+}  // namespace
+
+Result<> check_vm_name(std::string_view name) {
+  auto is_alphanumeric = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  auto may_follow = [&](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; };
+  if (!name.empty() && name.size() <= kMaxNameBytes && is_alphanumeric(name.front()) &&
+      std::ranges::all_of(name, may_follow))
+    return {};
+  std::string shown = printable(name.substr(0, kMaxNameBytes));
+  if (name.size() > kMaxNameBytes) shown += "...";
+  return fail("use", "'" + shown + "' as the name of a VM",
+              "a name has 1 to 63 letters, digits, '.', '_' or '-', the first a letter or digit",
+              "", ErrorKind::kInvalid);
+}
+
+Result<Registry> Registry::open() {
+  auto state = capsem::state_directory();
+  if (!state) return propagate(state);
+  auto runtime = runtime_directory();
+  if (!runtime) return propagate(runtime);
+  for (const auto& directory : {*state, *state / "vms", *runtime, *runtime / "vms"})
+    if (auto made = make_private_directory(directory); !made) return propagate(made);
+  return Registry(*state / "vms", *runtime / "vms");
+}
+
+Result<Fd> Registry::lock_all() const {
+  return lock_file(state_ / kRegistryLock, LockMode::kExclusive);
+}
+
+Result<> Registry::check_there(const std::string& name) const {
+  if (auto checked = check_vm_name(name); !checked) return checked;
+  std::error_code error;
+  if (fs::exists(state_directory(name) / api::kRecordFile, error)) return {};
+  return fail_not_there("use", name);
+}
+
+Result<std::array<Fd, api::kNamedFds>> Registry::take_files(const std::string& name) const {
+  auto state = open_directory(state_directory(name));
+  if (!state) return propagate(state);
+  auto lock = try_lock(state_directory(name) / api::kLockFile);
+  if (!lock) return propagate(lock);
+  if (!*lock) return fail_running("start", name);
+  auto runtime_path = runtime_ / name;
+  if (auto made = make_private_directory(runtime_path); !made) return propagate(made);
+  auto runtime = open_directory(runtime_path);
+  if (!runtime) return propagate(runtime);
+  auto listener = listen_in(*runtime, runtime_path);
+  if (!listener) return propagate(listener);
+  return std::array<Fd, api::kNamedFds>{std::move(*state), std::move(**lock), std::move(*runtime),
+                                        std::move(*listener)};
+}
+
+Result<> Registry::check_free(const std::string& name) const {
+  if (auto checked = check_vm_name(name); !checked) return checked;
+  std::error_code error;
+  if (!fs::exists(state_directory(name) / api::kRecordFile, error)) return {};
+  return fail("make", in_quotes(name), "there is one of that name already",
+              "use 'capsem exec' or 'capsem start' for that one, or remove it with 'capsem rm'",
+              ErrorKind::kInvalid);
+}
+
+Result<ClaimedVm> Registry::create(std::string name, api::Start start) const {
+  auto all = lock_all();
+  if (!all) return propagate(all);
+  std::error_code error;
+  bool invented = name.empty();
+  for (int i = 0; invented && i < kInventions; ++i) {
+    name = invented_vm_name();
+    if (i >= kInventions / 2) name += "-" + std::to_string(i);
+    if (!fs::exists(state_directory(name), error)) break;
+  }
+  if (auto free = check_free(name); !free) return propagate(free);
+  auto directory = state_directory(name);
+  // One without a record is what a crash left of a making or removal.
+  fs::remove_all(directory, error);
+  if (::mkdir(directory.c_str(), 0700) != 0)
+    return fail_system("make the directory", directory, errno);
+  auto files = take_files(name);
+  if (!files) return propagate(files);
+  start.hostname = name;
+  api::VmRecord record{.created_at = now_seconds(),
+                       .start = std::move(start),
+                       .changed_at = now_seconds(),
+                       .boot_id = boot_id()};
+  if (auto written = api::write_record(directory, record); !written) {
+    fs::remove_all(directory, error);
+    return propagate(written);
+  }
+  return ClaimedVm{.name = name, .record = std::move(record), .files = std::move(*files)};
+}
+
+Result<ClaimedVm> Registry::claim_there(const std::string& name) const {
+  if (auto there = check_there(name); !there) return propagate(there);
+  auto files = take_files(name);
+  if (!files) return propagate(files);
+  auto record = settled_record(name, false);
+  if (!record) return propagate(record);
+  record->start.hostname = name;
+  return ClaimedVm{.name = name, .record = std::move(*record), .files = std::move(*files)};
+}
+
+Result<ClaimedVm> Registry::claim(const std::string& name) const {
+  auto all = lock_all();
+  if (!all) return propagate(all);
+  return claim_there(name);
+}
+
+// The record; of a VM that is not `running` with its end put right, where its monitor was not able
+// to write that.
+Result<api::VmRecord> Registry::settled_record(const std::string& name, bool running) const {
+  auto directory = state_directory(name);
+  auto record = api::read_record(directory);
+  if (!record) return record;
+  if (running) record->state = api::RecordedState::kRunning;
+  if (running || record->state != api::RecordedState::kRunning) return record;
+  bool rebooted = record->boot_id != boot_id();
+  record->state = api::RecordedState::kStopped;
+  record->changed_at = now_seconds();
+  record->reason = rebooted ? "the host was started again" : "its monitor was killed";
+  if (!rebooted)
+    notes_.push_back(in_quotes(name) + " was not stopped in order: " + record->reason +
+                     "; what was left of it is cleaned up");
+  if (auto written = api::write_record(directory, *record); !written)
+    return propagate(written, "put right the record of", in_quotes(name));
+  return record;
+}
+
+Result<NamedVm> Registry::find(const std::string& name) const {
+  if (auto there = check_there(name); !there) return propagate(there);
+  auto lock_path = state_directory(name) / api::kLockFile;
+  auto running = is_locked(lock_path);
+  if (!running) return propagate(running);
+  if (*running) return NamedVm{name, settled_record(name, true)};
+  auto record = api::read_record(state_directory(name));
+  if (!record || record->state != api::RecordedState::kRunning)
+    return NamedVm{name, std::move(record)};
+  // Nobody may take it for running meanwhile, or start it.
+  auto all = lock_all();
+  if (!all) return propagate(all);
+  auto lock = try_lock(lock_path);
+  if (!lock) return propagate(lock);
+  if (!*lock) return NamedVm{name, settled_record(name, true)};
+  auto settled = settled_record(name, false);
+  remove_runtime(runtime_ / name);
+  return NamedVm{name, std::move(settled)};
+}
+
+Result<std::vector<NamedVm>> Registry::list() const {
+  auto names = names_in(state_);
+  if (!names) return propagate(names);
+  std::vector<NamedVm> found;
+  for (const auto& name : *names) {
+    if (!check_vm_name(name)) continue;
+    auto vm = find(name);
+    if (!vm && vm.error().kind() == ErrorKind::kNotFound) continue;
+    if (!vm) return propagate(vm);
+    found.push_back(std::move(*vm));
+  }
+  return found;
+}
+
+Result<Fd> Registry::connect(const std::string& name) const {
+  if (auto there = check_there(name); !there) return propagate(there);
+  auto limit = Clock::now() + kSocketLimit;
+  for (;;) {
+    auto directory = open_directory(runtime_ / name);
+    int error = ENOENT;
+    if (directory) {
+      auto address = address_of(*directory);
+      if (!address) return propagate(address);
+      Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      if (!socket) return fail_system("connect to", in_quotes(name), errno);
+      if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) ==
+          0)
+        return socket;
+      error = errno;
+    }
+    auto vm = find(name);
+    if (!vm) return propagate(vm);
+    if (!vm->record) return propagate(vm->record);
+    if (vm->record->state != api::RecordedState::kRunning)
+      return fail("use", in_quotes(name),
+                  vm->record->reason.empty() ? "it is not running"
+                                             : "it is not running: " + vm->record->reason,
+                  "start it with 'capsem start " + name + "'", ErrorKind::kClosed);
+    if (Clock::now() > limit)
+      return fail_system("connect to the monitor of", in_quotes(name), error);
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+Result<bool> Registry::wait_for_end(const std::string& name, milliseconds limit) const {
+  for (auto until = Clock::now() + limit;; std::this_thread::sleep_for(kPause)) {
+    auto running = is_locked(state_directory(name) / api::kLockFile);
+    if (!running) return propagate(running);
+    if (!*running) return true;
+    if (Clock::now() >= until) return false;
+  }
+}
+
+Result<> Registry::remove(const std::string& name) const {
+  auto all = lock_all();
+  if (!all) return propagate(all);
+  if (auto there = check_there(name); !there) return there;
+  auto lock = try_lock(state_directory(name) / api::kLockFile);
+  if (!lock) return propagate(lock);
+  if (!*lock) return fail_running("remove", name);
+  // First of all, so that what a crash leaves is no VM any more.
+  auto directory = state_directory(name);
+  if (::unlink((directory / api::kRecordFile).c_str()) != 0)
+    return fail_system("remove", in_quotes(name), errno);
+  remove_runtime(runtime_ / name);
+  std::error_code error;
+  fs::remove_all(directory, error);
+  if (error) return fail_system("remove", directory, error.value());
+  return {};
+}
+
+Result<> Registry::rename(const std::string& name, const std::string& to) const {
+  auto all = lock_all();
+  if (!all) return propagate(all);
+  if (auto there = check_there(name); !there) return there;
+  if (auto checked = check_vm_name(to); !checked) return checked;
+  auto attempt = "call " + in_quotes(name);
+  if (::renameat2(AT_FDCWD, state_directory(name).c_str(), AT_FDCWD, state_directory(to).c_str(),
+                  RENAME_NOREPLACE) != 0) {
+    if (errno == EEXIST)
+      return fail(attempt, "'" + to + "'", "there is a VM of that name already", "",
+                  ErrorKind::kInvalid);
+    return fail_system(attempt, "'" + to + "'", errno);
+  }
+  // What lies at the new place is of no VM; a stopped one has nothing at the old.
+  remove_runtime(runtime_ / to);
+  if (::rename((runtime_ / name).c_str(), (runtime_ / to).c_str()) == 0 || errno == ENOENT)
+    return {};
+  return fail_system(attempt, "'" + to + "'", errno);
+}
+
+std::string NamedMonitor::end_in_words() {
+  auto ended = registry_.wait_for_end(name_, kEndLimit);
+  if (!ended) return ended.error().message();
+  if (!*ended) return "it does not answer";
+  auto vm = registry_.find(name_);
+  if (!vm) return vm.error().message();
+  if (!vm->record) return vm->record.error().message();
+  return vm->record->reason.empty() ? "the VM was stopped" : vm->record->reason;
+}
+
+}  // namespace capsem::client

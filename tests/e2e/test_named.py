@@ -1,0 +1,220 @@
+"""VMs with a name: they go on when the command has ended, and are found again."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import Capsem, the_error
+from processes import gone, named, wait_until
+
+
+@pytest.fixture
+def vms(capsem: Capsem, tmp_path: Path) -> Iterator[Capsem]:
+    """capsem with a registry of its own, whose VMs are ended when the test is over."""
+    for name in ("state", "runtime"):
+        (tmp_path / name).mkdir(mode=0o700)
+    mine = Capsem(
+        capsem.executable,
+        {"XDG_STATE_HOME": str(tmp_path / "state"), "XDG_RUNTIME_DIR": str(tmp_path / "runtime")},
+    )
+    yield mine
+    mine.call("rm", "--force", *[vm["name"] for vm in listed(mine)], "none")
+
+
+def listed(vms: Capsem) -> list[dict[str, object]]:
+    return json.loads(vms.call("ps", "--all", "--json").stdout)
+
+
+def state(vms: Capsem, name: str) -> object:
+    return {vm["name"]: vm for vm in listed(vms)}[name]["state"]
+
+
+def output(vms: Capsem, *words: str, stdin: bytes = b"") -> str:
+    result = vms.call(*words, stdin=stdin)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == b""
+    return result.stdout.decode()
+
+
+def monitor(vms: Capsem) -> int:
+    """The process that has a VM's socket; there is one VM."""
+    (link,) = [
+        path
+        for path in Path("/proc").glob("[0-9]*/fd/*")
+        if link_of(path).startswith(vms.environment["XDG_STATE_HOME"]) and link_of(path).endswith("/lock")
+    ]
+    return int(link.parts[2])
+
+
+def link_of(path: Path) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def test_a_named_vm_goes_on_when_its_command_has_ended(vms: Capsem) -> None:
+    result = vms.run("--name", "one", "echo hi > /root/note; hostname; exit 3")
+    assert (result.returncode, result.stdout) == (3, b"one\n")
+    assert output(vms, "exec", "one", "cat /root/note") == "hi\n"
+    assert vms.call("exec", "one", "cat", stdin=b"\x00\xff").stdout == b"\x00\xff"
+    assert vms.call("exec", "one", "exit 7").returncode == 7
+    assert vms.call("exec", "one", "--", "sh", "-c", "exit 8").returncode == 8
+    assert state(vms, "one") == "running"
+
+
+def test_it_is_stopped_started_renamed_and_removed(vms: Capsem) -> None:
+    name = output(vms, "run", "--accel", "tcg", "--memory", "512", "--detach").strip()
+    assert output(vms, "ps").split("\n")[1].split()[:2] == [name, "running"]
+    output(vms, "exec", name, "touch /root/here")
+    output(vms, "stop", name)
+    assert output(vms, "ps").count("\n") == 1
+    assert state(vms, name) == "stopped"
+    assert "not running" in the_error(vms.call("exec", name, "true"))
+    assert "not running" in the_error(vms.call("stop", name))
+    output(vms, "start", name)
+    # What is not on a disk is gone.
+    assert vms.call("exec", name, "test -e /root/here").returncode == 1
+    assert int(output(vms, "exec", name, "awk '/MemTotal/ {print $2}' /proc/meminfo")) < 512 << 10
+    output(vms, "rename", name, "another")
+    assert output(vms, "exec", "another", "echo there") == "there\n"
+    assert "none of that name" in the_error(vms.call("exec", name, "true"))
+    assert "it is running" in the_error(vms.call("rm", "another"))
+    output(vms, "restart", "another")
+    assert output(vms, "exec", "another", "hostname") == "another\n"
+    output(vms, "kill", "another")
+    output(vms, "rm", "another")
+    assert listed(vms) == []
+    left = [path for top in vms.environment.values() for path in Path(top).glob("capsem/vms/*") if path.is_dir()]
+    assert left == []
+
+
+def test_a_name_is_taken_once(vms: Capsem) -> None:
+    assert vms.run("--name", "one", "true").returncode == 0
+    result = vms.run("--name", "one", "true")
+    assert result.returncode == 125
+    assert "there is one of that name already" in the_error(result)
+    assert state(vms, "one") == "running"
+
+
+@pytest.mark.parametrize("name", ["../x", ".", "-rf", "x" * 64, "a/b", "a\nb", "é"])
+def test_names_that_cannot_be_are_refused_by_name(vms: Capsem, name: str) -> None:
+    for words in (["run", f"--name={name}", "true"], ["stop", "--", name], ["rm", "--", name]):
+        result = vms.call(*words)
+        assert result.returncode in (2, 125)
+        assert "a name has 1 to 63" in the_error(result)
+
+
+def test_a_killed_monitor_takes_qemu_along_and_is_cleaned_up_after(vms: Capsem) -> None:
+    assert vms.run("--name", "one", "true").returncode == 0
+    pid = monitor(vms)
+    (qemu,) = named(pid, "qemu-system")
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: gone(qemu), 5)
+    result = vms.call("ps", "--all", "--json")
+    assert the_error(result).startswith("capsem: VM 'one' was not stopped in order: its monitor was killed")
+    (vm,) = json.loads(result.stdout)
+    assert (vm["state"], vm["reason"]) == ("stopped", "its monitor was killed")
+    output(vms, "start", "one")
+    assert output(vms, "exec", "one", "echo again") == "again\n"
+
+
+def test_a_killed_qemu_is_one_line_for_each_client_and_a_reason(vms: Capsem) -> None:
+    assert vms.run("--name", "one", "true").returncode == 0
+    clients = [
+        subprocess.Popen(
+            vms.command("exec", "one", "echo ready; sleep 1000"),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=vms.env(),
+        )
+        for _ in range(3)
+    ]
+    for client in clients:
+        assert client.stdout and client.stdout.readline() == b"ready\n"
+    (qemu,) = named(monitor(vms), "qemu-system")
+    os.kill(qemu, signal.SIGKILL)
+    for client in clients:
+        _, errors = client.communicate(timeout=60)
+        assert client.returncode == 125
+        assert errors.count(b"\n") == 1 and b"signal 9" in errors, errors
+    (vm,) = listed(vms)
+    assert vm["state"] == "failed" and "signal 9" in str(vm["reason"])
+    output(vms, "start", "one")
+
+
+def test_the_host_restarted_is_a_vm_that_is_stopped(vms: Capsem) -> None:
+    assert vms.run("--name", "one", "true").returncode == 0
+    output(vms, "kill", "one")
+    record = Path(vms.environment["XDG_STATE_HOME"], "capsem/vms/one/vm.json")
+    text = json.loads(record.read_text())
+    record.write_text(json.dumps({**text, "state": "running", "boot_id": "another"}))
+    (vm,) = listed(vms)
+    assert (vm["state"], vm["reason"]) == ("stopped", "the host was started again")
+
+
+def test_curl_does_what_the_commands_do(vms: Capsem) -> None:
+    assert vms.run("--name", "one", "true").returncode == 0
+    socket = Path(vms.environment["XDG_RUNTIME_DIR"], "capsem/vms/one/monitor.sock")
+    assert (socket.stat().st_mode & 0o777, socket.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+    def curl(*words: str) -> dict[str, object]:
+        return json.loads(
+            subprocess.check_output(["curl", "-sS", "--unix-socket", str(socket), *words], timeout=60)
+        )
+
+    assert curl("http://capsem/v1/vm")["state"] == "running"
+    assert curl("-X", "POST", "http://capsem/v1/stop")["state"] == "ended"
+    wait_until(lambda: state(vms, "one") == "stopped", 10)
+
+
+def test_another_user_cannot_use_it(vms: Capsem) -> None:
+    if os.getuid() != 0:
+        pytest.skip("needs root, to become another user")
+    assert vms.run("--name", "one", "true").returncode == 0
+    runtime = Path(vms.environment["XDG_RUNTIME_DIR"])
+    # Even where the directories let him through.
+    for directory in (runtime, *runtime.rglob("*"), *runtime.parents):
+        if str(directory).startswith(str(runtime.parent)) or directory == runtime.parent:
+            directory.chmod(0o777)
+    subprocess.run(["chmod", "a+x", *map(str, runtime.parents)], check=True)
+    socket = runtime / "capsem/vms/one/monitor.sock"
+    result = subprocess.run(
+        ["setpriv", "--reuid=65534", "--clear-groups", "curl", "-sS", "-m", "10", "--unix-socket", str(socket),
+         "http://capsem/v1/vm"],
+        capture_output=True, timeout=60,
+    )
+    assert result.returncode != 0 and result.stdout == b""
+    assert output(vms, "exec", "one", "echo well") == "well\n"
+
+
+def test_a_vm_that_does_not_boot_is_left_with_its_reason(vms: Capsem, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    init = tmp_path / "root/init"
+    init.parent.mkdir()
+    init.write_text("#!/no/such/shell\n")
+    init.chmod(0o755)
+    packed = vms.call("initrd", "pack", "--from-dir", str(init.parent), "--output", str(image))
+    assert packed.returncode == 0
+    result = vms.run("--name", "one", "--initrd", str(image), "true")
+    assert result.returncode == 125
+
+
+def test_the_log_has_console_and_events_with_times_until_the_end(vms: Capsem) -> None:
+    assert vms.run("--name", "one", "true").returncode == 0
+    following = subprocess.Popen(vms.command("logs", "--follow", "one"), stdout=subprocess.PIPE, env=vms.env())
+    output(vms, "stop", "one")
+    followed, _ = following.communicate(timeout=30)
+    assert following.returncode == 0
+    text = output(vms, "logs", "one")
+    assert followed.decode() == text
+    assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} console  .*capsem-init", text, re.MULTILINE)
+    assert text.splitlines()[-1].endswith(" state    ended")
+    lines = [json.loads(line) for line in output(vms, "logs", "--json", "one").splitlines()]
+    assert len(lines) == len(text.splitlines())
+    assert abs(lines[-1]["at_ms"] / 1000 - time.time()) < 60
