@@ -22,3 +22,15 @@ install(CODE "
   endif()")
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/assets/x86_64 DESTINATION ${root}/assets
         FILES_MATCHING PATTERN vmlinu* PATTERN modules.img PATTERN rootfs.squashfs PATTERN assets.json)
+
+# The manual page and the completion of shells, as the tool itself describes its commands.
+function(capsem_reference format directory file)
+  set(made ${CMAKE_BINARY_DIR}/share/${directory}/${file})
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/share/${directory})
+  add_custom_command(OUTPUT ${made} COMMAND capsem reference ${format} > ${made} DEPENDS capsem)
+  add_custom_target(reference-${format} ALL DEPENDS ${made})
+  install(FILES ${made} DESTINATION share/${directory})
+endfunction()
+capsem_reference(man man/man1 capsem.1)
+capsem_reference(bash bash-completion/completions capsem)
+capsem_reference(zsh zsh/site-functions _capsem)

@@ -35,6 +35,7 @@ void add_initrd(CLI::App& app, Action& action, const Signals& signals);
 void add_build_assets(CLI::App& app, Action& action, const Signals& signals);
 void add_loop(CLI::App& app, Action& action, const Signals& signals);
 void add_doctor(CLI::App& app, Action& action, const Signals& signals);
+void add_reference(CLI::App& app, Action& action, const Signals& signals);
 void add_monitor(CLI::App& app, Action& action, const Signals& signals);
 
 inline constexpr const char* kBuildAssets = "build-assets";

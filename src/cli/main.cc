@@ -41,6 +41,7 @@ constexpr std::array kSubcommands = {
     Subcommand{.name = kBuildAssets, .add = add_build_assets, .takes_words = true},
     Subcommand{.name = "loop", .add = add_loop},
     Subcommand{.name = "doctor", .add = add_doctor},
+    Subcommand{.name = "reference", .add = add_reference},
     Subcommand{.name = "monitor", .add = add_monitor, .trouble = kRunTrouble},
 };
 

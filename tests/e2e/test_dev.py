@@ -53,3 +53,8 @@ def test_just_offers_the_four_commands() -> None:
     for name in ["run", "build-assets", "test"]:
         shown = call(str(JUST), "--dry-run", name)
         assert f"./dev {name}" in (shown.stdout + shown.stderr).decode()
+
+
+def test_the_page_of_commands_is_what_the_tool_says(capsem: Capsem) -> None:
+    said = capsem.call("reference", "markdown").stdout.decode()
+    assert (SOURCE / "docs/cli.md").read_text() == said, "run ./dev docs"

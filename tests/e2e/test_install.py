@@ -89,3 +89,32 @@ def test_capsem_starts_without_the_libraries_of_its_helper(prefix: Path) -> None
 def test_it_names_the_commands_that_an_installation_has(prefix: Path) -> None:
     table = as_ordinary_user(prefix, "loop").stdout.decode()
     assert "`capsem build-assets`" in table and "./dev build-assets" not in table
+
+
+def test_the_manual_page_has_every_command(prefix: Path) -> None:
+    page = (prefix / "share/man/man1/capsem.1").read_text()
+    for line in Capsem(prefix / "bin/capsem").call("--help").stdout.decode().split("Subcommands:")[1].splitlines():
+        if line.startswith("  ") and line[2:3].strip():
+            assert f".SS capsem {line.split()[0]}" in page, line
+
+
+def completed(prefix: Path, *words: str) -> set[str]:
+    script = prefix / "share/bash-completion/completions/capsem"
+    lines = f'source {script}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _capsem; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    with tempfile.TemporaryDirectory() as state:
+        for name in ("one", "two"):
+            record = Path(state, "capsem/vms", name, "vm.json")
+            record.parent.mkdir(parents=True)
+            record.touch()
+        environment = {"PATH": os.environ["PATH"], "XDG_STATE_HOME": state}
+        command = ["bash", "-c", lines, "bash", "capsem", *words]
+        return set(subprocess.check_output(command, env=environment, text=True).split())
+
+
+def test_bash_completes_commands_options_and_names_of_vms(prefix: Path) -> None:
+    assert completed(prefix, "st") == {"start", "stop"}
+    assert "--memory" in completed(prefix, "run", "--")
+    assert completed(prefix, "initrd", "ver") == {"verify"}
+    assert completed(prefix, "initrd", "pack", "--from-d") == {"--from-dir"}
+    for command in ("exec", "stop", "logs"):
+        assert completed(prefix, command, "") == {"one", "two"}, command
