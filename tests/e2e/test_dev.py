@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import SOURCE
+from conftest import SOURCE, Capsem
 
 JUST = SOURCE / "tests/node_modules/.bin/just"
 
