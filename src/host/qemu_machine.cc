@@ -15,6 +15,9 @@ namespace {
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
+// QEMU answers at once, unless it is stopped itself.
+constexpr std::chrono::seconds kAnswerLimit{60};
+
 std::uint64_t microseconds(Clock::time_point when) {
   return static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(when.time_since_epoch()).count());
@@ -36,6 +39,7 @@ class QemuMachine final : public Machine {
  private:
   Result<> start_qemu(MachineObserver& observer);
   Task<> connect_qmp();
+  Task<> find_why_stopped();
 
   asio::any_io_executor executor_;
   QemuMachineOptions options_;
@@ -75,6 +79,7 @@ Result<> QemuMachine::start_qemu(MachineObserver& observer) {
   vsock::DeviceOptions device_options;
   device_options.on_broken_ring = [&observer](const Error& error) { observer.on_warning(error); };
   device_options.on_refused = [&observer](const Error& error) { observer.on_warning(error); };
+  device_options.on_stopped = [this] { tasks_.spawn(find_why_stopped()); };
   device_options.on_end = [&observer](const Error& error) {
     // QEMU hung up: how it ended is told by wait().
     if (error.kind() != ErrorKind::kClosed) observer.on_device_end(error);
@@ -91,6 +96,15 @@ Task<> QemuMachine::connect_qmp() {
   if (connected) co_return;
   failure_ = std::move(connected).error();
   qemu_->kill();
+}
+
+// The rings of a guest whose processors are stopped go on with them; those of one that runs were
+// stopped by its driver's end. QEMU takes the processors first, so its answer tells them apart.
+Task<> QemuMachine::find_why_stopped() {
+  auto asked = qemu_->qmp().execute("query-status", nlohmann::json::object(), kAnswerLimit);
+  auto status = co_await std::move(asked);
+  if (!status || !status->is_object()) co_return;
+  if (status->value("running", false) && device_) device_->driver_left();
 }
 
 Task<Result<>> QemuMachine::wait() {

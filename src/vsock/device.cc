@@ -34,6 +34,10 @@ Task<Result<std::unique_ptr<Stream>>> Device::connect(std::uint32_t port,
   return Core::connect(core_, port, limit);
 }
 
+void Device::driver_left() {
+  core_->driver_left();
+}
+
 bool Device::running() const {
   return core_->streams().is_open();
 }

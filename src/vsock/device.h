@@ -36,6 +36,9 @@ struct DeviceOptions {
   // Told that a port has refused a connection because its quota is used up, once a minute for each
   // port at most. A warning is printed when this is empty.
   std::function<void(const Error&)> on_refused;
+  // Told each time QEMU stopped the rings: because it stopped the guest's processors, or because
+  // the guest took its driver away, which looks the same from here. See driver_left().
+  std::function<void()> on_stopped;
   // Told once each time the guest broke a ring, after which every stream is reset and the device
   // rests until the guest's driver starts anew. A warning is printed when this is empty.
   std::function<void(const Error&)> on_broken_ring;
@@ -78,6 +81,10 @@ class Device {
   // `limit`; kNoSpace when the host's reserve is used up. A cancelled wait ends the attempt.
   Task<Result<std::unique_ptr<Stream>>> connect(std::uint32_t port,
                                                 std::chrono::milliseconds limit = kConnectLimit);
+
+  // To be called when the rings were stopped while the guest's processors run: resets the streams,
+  // which otherwise wait for the rings to go on, unless they have done so.
+  void driver_left();
 
   // Whether the guest's driver runs, or is paused with the guest's processors: connect() can
   // succeed.

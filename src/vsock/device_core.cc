@@ -195,7 +195,7 @@ void Device::Core::call_changed(std::size_t index) {
 
 // QEMU stops the rings when it stops the guest's processors ("stop" of QMP, an error of a disk) and
 // when the guest resets the device, and says which only by where it has them go on: where they
-// stood, or at 0 for a driver that begins. The streams wait for that.
+// stood, or at 0 for a driver that begins. The streams wait for that, or for who knows more.
 std::uint16_t Device::Core::stop_ring(std::size_t index) {
   Ring& ring = rings_[index];
   std::uint16_t next = back_end_.ring(index).layout.next_available;
@@ -204,9 +204,23 @@ std::uint16_t Device::Core::stop_ring(std::size_t index) {
     next = ring.queue->next_available();
     ring.stopped_at = next;
   }
+  if (serving() && options_.on_stopped) {
+    boost::asio::post(executor_, [weak = weak_from_this()] {
+      const std::shared_ptr<Core> self = weak.lock();
+      if (self && !self->released_) {
+        self->options_.on_stopped();
+      }
+    });
+  }
   ring.queue.reset();
   ring.kick.reset();
   return next;
+}
+
+void Device::Core::driver_left() {
+  if (!serving()) {
+    streams_.close(kDriverStopped);
+  }
 }
 
 void Device::Core::reset() {

@@ -26,6 +26,7 @@ class Device::Core final : public RingOwner, public std::enable_shared_from_this
   void release();
 
   Multiplexer& streams() { return streams_; }
+  void driver_left();
 
   static Task<Result<std::unique_ptr<Stream>>> connect(std::shared_ptr<Core> self,
                                                        std::uint32_t port,

@@ -24,6 +24,7 @@ struct DeviceTest : testing::Test {
     options.guest_cid = FrontEnd::kGuestCid;
     options.on_broken_ring = [this](const Error& error) { broken.push_back(error.message()); };
     options.on_refused = [this](const Error& error) { refused.push_back(error.message()); };
+    options.on_stopped = [this] { ++stopped; };
     options.on_end = [this](const Error& error) { ends.push_back(error); };
     device = Device::create(loop.executor(), std::move(sockets->first), std::move(options)).value();
     front_end.emplace(loop, std::move(sockets->second), front_end_options);
@@ -96,6 +97,7 @@ struct DeviceTest : testing::Test {
   }
 
   Loop loop;
+  int stopped = 0;  // on_stopped
   std::vector<std::string> broken;
   std::vector<std::string> refused;
   std::vector<Error> ends;

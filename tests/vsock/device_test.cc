@@ -261,6 +261,25 @@ TEST_F(DeviceTest, AResetEndsStreamsAtOnce) {
   EXPECT_FALSE(device->running());
 }
 
+TEST_F(DeviceTest, TheStreamsOfADriverThatLeftAreResetWhenThatIsKnown) {
+  start();
+  const auto stream = accept();
+  device->driver_left();
+  EXPECT_TRUE(device->running());  // the rings are served
+  EXPECT_EQ(stopped, 0);
+  front_end->stop_ring(kReceiveRing);
+  front_end->stop_ring(kTransmitRing);
+  loop.poll();
+  EXPECT_EQ(stopped, 1);
+  EXPECT_TRUE(device->running());
+  device->driver_left();
+  std::vector<std::byte> buffer(16);
+  const auto size = loop.get(stream->read_some(buffer));
+  ASSERT_FALSE(size);
+  EXPECT_EQ(size.error().kind(), ErrorKind::kClosed);
+  EXPECT_FALSE(device->running());
+}
+
 TEST_F(DeviceTest, RingsGoOnWhereTheyStoodAfterAPause) {
   start();
   const auto stream = accept();
