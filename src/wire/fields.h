@@ -60,7 +60,7 @@ inline constexpr auto kFields<SessionStart> =
                Field{3, &SessionStart::argv}, Field{4, &SessionStart::environment},
                Field{5, &SessionStart::directory}, Field{6, &SessionStart::terminal},
                Field{7, &SessionStart::privileged}, Field{8, &SessionStart::id},
-               Field{9, &SessionStart::outlive_ms});
+               Field{9, &SessionStart::outlive_ms}, Field{10, &SessionStart::user});
 
 template <>
 inline constexpr auto kFields<SessionResume> =

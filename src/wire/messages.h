@@ -90,11 +90,12 @@ struct SessionStart {
   std::optional<std::string> command_line;
   std::vector<std::string> argv;
   Environment environment;               // added to the guest's own
-  std::string directory;                 // working directory; the home directory when empty
+  std::string directory;                 // working directory; the user's home when empty
   std::optional<TerminalSize> terminal;  // absent: pipes, with stdout and stderr apart
   bool privileged = false;               // every capability, among the services' processes
   std::string id;                        // is_session_id(), or empty when it does not outlive
   std::uint32_t outlive_ms = 0;          // how long it goes on without a connection
+  std::string user;                      // is_user(), or root when empty
   bool operator==(const SessionStart&) const = default;
 };
 

@@ -11,6 +11,14 @@ bool is_session_id(std::string_view id) {
   return !id.empty() && id.size() <= kMaxSessionIdBytes && std::ranges::all_of(id, allowed);
 }
 
+bool is_user(std::string_view text) {
+  auto user = text.substr(0, text.find(':'));
+  bool has_group = user.size() < text.size();
+  auto group = has_group ? text.substr(user.size() + 1) : std::string_view();
+  return !text.contains('\0') && !user.empty() && (!has_group || !group.empty()) &&
+         !group.contains(':');
+}
+
 std::string version_mismatch_text(std::uint32_t host_protocol, std::uint32_t guest_protocol) {
   return "this capsem speaks protocol version " + std::to_string(host_protocol) +
          ", the program in the guest speaks version " + std::to_string(guest_protocol) +

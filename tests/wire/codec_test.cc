@@ -96,6 +96,13 @@ TEST(Protocol, MismatchNamesBothVersionsAndWhatToDo) {
             "old copy from the rootfs is the usual cause: run `capsem build-assets`");
 }
 
+TEST(Protocol, AUserHasOneOrTwoParts) {
+  for (const char* text : {"bob", "0", "bob:users", "1000:100"}) EXPECT_TRUE(is_user(text)) << text;
+  for (const char* text : {"", ":", "bob:", ":users", "a:b:c", "a::b"})
+    EXPECT_FALSE(is_user(text)) << text;
+  EXPECT_FALSE(is_user(std::string_view("a\0b", 3)));
+}
+
 TEST(Ports, AreDistinct) {
   for (const Port& a : kPorts)
     for (const Port& b : kPorts) EXPECT_EQ(a.number == b.number, a.name == b.name);

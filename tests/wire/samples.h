@@ -27,7 +27,7 @@ inline std::vector<Sample<GuestControl>> samples() {
                          {"snapshots", Origin::kAbsent}},
              .kernel_release = "6.1.0-44-cloud-amd64",
              .uptime_us = 1'234'567'890'123},
-       R"(hello { protocol: 3
+       R"(hello { protocol: 4
             steps { name: "mounts" start_us: 120000 duration_us: 3500 }
             steps { name: "modules" start_us: 123500 duration_us: 90000 }
             entries { name: "capsem-doctor" origin: ORIGIN_INITRD sha256:
@@ -63,14 +63,14 @@ inline std::vector<Sample<HostSession>> samples() {
                     .environment = {{"EMPTY", ""}, {"TERM", "xterm"}},
                     .directory = "/tmp",
                     .terminal = TerminalSize{24, 80, 640, 480}},
-       R"(start { protocol: 3 command_line: "exit 7" environment { name: "EMPTY" }
+       R"(start { protocol: 4 command_line: "exit 7" environment { name: "EMPTY" }
             environment { name: "TERM" value: "xterm" } directory: "/tmp"
             terminal { rows: 24 columns: 80 x_pixels: 640 y_pixels: 480 } })"},
       {SessionStart{.argv = {"printf", "", "\xff\n"}},
-       R"(start { protocol: 3 argv: "printf" argv: "" argv: "\377\n" })"},
-      {SessionStart{.command_line = ""}, R"(start { protocol: 3 command_line: "" })"},
-      {SessionStart{.terminal = TerminalSize{}}, R"(start { protocol: 3 terminal { } })"},
-      {SessionStart{.privileged = true}, "start { protocol: 3 privileged: true }"},
+       R"(start { protocol: 4 argv: "printf" argv: "" argv: "\377\n" })"},
+      {SessionStart{.command_line = ""}, R"(start { protocol: 4 command_line: "" })"},
+      {SessionStart{.terminal = TerminalSize{}}, R"(start { protocol: 4 terminal { } })"},
+      {SessionStart{.privileged = true}, "start { protocol: 4 privileged: true }"},
       {Stdin{.data = std::string("a\0b", 3)}, R"(stdin { data: "a\000b" })"},
       {StdinEnd{}, "stdin_end { }"},
       {Resize{.size = {1, 2, 3, 4}},
@@ -78,9 +78,10 @@ inline std::vector<Sample<HostSession>> samples() {
       {Signal{.number = 15}, "signal { number: 15 }"},
       {OutputClosed{.stream = OutputStream::kStderr}, "output_closed { stream: OUTPUT_STDERR }"},
       {SessionStart{.id = "3f-A", .outlive_ms = 10'000},
-       R"(start { protocol: 3 id: "3f-A" outlive_ms: 10000 })"},
+       R"(start { protocol: 4 id: "3f-A" outlive_ms: 10000 })"},
+      {SessionStart{.user = "bob:users"}, R"(start { protocol: 4 user: "bob:users" })"},
       {SessionResume{.id = "3f-A", .received = 1'000'000},
-       R"(resume { protocol: 3 id: "3f-A" received: 1000000 })"},
+       R"(resume { protocol: 4 id: "3f-A" received: 1000000 })"},
       {Received{.messages = 70'000}, "received { messages: 70000 }"},
   };
 }
