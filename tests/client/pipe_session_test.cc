@@ -56,7 +56,7 @@ TEST(PipeSession, RunsInTheDirectoryAskedFor) {
   auto missing = command_line("pwd");
   missing.start.directory = "/nonexistent";
   auto finished = run(std::move(missing));
-  EXPECT_EQ(finished.code, 125);
+  EXPECT_EQ(finished.code, 126);
   EXPECT_EQ(finished.err,
             "capsem: cannot enter the directory /nonexistent in the guest: No such file or "
             "directory\n");

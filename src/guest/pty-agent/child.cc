@@ -26,6 +26,7 @@
 #include "guest/pty-agent/argument_limits.h"
 #include "guest/pty-agent/descriptors.h"
 #include "guest/pty-agent/environment.h"
+#include "guest/pty-agent/user.h"
 
 namespace capsem::guest::pty_agent {
 namespace {
@@ -43,7 +44,7 @@ std::unexpected<wire::Failed> failed(const Error& error) {
 }
 
 // The last step the new process took, sent back with errno when it cannot go on.
-enum class Step : int { kSetUp, kSpace, kDirectory, kExecute };
+enum class Step : int { kSetUp, kSpace, kUser, kDirectory, kExecute };
 
 struct Report {
   Step step;
@@ -60,6 +61,7 @@ struct Plan {
   bool directory_is_optional = false;  // the home directory, which need not exist
   std::array<int, 3> standard{};       // what becomes 0, 1 and 2
   bool has_terminal = false;
+  User user;
   const Space* space = nullptr;
   const SessionGroup* group = nullptr;
   int report = -1;
@@ -118,6 +120,14 @@ void prefer_to_children() {
   ::syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
+// Becomes the user, with the standard streams as its own, so that it can open them again by their
+// names: /dev/pts/N, /dev/stdout.
+int become_owner(const Credentials& credentials) {
+  for (int stream = 0; stream < 3; ++stream)
+    if (::fchown(stream, credentials.uid, static_cast<gid_t>(-1)) != 0) return errno;
+  return become(credentials);
+}
+
 [[noreturn]] void become_command(const Plan& plan, char* const* argv, char** environment) {
   reset_signals();
   ::umask(022);
@@ -139,6 +149,11 @@ void prefer_to_children() {
     errno = error;
     give_up(report, Step::kSpace);
   }
+  if (plan.user.credentials) error = become_owner(*plan.user.credentials);
+  if (error != 0) {
+    errno = error;
+    give_up(report, Step::kUser);
+  }
   if (::chdir(plan.directory.c_str()) != 0) {
     bool goes_on = plan.directory_is_optional && ::chdir("/") == 0;
     if (!goes_on) give_up(report, Step::kDirectory);
@@ -159,22 +174,27 @@ const char* objection(const wire::SessionStart& start) {
   if (has_nul(start.directory) || (start.command_line && has_nul(*start.command_line)) ||
       std::ranges::any_of(start.argv, has_nul))
     return "an argument holds a NUL byte";
+  if (!start.user.empty() && !wire::is_user(start.user))
+    return "its user is not NAME or NAME:GROUP";
   for (const auto& [name, value] : start.environment)
     if (name.empty() || name.find('=') != std::string::npos || has_nul(name) || has_nul(value))
       return "an environment variable has an impossible name or value";
   return nullptr;
 }
 
-Result<Plan> plan_for(const wire::SessionStart& start, const Space& space,
-                      const SessionGroup* group) {
+std::expected<Plan, wire::Failed> plan_for(const wire::SessionStart& start, const Space& space,
+                                           const SessionGroup* group) {
   auto root = root_of_commands(space);
-  if (!root) return propagate(root);
+  if (!root) return failed(root.error());
+  auto user = start.user.empty() ? User{} : look_up_user(*root, start.user);
+  if (!user) return failed(kNotExecutable, user.error().message());
   Plan plan{.program = kShell,
             .arguments = {"bash"},
-            .environment = session_environment(environ, start, *root),
-            .directory = start.directory.empty() ? kHome : start.directory,
+            .environment = session_environment(environ, start, *user, *root),
+            .directory = start.directory.empty() ? user->home : start.directory,
             .directory_is_optional = start.directory.empty(),
             .has_terminal = start.terminal.has_value(),
+            .user = std::move(*user),
             .space = &space,
             .group = group};
   if (start.command_line) {
@@ -194,9 +214,12 @@ wire::Failed explain(const Plan& plan, const Report& report) {
     return {kCannot, "cannot prepare a process for the command: " + reason};
   if (report.step == Step::kSpace)
     return {kCannot, "cannot enter the namespaces of the session: " + reason};
+  if (report.step == Step::kUser)
+    return {kNotExecutable, wire::clipped("cannot become " + printable(plan.user.name) +
+                                          " in the guest: " + reason)};
   if (report.step == Step::kDirectory)
-    return {kCannot, wire::clipped("cannot enter the directory " + printable(plan.directory) +
-                                   " in the guest: " + reason)};
+    return {kNotExecutable, wire::clipped("cannot enter the directory " +
+                                          printable(plan.directory) + " in the guest: " + reason)};
   bool missing = report.error == ENOENT || report.error == ENOTDIR;
   if (missing && plan.program.find('/') == std::string::npos) reason = "command not found";
   if (report.error == E2BIG) reason = why_too_long(plan.program, plan.arguments, plan.environment);
@@ -302,7 +325,7 @@ std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start, 
   if (const char* reason = objection(start))
     return failed(kCannot, std::string("cannot start the session: ") + reason);
   auto planned = plan_for(start, space, group);
-  if (!planned) return failed(planned.error());
+  if (!planned) return std::unexpected(std::move(planned).error());
   auto& plan = *planned;
   Child child;
   std::array<Fd, 3> theirs;

@@ -15,9 +15,19 @@ struct Variable {
   const char* value;
 };
 
-constexpr std::array kStandard = {
-    Variable{"PATH", kPath},     Variable{"HOME", kHome},   Variable{"USER", "root"},
-    Variable{"LOGNAME", "root"}, Variable{"SHELL", kShell}, Variable{"LANG", "C.UTF-8"},
+constexpr std::array kStandard = {Variable{"PATH", kPath}, Variable{"LANG", "C.UTF-8"}};
+
+struct UserVariable {
+  const char* name;
+  std::string User::* value;
+};
+
+// environ(7)
+constexpr std::array kOfUser = {
+    UserVariable{"HOME", &User::home},
+    UserVariable{"USER", &User::name},
+    UserVariable{"LOGNAME", &User::name},
+    UserVariable{"SHELL", &User::shell},
 };
 
 // Of the agent alone: how it was started, and the terminal of the machine's console.
@@ -26,7 +36,7 @@ constexpr std::array kPrivate = {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "
 }  // namespace
 
 std::vector<std::string> session_environment(char** inherited, const wire::SessionStart& start,
-                                             const Fd& root) {
+                                             const User& user, const Fd& root) {
   wire::Environment variables;
   for (char** entry = inherited; entry != nullptr && *entry != nullptr; ++entry) {
     std::string_view text = *entry;
@@ -37,10 +47,11 @@ std::vector<std::string> session_environment(char** inherited, const wire::Sessi
   }
   for (const char* name : kPrivate) variables.erase(name);
   for (const auto& [name, value] : kStandard) variables.insert_or_assign(name, value);
+  for (const auto& [name, value] : kOfUser) variables.insert_or_assign(name, user.*value);
   for (const auto& [name, value] : start.environment) variables.insert_or_assign(name, value);
   if (start.terminal) {
     auto& type = variables["TERM"];
-    type = known_terminal_type(root, type);
+    type = known_terminal_type(root, user.home, type);
   }
 
   std::vector<std::string> entries;

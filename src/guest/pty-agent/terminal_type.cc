@@ -7,7 +7,6 @@
 #include <cstddef>
 
 #include "base/text.h"
-#include "guest/pty-agent/environment.h"
 #include "guest/pty-agent/space.h"
 
 namespace capsem::guest::pty_agent {
@@ -33,14 +32,15 @@ bool is_file(const Fd& root, const std::string& path) {
 
 }  // namespace
 
-std::string known_terminal_type(const Fd& root, std::string_view asked) {
+std::string known_terminal_type(const Fd& root, const std::string& home, std::string_view asked) {
   if (!is_name(asked)) return kCommonTerminalType;
   std::string name(asked);
   // Below the first letter, or below its code where file systems do not tell "A" from "a".
   const std::array entries = {name.substr(0, 1) + "/" + name,
                               hex(as_bytes(asked.substr(0, 1))) + "/" + name};
+  const std::string own = home + kOwnTerminfo;
   for (const auto& entry : entries) {
-    if (is_file(root, kHome + (kOwnTerminfo + entry))) return name;
+    if (is_file(root, own + entry)) return name;
     for (const char* directory : kTerminfo)
       if (is_file(root, directory + entry)) return name;
   }

@@ -13,8 +13,9 @@ namespace capsem::guest::pty_agent {
 // terminals that are newer than the guest's terminfo behave as it says.
 inline constexpr const char* kCommonTerminalType = "xterm-256color";
 
-// `asked` when a session whose "/" is `root` has a terminfo entry of that name, kCommonTerminalType
-// otherwise. COLORTERM may still say what the terminal can do beyond it.
-std::string known_terminal_type(const Fd& root, std::string_view asked);
+// `asked` when a session whose "/" is `root`, of a user whose home directory there is `home`, has a
+// terminfo entry of that name, kCommonTerminalType otherwise. COLORTERM may still say what the
+// terminal can do beyond it.
+std::string known_terminal_type(const Fd& root, const std::string& home, std::string_view asked);
 
 }  // namespace capsem::guest::pty_agent

@@ -240,6 +240,7 @@ TEST(AgentProtocol, AHostThatBreaksTheRulesIsToldWhichAndLosesItsSession) {
            {"a NUL in an argument",
             {wire::SessionStart{.argv = {std::string("a\0b", 3)}}},
             "NUL byte"},
+           {"an impossible user", {wire::SessionStart{.user = "bob:"}}, "user is not NAME"},
            {"an impossible variable",
             {wire::SessionStart{.environment = {{"a=b", "c"}}}},
             "impossible name"},

@@ -18,9 +18,9 @@ struct TerminalType : ::testing::Test {
     ASSERT_TRUE(write_file_atomically(path, "compiled", 0644));
   }
 
-  std::string known(std::string_view asked) {
+  std::string known(std::string_view asked, const std::string& home = "/root") {
     auto root = open_file(directory.path(), O_PATH | O_DIRECTORY);
-    return known_terminal_type(*root, asked);
+    return known_terminal_type(*root, home, asked);
   }
 
   capsem::testing::TemporaryDirectory directory;
@@ -34,6 +34,13 @@ TEST_F(TerminalType, StaysWhereTheGuestHasAnEntryForIt) {
   add("root/.terminfo/w/wezterm");
   for (const char* type : {"foot", "vt100", "xterm-kitty", "alacritty", "wezterm"})
     EXPECT_EQ(known(type), type);
+}
+
+TEST_F(TerminalType, IsLookedForInTheHomeOfTheUserAlone) {
+  add("root/.terminfo/w/wezterm");
+  add("home/bob/.terminfo/f/foot");
+  EXPECT_EQ(known("foot", "/home/bob"), "foot");
+  EXPECT_EQ(known("wezterm", "/home/bob"), kCommonTerminalType);
 }
 
 TEST_F(TerminalType, IsTheCommonOneWhereTheGuestDoesNotKnowIt) {
