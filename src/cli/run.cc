@@ -13,10 +13,10 @@ constexpr const char* kFooter =
     "capsem run [OPTIONS] [COMMAND [ARGUMENTS]]\n"
     "One COMMAND is a command line for the guest's bash; several words are a program and its "
     "arguments, taken as they are. Without any there is a login shell.\n"
-    "Exit status: the command's; 126 and 127 when it cannot be executed or found; 128 + N when "
-    "signal N ended it; 125 when capsem itself failed. 124 when --time-limit was over. SIGINT, "
-    "SIGTERM, SIGHUP and SIGQUIT go to the command; a second one, or --grace, ends the VM. With a "
-    "terminal the first one does.";
+    "Exit status: the command's; 126 and 127 when it cannot be executed (by that user, in that "
+    "directory) or found; 128 + N when signal N ended it; 125 when capsem itself failed. 124 when "
+    "--time-limit was over. SIGINT, SIGTERM, SIGHUP and SIGQUIT go to the command; a second one, "
+    "or --grace, ends the VM. With a terminal the first one does.";
 
 // "2G", "512M" or MiB without a suffix, into MiB; the reason when it is none of them.
 std::string to_mebibytes(std::string& text) {
@@ -77,7 +77,10 @@ void add_run(CLI::App& app, Action& action, const Signals& signals) {
     if (options->detach && !options->session.command.empty())
       throw CLI::ValidationError("--detach",
                                  "starts no command; use 'capsem exec' in the VM for one");
-    action = [options, &signals] { return run_in_vm(*options, signals); };
+    action = [options, &signals] {
+      auto read = read_environment(options->session);
+      return read ? run_in_vm(*options, signals) : report(read.error(), kRunTrouble);
+    };
   });
 }
 

@@ -5,10 +5,57 @@
 #include <CLI/CLI.hpp>
 #include <utility>
 
+#include "base/text.h"
 #include "cli/command.h"
+#include "client/environment.h"
 #include "client/terminal.h"
+#include "wire/protocol.h"
 
 namespace capsem::cli {
+namespace {
+
+// The reason when it is none, as CLI::Validator wants it.
+std::string check_user(const std::string& text) {
+  return wire::is_user(text) ? ""
+                             : "'" + printable(text) + "' is not NAME or UID, or that with :GROUP";
+}
+
+std::string check_directory(const std::string& text) {
+  return text.starts_with('/') ? "" : "'" + printable(text) + "' is not absolute";
+}
+
+// May be given again and again, with one value each time, which is taken as it is: CLI11 would
+// split [a,b] for a vector, and take {} for an empty one.
+void add_repeatable(CLI::App& app, const char* name, std::vector<std::string>& values,
+                    const char* type, const char* description) {
+  auto take = [&values](const std::string& value) { values.push_back(value); };
+  app.add_option_function<std::string>(name, take, description)
+      ->trigger_on_parse()
+      ->type_name(type);
+}
+
+void add_surroundings(CLI::App& app, SessionOptions& options) {
+  app.add_option("--user", options.user,
+                 "Run the command as this user of the guest, by its /etc/passwd and /etc/group: a "
+                 "name or a number, with the user's groups, or with :GROUP with that one alone; "
+                 "root if not given")
+      ->check(CLI::Validator(check_user, ""))
+      ->type_name("NAME|UID[:GROUP]");
+  app.add_option("--workdir", options.directory,
+                 "Run the command in this directory of the guest; the user's home if not given")
+      ->check(CLI::Validator(check_directory, ""))
+      ->type_name("DIRECTORY");
+  add_repeatable(app, "--env", options.variables, "NAME[=VALUE]",
+                 "Set a variable for the command, without VALUE to the one that it has here; may "
+                 "be repeated. Those by which loaders, shells and interpreters choose what code "
+                 "they run (LD_PRELOAD, BASH_ENV, PYTHONPATH ...) are refused");
+  add_repeatable(app, "--env-file", options.files, "FILE",
+                 "Set the variables of this file, a line NAME=VALUE each, without quotes; lines "
+                 "that are empty or begin with # stand for nothing. May be repeated; --env comes "
+                 "after all files");
+}
+
+}  // namespace
 
 void add_session_options(CLI::App& app, SessionOptions& options) {
   // The command's words are taken as they are, from the first that is no option of ours; CLI11
@@ -28,15 +75,16 @@ void add_session_options(CLI::App& app, SessionOptions& options) {
   app.add_flag("--privileged", options.privileged,
                "Let the command do everything in the guest that its kernel lets root do");
   auto* with = app.add_flag_callback(
-      "-t,--terminal", [&options] { options.terminal = true; },
+      "-t,--terminal,--tty", [&options] { options.terminal = true; },
       "Give the command a terminal; standard input has to be one");
   app.add_flag_callback(
-         "--no-terminal", [&options] { options.terminal = false; },
+         "--no-terminal,--no-tty", [&options] { options.terminal = false; },
          "Give the command pipes, with standard output and error apart, even on a terminal")
       ->excludes(with);
   app.add_flag("-n,--no-stdin", options.no_stdin,
                "Give the command an empty standard input, and leave ours to a loop that reads it")
       ->excludes(with);
+  add_surroundings(app, options);
 }
 
 void take_command(const CLI::App& app, SessionOptions& options) {
@@ -59,6 +107,16 @@ std::string take_name_and_command(const CLI::App& app, SessionOptions& options) 
   return name;
 }
 
+Result<> read_environment(SessionOptions& options) {
+  options.environment.clear();
+  for (const auto& file : options.files)
+    if (auto added = client::add_variables_of(options.environment, file); !added) return added;
+  for (const auto& variable : options.variables)
+    if (auto added = client::add_variable(options.environment, variable, environ, "--env"); !added)
+      return added;
+  return {};
+}
+
 bool wants_terminal(const SessionOptions& options) {
   if (options.terminal) return *options.terminal;
   // A command that a shell started in the background does without, as it would be stopped.
@@ -73,7 +131,10 @@ wire::SessionStart session_start(const SessionOptions& options) {
     start.command_line = options.command.front();
   else
     start.argv = options.command;
+  start.environment = options.environment;
+  start.directory = options.directory;
   start.privileged = options.privileged;
+  start.user = options.user;
   return start;
 }
 

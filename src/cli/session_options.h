@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "wire/messages.h"
 
 namespace capsem::cli {
@@ -16,7 +17,12 @@ struct SessionOptions {
   double grace_seconds = 5;          // see client::EndPolicy
   std::optional<double> time_limit_seconds;
   bool no_stdin = false;
-  std::optional<bool> terminal;  // when standard input and output are one, if absent
+  std::optional<bool> terminal;        // when standard input and output are one, if absent
+  std::string user;                    // wire::is_user(); root when empty
+  std::string directory;               // absolute; the user's home when empty
+  std::vector<std::string> files;      // of variables
+  std::vector<std::string> variables;  // NAME=VALUE, or NAME for the value that it has here
+  wire::Environment environment;       // see read_environment()
 };
 
 // Adds all of them but the command, which outlive `app`'s parsing.
@@ -29,6 +35,10 @@ void take_command(const CLI::App& app, SessionOptions& options);
 
 // The same behind the name of a VM, which is returned.
 std::string take_name_and_command(const CLI::App& app, SessionOptions& options);
+
+// Makes the environment of the files and variables: of the files in their order, then of the
+// variables in theirs; of two with one name the later holds.
+Result<> read_environment(SessionOptions& options);
 
 // Whether the session gets a terminal: what was asked for, or else when there is one to give.
 bool wants_terminal(const SessionOptions& options);

@@ -1,11 +1,13 @@
 """What a session is and is not: root of its own processes and files, not of the machine. The doctor
 tries the attacks one by one; here is what they would be made of, and what goes on working."""
 
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from conftest import Capsem, error_lines
+from conftest import LIMIT_S, Capsem, Checkout, error_lines, the_error
 
 # capabilities(7): those of manifest::kSessionCapabilities
 CAPABILITIES = "chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw sys_chroot audit_write setfcap"
@@ -175,3 +177,98 @@ def test_the_end_of_the_machine_can_be_asked_for(capsem: Capsem, words: Sequence
     result = capsem.run(*words, "capsem-sysutil poweroff; sleep 100")
     assert result.returncode == 125
     assert "the guest was switched off" in error_lines(result)[-1]
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ("daemon", "1 1 /usr/sbin /usr/sbin daemon daemon /usr/sbin/nologin"),
+        ("1", "1 1 /usr/sbin /usr/sbin daemon daemon /usr/sbin/nologin"),
+        ("daemon:tty", "1 5 /usr/sbin /usr/sbin daemon daemon /usr/sbin/nologin"),
+        ("4711:4712", "4711 4712 / / 4711 4711 /bin/sh"),
+        ("root", "0 0 /root /root root root /bin/bash"),
+        # Debian's home of nobody does not exist.
+        ("nobody", "65534 65534 / /nonexistent nobody nobody /usr/sbin/nologin"),
+    ],
+)
+def test_a_session_is_the_user_that_was_asked_for(capsem: Capsem, user: str, said: str) -> None:
+    result = capsem.run("--user", user, "echo $(id -u) $(id -G) $PWD $HOME $USER $LOGNAME $SHELL")
+    assert (result.returncode, result.stdout.decode().strip()) == (0, said), result.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["--privileged"]])
+def test_a_user_has_no_capabilities(capsem: Capsem, words: Sequence[str]) -> None:
+    result = capsem.run(*words, "--user", "nobody", "grep -E 'Cap(Inh|Prm|Eff|Amb)' /proc/self/status; touch /etc/passwd")
+    assert [int(line.split()[1], 16) for line in result.stdout.decode().splitlines()] == [0] * 4
+    assert result.returncode == 1
+    assert "Permission denied" in error_lines(result)[-1]
+
+
+def test_root_by_its_name_has_the_capabilities_of_sessions(capsem: Capsem) -> None:
+    result = capsem.run("--user", "root", "grep CapEff /proc/self/status")
+    assert int(result.stdout.split()[1], 16) == BITS
+
+
+def test_a_users_terminal_and_pipes_are_its_own(capsem: Capsem) -> None:
+    words = ["-n", "--user", "nobody", "stat -Lc %U /dev/stdin; echo again > /dev/stdout; echo err > /dev/stderr"]
+    result = capsem.run(*words)
+    assert (result.stdout, result.stderr) == (b"nobody\nagain\n", b"err\n")
+    line = "stat -c '%U %G %a' $(tty); echo name > $(tty); echo device > /dev/tty; tty"
+    command = capsem.command("run", "--accel", "tcg", "--tty", "--user", "nobody", line)
+    result = subprocess.run(
+        ["python3", "-c", f"import pty; pty.spawn({command!r})"], stdin=subprocess.DEVNULL, capture_output=True,
+        env=capsem.env(), timeout=LIMIT_S,
+    )
+    assert result.stdout.split() == b"nobody tty 620 name device /dev/pts/0".split(), result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["--user", "eve"], "cannot find the user eve: the guest's /etc/passwd does not have it"),
+        (["--user", "nobody:eves"], "cannot find the group eves: the guest's /etc/group does not have it"),
+        (["--user", "nobody", "--workdir", "/root"], "cannot enter the directory /root in the guest: Permission denied"),
+        (["--workdir", "/no/such"], "cannot enter the directory /no/such in the guest: No such file or directory"),
+        (["--workdir", "/etc/passwd"], "cannot enter the directory /etc/passwd in the guest: Not a directory"),
+    ],
+)
+def test_a_user_or_directory_that_does_not_do_is_said_in_words(
+    capsem: Capsem, words: Sequence[str], error: str
+) -> None:
+    result = capsem.run(*words, "true")
+    assert (result.returncode, the_error(result)) == (126, f"capsem: {error}")
+
+
+def test_a_session_has_the_directory_and_the_variables_that_were_asked_for(capsem: Capsem, tmp_path: Path) -> None:
+    file = tmp_path / "variables"
+    file.write_text("# of a file\nFILE=a b\nBOTH=file\n\n")
+    other = Capsem(capsem.executable, {"OURS": "from here"})
+    result = other.run(
+        "--workdir", "/usr/bin", "--env", "OURS", "--env", "BOTH=option", "--env-file", str(file), "--env=LIST=[x,y]",
+        "--env", "PATH=/usr/bin", "--", "bash", "-c", 'echo "$PWD|$FILE|$BOTH|$OURS|$LIST|$PATH|$HOME"',
+    )
+    assert result.stdout == b"/usr/bin|a b|option|from here|[x,y]|/usr/bin|/root\n", result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--env", "LD_PRELOAD=/tmp/x.so"], "the variable LD_PRELOAD of --env"),
+        (["--env", "BASH_FUNC_ls%%=() { id; }"], "the variable BASH_FUNC_ls%% of --env"),
+        (["--env", "NOT_SET_ANYWHERE"], "the variable NOT_SET_ANYWHERE of --env"),
+        (["--env", "=x"], "a variable of --env: it has no name"),
+        (["--env-file", "FILE"], "the variable PYTHONPATH of FILE, line 3"),
+        (["--env-file", "/no/such"], "cannot open /no/such"),
+        (["--user", ":tty"], "':tty' is not NAME or UID"),
+        (["--workdir", "tmp"], "'tmp' is not absolute"),
+    ],
+)
+def test_options_that_are_refused_start_nothing(
+    checkout: Checkout, tmp_path: Path, words: Sequence[str], said: str
+) -> None:
+    (checkout.build / "build.ninja").write_text("a build that must not run")
+    file = tmp_path / "variables"
+    file.write_text("# refused\nA=1\nPYTHONPATH=/tmp\n")
+    result = checkout.run(*(word.replace("FILE", str(file)) for word in words), "true")
+    assert (result.returncode, result.stdout) == (125, b"")
+    assert said.replace("FILE", str(file)) in the_error(result)

@@ -36,7 +36,8 @@ Result<int> run_in_running_vm(const SessionOptions& options, const std::string& 
   return end->status;
 }
 
-int exec_in_vm(const SessionOptions& options, const std::string& name, const Signals& signals) {
+int exec_in_vm(SessionOptions& options, const std::string& name, const Signals& signals) {
+  if (auto read = read_environment(options); !read) return report(read.error(), kRunTrouble);
   auto fits = client::check_start(session_start(options), wants_terminal(options));
   if (!fits) return report(fits.error(), kCannotExecute);
   auto status = run_in_running_vm(options, name, signals);
