@@ -259,6 +259,10 @@ std::string to_json(const Failure& failure) {
   return json_text(json{{"error", object(failure.error)}, {"console", failure.console}});
 }
 
+std::string to_json(const Stop& stop) {
+  return json_text(json{{"grace_ms", stop.grace_ms}});
+}
+
 std::string to_json(const Start& start) {
   return json_text(object(start));
 }
@@ -323,6 +327,14 @@ Result<Failure> parse_failure(std::string_view text) {
   reader.read("console", console);
   if (!error) error.emplace("", "", "");
   return reader.finish(Failure{std::move(*error), std::move(console)});
+}
+
+Result<Stop> parse_stop(std::string_view text) {
+  Reader reader(text);
+  Stop stop;
+  reader.read_if_there("grace_ms", stop.grace_ms);
+  if (stop.grace_ms > Stop::kMaxGraceMs) reader.fail_at("grace_ms", "it is more than an hour");
+  return reader.finish(stop);
 }
 
 Result<Start> parse_start(std::string_view text) {

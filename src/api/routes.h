@@ -7,7 +7,7 @@
 
 namespace capsem::api {
 
-enum class Route { kVm, kEvents, kSessions, kStop };
+enum class Route { kVm, kEvents, kSessions, kStop, kKill };
 
 struct RouteRow {
   Route route;
@@ -20,6 +20,7 @@ inline constexpr std::array kRoutes = {
     RouteRow{Route::kEvents, "GET", "/v1/events"},
     RouteRow{Route::kSessions, "POST", "/v1/sessions"},
     RouteRow{Route::kStop, "POST", "/v1/stop"},
+    RouteRow{Route::kKill, "POST", "/v1/kill"},
 };
 
 // The protocol that POST /v1/sessions is upgraded to: the session messages of capsem.proto.

@@ -94,6 +94,15 @@ struct Failure {
   std::vector<std::string> console;  // the guest's last lines, where they say more
 };
 
+// The body of POST /v1/stop, which may be left out: how long the guest's processes have to end by
+// themselves.
+struct Stop {
+  static constexpr std::uint32_t kMaxGraceMs = 3'600'000;
+
+  std::uint32_t grace_ms = 10'000;
+  bool operator==(const Stop&) const = default;
+};
+
 // What a monitor is to start: the first message on its lease, with the descriptors of kernel,
 // initrd and rootfs behind it.
 struct Start {

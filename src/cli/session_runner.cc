@@ -10,7 +10,6 @@
 #include <memory>
 #include <utility>
 
-#include "async/limit.h"
 #include "async/signal_reader.h"
 #include "async/task_group.h"
 #include "cli/command.h"
@@ -62,6 +61,7 @@ class Runner {
 
   // What is left to be told when the VM has been ended.
   std::string rest() const { return messages_.rest(); }
+  bool boots_again() const { return boots_again_; }
 
  private:
   Task<int> main() {
@@ -226,11 +226,15 @@ class Runner {
     if (error.kind() != ErrorKind::kClosed) co_return report(error);
     auto connection = connect();
     if (!connection) co_return report_lost_monitor(error);
-    auto vm = co_await async::with_limit(kEndLimit, connection->vm(api::State::kEnded));
-    if (!vm) co_return report(error);
-    if (!*vm) co_return report_lost_monitor(vm->error());
-    if (!(*vm)->end) co_return report(error);
-    const api::End& end = *(*vm)->end;
+    auto vm = co_await connection->vm_at_end(kEndLimit);
+    if (!vm && vm.error().kind() == ErrorKind::kTimeout) co_return report(error);
+    if (!vm) co_return report_lost_monitor(vm.error());
+    if (!vm->end) co_return report(error);
+    const api::End& end = *vm->end;
+    // A command is not run twice: what it had done is gone, or was done.
+    boots_again_ = end.kind == api::EndKind::kRebooted && vm_.started_here &&
+                   options_.command.empty() && wants_terminal(options_);
+    if (boots_again_) co_return kSuccess;
     if (end.kind == api::EndKind::kRebooted)
       co_return report(Error("go on with", "the session", "the guest was rebooted",
                              "its state is gone; " + again()));
@@ -266,6 +270,7 @@ class Runner {
   client::Messages messages_;
   async::TaskGroup tasks_;
   int status_ = kRunTrouble;
+  bool boots_again_ = false;
   bool not_started_ = false;     // the command, within kStartLimit
   std::string last_of_service_;  // what was last said of one
 };
@@ -280,7 +285,8 @@ Result<SessionRunEnd> run_session_in_vm(const SessionRun& run, const Signals& si
   if (!reader) return propagate(reader);
   Runner runner(run, signals, std::move(*reader), loop);
   int status = runner.run();
-  return SessionRunEnd{.status = status, .rest = runner.rest()};
+  return SessionRunEnd{
+      .status = status, .boots_again = runner.boots_again(), .rest = runner.rest()};
 }
 
 }  // namespace capsem::cli

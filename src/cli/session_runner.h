@@ -31,6 +31,9 @@ struct SessionRun {
 
 struct SessionRunEnd {
   int status;
+  // The guest was rebooted under a shell on a terminal, for which there is to be another one;
+  // nothing was said of it.
+  bool boots_again;
   // What nobody had read of our lines on stderr; to be printed last, since that may wait.
   std::string rest;
 };

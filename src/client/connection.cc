@@ -12,6 +12,7 @@
 
 #include "api/json.h"
 #include "api/routes.h"
+#include "async/limit.h"
 #include "async/socket_stream.h"
 
 namespace capsem::client {
@@ -38,9 +39,17 @@ std::unexpected<Error> refused(std::string_view body) {
   return std::unexpected(std::move(failure->error));
 }
 
-http::request<http::empty_body> request_for(http::verb method, std::string_view target) {
-  http::request<http::empty_body> request{method, target, kHttpVersion};
+http::request<http::string_body> request_for(http::verb method, std::string_view target) {
+  http::request<http::string_body> request{method, target, kHttpVersion};
   request.set(http::field::host, "capsem");
+  return request;
+}
+
+http::request<http::string_body> post_request(std::string_view target, std::string body) {
+  auto request = request_for(http::verb::post, target);
+  if (!body.empty()) request.set(http::field::content_type, "application/json");
+  request.body() = std::move(body);
+  request.prepare_payload();
   return request;
 }
 
@@ -52,7 +61,7 @@ struct Connection::State {
 
   explicit State(const asio::any_io_executor& executor) : socket(executor) {}
 
-  Task<Result<>> send(http::request<http::empty_body> request) {
+  Task<Result<>> send(http::request<http::string_body> request) {
     beast::error_code error;
     co_await http::async_write(socket, request, asio::redirect_error(asio::use_awaitable, error));
     if (error) co_return broken(error);
@@ -69,7 +78,7 @@ struct Connection::State {
     co_return parser.release();
   }
 
-  Task<Result<api::Vm>> ask_for_vm(http::request<http::empty_body> request) {
+  Task<Result<api::Vm>> ask_for_vm(http::request<http::string_body> request) {
     auto sent = co_await send(std::move(request));
     if (!sent) co_return propagate(sent);
     auto response = co_await receive();
@@ -101,10 +110,20 @@ Task<Result<api::Vm>> Connection::vm(std::optional<api::State> wait) {
   return state_->ask_for_vm(request_for(http::verb::get, target));
 }
 
-Task<Result<api::Vm>> Connection::stop() {
-  auto request = request_for(http::verb::post, "/v1/stop");
-  request.set(http::field::content_length, "0");
-  return state_->ask_for_vm(std::move(request));
+Task<Result<api::Vm>> Connection::vm_at_end(std::chrono::milliseconds limit) {
+  auto stopping = co_await async::with_limit(limit, vm(api::State::kStopping));
+  if (!stopping) co_return fail("wait for", "the VM's end", "it goes on", "", ErrorKind::kTimeout);
+  if (!*stopping || (*stopping)->state == api::State::kEnded) co_return std::move(*stopping);
+  co_return co_await vm(api::State::kEnded);
+}
+
+Task<Result<api::Vm>> Connection::stop(std::chrono::milliseconds grace) {
+  api::Stop stop{.grace_ms = static_cast<std::uint32_t>(grace.count())};
+  return state_->ask_for_vm(post_request("/v1/stop", api::to_json(stop)));
+}
+
+Task<Result<api::Vm>> Connection::kill() {
+  return state_->ask_for_vm(post_request("/v1/kill", ""));
 }
 
 Task<Result<>> Connection::follow_events(std::function<void(const api::Event&)> on_event) {

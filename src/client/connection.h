@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -31,8 +32,14 @@ class Connection {
   // The VM; with `wait` only once it has reached that state or a later one.
   Task<Result<api::Vm>> vm(std::optional<api::State> wait = std::nullopt);
 
-  // Ends the VM; returns it as it was then.
-  Task<Result<api::Vm>> stop();
+  // The VM at its end, when that is in sight within `limit`: one that is being stopped is waited
+  // for. kTimeout otherwise.
+  Task<Result<api::Vm>> vm_at_end(std::chrono::milliseconds limit);
+
+  // Ends the VM, and returns it at its end. The one asks the guest, whose processes have `grace` to
+  // end by themselves; it goes on when this connection is closed meanwhile. The other is at once.
+  Task<Result<api::Vm>> stop(std::chrono::milliseconds grace);
+  Task<Result<api::Vm>> kill();
 
   // Calls `on_event` with every event, those that were before too, until the VM has ended. kClosed
   // when the monitor went away before.

@@ -68,6 +68,10 @@ void BootWatch::stopped() {
   stopped_ = true;
 }
 
+void BootWatch::asked_to_end(api::EndKind kind) {
+  asked_for_ = kind;
+}
+
 void BootWatch::exited(const Result<>& how) {
   exited_ = true;
   if (stopped_ || failure_) return;
@@ -88,6 +92,7 @@ api::End BootWatch::end() const {
   if (stopped_) return {.kind = api::EndKind::kStopped, .error = {}};
   if (shutdown_reason_ == "guest-shutdown") return {.kind = api::EndKind::kPoweredOff, .error = {}};
   if (shutdown_reason_ == "guest-reset") return {.kind = api::EndKind::kRebooted, .error = {}};
+  if (asked_for_) return {.kind = *asked_for_, .error = {}};
   return {.kind = api::EndKind::kFailed,
           .error = Error("go on with", "the guest", "QEMU ended without saying why")};
 }

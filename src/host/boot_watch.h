@@ -31,6 +31,8 @@ class BootWatch {
   void timed_out(std::chrono::milliseconds limit);
   // It was asked to end by its owner.
   void stopped();
+  // It was the guest that asked for this end, which counts when it does not come to it by itself.
+  void asked_to_end(api::EndKind kind);
   // QEMU ended; the error, when it did so other than as somebody asked, in its own words.
   void exited(const Result<>& how);
 
@@ -50,6 +52,7 @@ class BootWatch {
   std::string step_ = "before the kernel's first line";
   std::string panic_line_;  // the kernel's, or made up by a session
   std::string shutdown_reason_;
+  std::optional<api::EndKind> asked_for_;
   std::optional<Error> failure_;
 };
 

@@ -78,6 +78,7 @@ class Connection {
   Task<bool> answer_events(const Target& target);
   Task<bool> answer_session();
   Task<bool> answer_stop();
+  Task<bool> answer_end();
 
   Task<bool> send(http::status status, std::string body, const char* type = kJson);
   Task<bool> refuse(http::status status, std::string reason, std::string advice = {});
@@ -135,6 +136,9 @@ Task<bool> Connection::answer() {
       co_return co_await answer_session();
     case api::Route::kStop:
       co_return co_await answer_stop();
+    case api::Route::kKill:
+      monitor_.stop();
+      co_return co_await answer_end();
   }
   co_return false;
 }
@@ -151,7 +155,17 @@ Task<bool> Connection::answer_vm(const Target& target) {
 }
 
 Task<bool> Connection::answer_stop() {
-  monitor_.stop();
+  api::Stop stop;
+  if (!request_.body().empty()) {
+    auto parsed = api::parse_stop(request_.body());
+    if (!parsed) co_return co_await send_failure(http::status::bad_request, parsed.error());
+    stop = *parsed;
+  }
+  monitor_.shut_down(std::chrono::milliseconds(stop.grace_ms));
+  co_return co_await answer_end();
+}
+
+Task<bool> Connection::answer_end() {
   co_await monitor_.reached(api::State::kEnded);
   co_return co_await send(http::status::ok, api::to_json(monitor_.vm()) + "\n");
 }

@@ -36,6 +36,7 @@ class MachineObserver {
   ~MachineObserver() = default;
 };
 
+using vsock::Callers;
 using vsock::Quota;
 
 class Machine {
@@ -53,8 +54,10 @@ class Machine {
   // Ends it, whatever it does; returns when nothing of it runs any more. wait() returns too.
   virtual Task<Result<>> end() = 0;
 
-  // Calls `acceptor` for each connection of the guest to `port` of the host, within the quota.
-  virtual Result<> listen(std::uint32_t port, const Quota& quota, Acceptor acceptor) = 0;
+  // Calls `acceptor` for each connection that `callers` in the guest make to `port` of the host,
+  // within the quota.
+  virtual Result<> listen(std::uint32_t port, const Quota& quota, Callers callers,
+                          Acceptor acceptor) = 0;
 
   // Connects to a port of the guest. kClosed when nothing listens there.
   virtual Task<Result<std::unique_ptr<async::Stream>>> connect(std::uint32_t port) = 0;

@@ -1,14 +1,18 @@
 #include "host/monitor.h"
 
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 #include "api/json.h"
 #include "async/limit.h"
+#include "base/fd.h"
 #include "base/text.h"
 #include "host/control.h"
 #include "host/services.h"
+#include "wire/codec.h"
 #include "wire/ports.h"
 
 namespace capsem::host {
@@ -37,6 +41,14 @@ Monitor::Monitor(const asio::any_io_executor& executor, std::unique_ptr<Machine>
       events_(executor),
       reached_{async::Latch(executor), async::Latch(executor), async::Latch(executor),
                async::Latch(executor)},
+      force_timer_(executor),
+      lifecycle_(executor,
+                 {.end = [this](wire::ShutdownAction action,
+                                std::chrono::milliseconds grace) { end_for_guest(action, grace); },
+                  .tell =
+                      [this](std::string text) {
+                        events_.publish_for_guest(api::EventKind::kWarning, std::move(text));
+                      }}),
       machine_(std::move(machine)),
       tasks_(executor) {}
 
@@ -48,6 +60,7 @@ Task<> Monitor::run(Settle settle) {
   if (started) {
     tasks_.spawn(watch_machine());
     tasks_.spawn(watch_boot());
+    tasks_.spawn(lifecycle_.run());
     co_await end_wanted_.wait();
   } else {
     watch_.exited(started);
@@ -75,6 +88,13 @@ Task<Result<>> Monitor::start_machine() {
                   [this](std::unique_ptr<async::Stream> stream) {
                     return serve_control(std::move(stream));
                   }},
+      Service{.port = wire::kLifecyclePort,
+              .quota = Lifecycle::kQuota,
+              .callers = Callers::kRoot,
+              .serve =
+                  [this](std::unique_ptr<async::Stream> stream) {
+                    return lifecycle_.serve(std::move(stream));
+                  }},
   };
   co_return listen_for(services, *machine_, tasks_);
 }
@@ -94,7 +114,66 @@ Task<> Monitor::reached(api::State state) {
 void Monitor::stop() {
   if (vm_.state == api::State::kEnded) return;
   watch_.stopped();
-  enter(api::State::kStopping);
+  if (vm_.state < api::State::kStopping) enter(api::State::kStopping);
+  end_wanted_.notify();
+}
+
+void Monitor::shut_down(std::chrono::milliseconds grace) {
+  // Before its hello there is nobody in the guest to ask, and nothing to lose.
+  if (!watch_.booted()) return stop();
+  if (vm_.state == api::State::kEnded) return;
+  watch_.stopped();
+  begin_shutdown(wire::ShutdownAction::kPoweroff, grace);
+}
+
+void Monitor::end_for_guest(wire::ShutdownAction action, std::chrono::milliseconds grace) {
+  if (vm_.state == api::State::kEnded) return;
+  bool reboots = action == wire::ShutdownAction::kReboot;
+  if (!shutdown_)
+    watch_.asked_to_end(reboots ? api::EndKind::kRebooted : api::EndKind::kPoweredOff);
+  begin_shutdown(action, grace);
+}
+
+void Monitor::begin_shutdown(wire::ShutdownAction action, std::chrono::milliseconds grace) {
+  // A VM that has failed is about to be ended by force.
+  if (watch_.failure()) return;
+  auto end = Clock::now() + grace;
+  if (shutdown_ && grace_end_ <= end) return;
+  bool first = !shutdown_;
+  if (first) shutdown_ = action;
+  grace_end_ = end;
+  if (vm_.state < api::State::kStopping) enter(api::State::kStopping);
+  force_timer_.expires_at(end + options_.shutdown_limit);
+  if (first) tasks_.spawn(end_by_force());
+  tell_shutdown();
+}
+
+void Monitor::tell_shutdown() {
+  if (!control_ || !shutdown_ || std::exchange(control_->sending, true)) return;
+  tasks_.spawn(send_shutdown(control_));
+}
+
+// A stream takes one write at a time: an end that became an earlier one meanwhile follows.
+Task<> Monitor::send_shutdown(std::shared_ptr<Control> control) {
+  std::optional<Clock::time_point> sent_end;
+  while (sent_end != grace_end_) {
+    sent_end = grace_end_;
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(grace_end_ - Clock::now());
+    auto frame = wire::encode<wire::HostControl>(wire::Shutdown{
+        .action = *shutdown_,
+        .grace_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(left.count(), 0))});
+    if (!frame) co_return on_warning(frame.error());
+    auto sent = co_await control->stream->write_all(as_bytes(*frame));
+    if (!sent) co_return;  // to be told on PID 1's next connection, or ended by force
+  }
+  control->sending = false;
+}
+
+Task<> Monitor::end_by_force() {
+  while (Clock::now() < force_timer_.expiry()) {
+    boost::system::error_code earlier;
+    co_await force_timer_.async_wait(asio::redirect_error(asio::use_awaitable, earlier));
+  }
   end_wanted_.notify();
 }
 
@@ -228,8 +307,13 @@ void Monitor::take_hello(wire::Hello hello) {
 }
 
 Task<> Monitor::serve_control(std::unique_ptr<async::Stream> stream) {
+  auto control = std::make_shared<Control>(std::move(stream));
   ControlHandlers handlers;
-  handlers.on_hello = [this](wire::Hello hello) { take_hello(std::move(hello)); };
+  handlers.on_hello = [this, control](wire::Hello hello) {
+    take_hello(std::move(hello));
+    control_ = control;
+    tell_shutdown();  // the request may have been lost with the connection before
+  };
   handlers.on_heartbeat = [this](const wire::Heartbeat&) { last_heard_ = Clock::now(); };
   handlers.on_failure = [this](const wire::Failure& said) {
     watch_.guest_failed(printable(said.text));
@@ -240,7 +324,9 @@ Task<> Monitor::serve_control(std::unique_ptr<async::Stream> stream) {
   };
   wire::Configuration configuration{.hostname = options_.hostname, .environment = {}};
   auto served =
-      co_await host::serve_control(*stream, std::move(configuration), std::move(handlers));
+      co_await host::serve_control(*control->stream, std::move(configuration), std::move(handlers));
+  control->stream->reset();
+  if (control_ == control) control_.reset();
   if (served || vm_.state >= api::State::kStopping) co_return;
   if (watch_.booted() && served.error().kind() == ErrorKind::kInvalid) on_warning(served.error());
   watch_.control_failed(served.error());

@@ -4,9 +4,11 @@
 
 #include <array>
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,7 @@
 #include "base/error.h"
 #include "host/boot_watch.h"
 #include "host/events.h"
+#include "host/lifecycle/lifecycle.h"
 #include "host/machine.h"
 #include "wire/messages.h"
 
@@ -29,6 +32,9 @@ struct MonitorOptions {
   // How often a guest that has booted is looked after, and how long it may say nothing.
   std::chrono::milliseconds heartbeat_check{10'000};
   std::chrono::milliseconds silence{60'000};
+  // What a guest that was asked to shut down may take beyond its grace: to kill what is left, to
+  // write back, and to switch itself off.
+  std::chrono::milliseconds shutdown_limit{10'000};
   // An agent that does not accept for so long while the guest is well is one that keeps crashing.
   std::chrono::milliseconds connect_limit{30'000};
   std::string hostname = "capsem";
@@ -51,9 +57,13 @@ class Monitor final : private MachineObserver {
   // what a part of it threw.
   Task<> run(Settle settle = nullptr);
 
-  // Asks the VM to end, whatever it does; run() returns soon after. The guest keeps nothing, so it
-  // is not asked to shut down.
+  // Ends the VM at once, whatever it does; run() returns soon after.
   void stop();
+
+  // Has the guest end the VM in order: its processes have `grace` to end by themselves. It is ended
+  // by force when it has not booted yet, or has not ended `shutdown_limit` after the grace. Asked
+  // again, the earlier end counts.
+  void shut_down(std::chrono::milliseconds grace);
 
   // Waits until the VM is in `state` or a later one.
   Task<> reached(api::State state);
@@ -72,6 +82,12 @@ class Monitor final : private MachineObserver {
   api::Failure failure(Error error) const;
 
  private:
+  // A control connection.
+  struct Control {
+    std::unique_ptr<async::Stream> stream;
+    bool sending = false;  // a shutdown is being written
+  };
+
   void on_accelerator(const api::Accelerator& accelerator) override;
   void on_span(const api::Span& span) override;
   void on_console_line(std::string_view line) override;
@@ -81,6 +97,11 @@ class Monitor final : private MachineObserver {
   void on_warning(const Error& error) override;
 
   void enter(api::State state);
+  void begin_shutdown(wire::ShutdownAction action, std::chrono::milliseconds grace);
+  void end_for_guest(wire::ShutdownAction action, std::chrono::milliseconds grace);
+  void tell_shutdown();
+  Task<> send_shutdown(std::shared_ptr<Control> control);
+  Task<> end_by_force();
   void end_on_failure();
   void take_hello(wire::Hello hello);
   Task<Result<>> start_machine();
@@ -98,6 +119,12 @@ class Monitor final : private MachineObserver {
   async::Event end_wanted_;
   std::chrono::steady_clock::time_point last_heard_;
   std::uint64_t started_us_ = 0;
+  // What the guest was asked to do, with the time at which its grace is over.
+  std::optional<wire::ShutdownAction> shutdown_;
+  std::chrono::steady_clock::time_point grace_end_;
+  boost::asio::steady_timer force_timer_;  // for what has not ended by then
+  std::shared_ptr<Control> control_;       // the last on which PID 1 said hello, while it lasts
+  Lifecycle lifecycle_;
   std::vector<std::string> console_at_failure_;
   std::unique_ptr<Machine> machine_;
   async::TaskGroup tasks_;

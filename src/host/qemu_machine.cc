@@ -31,7 +31,8 @@ class QemuMachine final : public Machine {
   Task<Result<>> start(MachineObserver& observer) override;
   Task<Result<>> wait() override;
   Task<Result<>> end() override;
-  Result<> listen(std::uint32_t port, const Quota& quota, Acceptor acceptor) override;
+  Result<> listen(std::uint32_t port, const Quota& quota, Callers callers,
+                  Acceptor acceptor) override;
   Task<Result<std::unique_ptr<async::Stream>>> connect(std::uint32_t port) override;
   Error explain_failed_boot(Error error) override;
   std::vector<std::string> console_tail(std::size_t lines) override;
@@ -125,8 +126,9 @@ Task<Result<>> QemuMachine::end() {
   co_return Result<>();
 }
 
-Result<> QemuMachine::listen(std::uint32_t port, const Quota& quota, Acceptor acceptor) {
-  return device_->listen(port, quota, std::move(acceptor));
+Result<> QemuMachine::listen(std::uint32_t port, const Quota& quota, Callers callers,
+                             Acceptor acceptor) {
+  return device_->listen(port, quota, std::move(acceptor), callers);
 }
 
 Task<Result<std::unique_ptr<async::Stream>>> QemuMachine::connect(std::uint32_t port) {

@@ -9,7 +9,8 @@ Result<> listen_for(std::span<const Service> services, Machine& machine, async::
     auto acceptor = [serve = service.serve, &tasks](std::unique_ptr<async::Stream> stream) {
       tasks.spawn(serve(std::move(stream)));
     };
-    auto listening = machine.listen(service.port.number, service.quota, std::move(acceptor));
+    auto listening =
+        machine.listen(service.port.number, service.quota, service.callers, std::move(acceptor));
     if (!listening) return listening;
   }
   return {};

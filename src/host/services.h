@@ -17,6 +17,7 @@ namespace capsem::host {
 struct Service {
   wire::Port port;
   Quota quota;
+  Callers callers = Callers::kAnyone;
   // Serves one connection to its end.
   std::function<Task<>(std::unique_ptr<async::Stream>)> serve;
 };

@@ -21,8 +21,8 @@ Device::~Device() {
   core_->release();
 }
 
-Result<> Device::listen(std::uint32_t port, const Quota& quota, Handler handler) {
-  return core_->streams().listen(port, quota, std::move(handler));
+Result<> Device::listen(std::uint32_t port, const Quota& quota, Handler handler, Callers callers) {
+  return core_->streams().listen(port, quota, std::move(handler), callers);
 }
 
 void Device::stop_listening(std::uint32_t port) {

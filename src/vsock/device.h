@@ -68,11 +68,12 @@ class Device {
   ~Device();
 
   // Calls `handler` for every connection the guest makes to `port` of the host (CID 2). Without a
-  // listener, or past `quota`, such a connection is refused at once. Connections of an earlier
-  // listener count until their streams are gone. kInvalid when the port has a listener, when the
-  // quota allows no connection or less than 4 KiB of buffer each, or when the quotas of all ports
-  // exceed what the device's limit leaves beside the host's reserve.
-  Result<> listen(std::uint32_t port, const Quota& quota, Handler handler);
+  // listener, past `quota`, or of others than `callers`, such a connection is refused at once.
+  // Connections of an earlier listener count until their streams are gone. kInvalid when the port
+  // has a listener, when the quota allows no connection or less than 4 KiB of buffer each, or when
+  // the quotas of all ports exceed what the device's limit leaves beside the host's reserve.
+  Result<> listen(std::uint32_t port, const Quota& quota, Handler handler,
+                  Callers callers = Callers::kAnyone);
   // Calls no handler any more, and resets the connections that no handler has been called for.
   void stop_listening(std::uint32_t port);
 

@@ -42,7 +42,8 @@ Multiplexer::~Multiplexer() {
   close("the vsock device was stopped");
 }
 
-Result<> Multiplexer::listen(std::uint32_t port, const Quota& quota, Handler handler) {
+Result<> Multiplexer::listen(std::uint32_t port, const Quota& quota, Handler handler,
+                             Callers callers) {
   std::erase_if(services_, [](const auto& row) { return !row.second->in_use(); });
   const auto found = services_.find(port);
   if (found != services_.end() && found->second->handler) {
@@ -56,6 +57,7 @@ Result<> Multiplexer::listen(std::uint32_t port, const Quota& quota, Handler han
     service = std::make_shared<Service>();
   }
   service->quota = quota;
+  service->callers = callers;
   service->handler = std::make_shared<Handler>(std::move(handler));
   return {};
 }
@@ -155,6 +157,9 @@ void Multiplexer::accept(const Header& request) {
     return queue_reset(request);
   }
   Service& service = *found->second;
+  if (service.callers == Callers::kRoot && request.source_port >= kFirstOrdinaryPort) {
+    return queue_reset(request);
+  }
   const std::shared_ptr<Connection> connection =
       add(found->second, request.destination_port, request.source_port);
   if (!connection) {

@@ -52,7 +52,7 @@ class Multiplexer final : public Outbox {
   ~Multiplexer();
 
   // These three as in device.h.
-  Result<> listen(std::uint32_t port, const Quota& quota, Handler handler);
+  Result<> listen(std::uint32_t port, const Quota& quota, Handler handler, Callers callers);
   void stop_listening(std::uint32_t port);
   void stop_listening();  // on all ports
   Task<Result<std::unique_ptr<Stream>>> connect(std::uint32_t port,

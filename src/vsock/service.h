@@ -36,6 +36,7 @@ class Service {
   bool in_use() const { return handler != nullptr || used_.connections != 0; }
 
   Quota quota;
+  Callers callers = Callers::kAnyone;
   std::shared_ptr<Handler> handler;                   // while the port is listened on
   std::chrono::steady_clock::time_point quiet_until;  // of refusals
 

@@ -249,10 +249,14 @@ Result<Envelope> decode(std::span<const std::byte> payload) {
 
 template Result<std::string> encode(const GuestControl&);
 template Result<std::string> encode(const HostControl&);
+template Result<std::string> encode(const GuestLifecycle&);
+template Result<std::string> encode(const HostLifecycle&);
 template Result<std::string> encode(const GuestSession&);
 template Result<std::string> encode(const HostSession&);
 template Result<GuestControl> decode(std::span<const std::byte>);
 template Result<HostControl> decode(std::span<const std::byte>);
+template Result<GuestLifecycle> decode(std::span<const std::byte>);
+template Result<HostLifecycle> decode(std::span<const std::byte>);
 template Result<GuestSession> decode(std::span<const std::byte>);
 template Result<HostSession> decode(std::span<const std::byte>);
 

@@ -1,5 +1,6 @@
 // Messages to bytes and back: protobuf in length-prefixed frames, as capsem.proto defines them.
-// `Envelope` is one of GuestControl, HostControl, GuestSession and HostSession.
+// `Envelope` is one of GuestControl, HostControl, GuestLifecycle, HostLifecycle, GuestSession and
+// HostSession.
 #pragma once
 
 #include <cstddef>
@@ -23,10 +24,14 @@ Result<Envelope> decode(std::span<const std::byte> payload);
 
 extern template Result<std::string> encode(const GuestControl&);
 extern template Result<std::string> encode(const HostControl&);
+extern template Result<std::string> encode(const GuestLifecycle&);
+extern template Result<std::string> encode(const HostLifecycle&);
 extern template Result<std::string> encode(const GuestSession&);
 extern template Result<std::string> encode(const HostSession&);
 extern template Result<GuestControl> decode(std::span<const std::byte>);
 extern template Result<HostControl> decode(std::span<const std::byte>);
+extern template Result<GuestLifecycle> decode(std::span<const std::byte>);
+extern template Result<HostLifecycle> decode(std::span<const std::byte>);
 extern template Result<GuestSession> decode(std::span<const std::byte>);
 extern template Result<HostSession> decode(std::span<const std::byte>);
 

@@ -47,7 +47,17 @@ inline constexpr auto kFields<Configuration> =
     std::tuple(Field{1, &Configuration::hostname}, Field{2, &Configuration::environment});
 
 template <>
-inline constexpr auto kFields<Shutdown> = std::tuple(Field{1, &Shutdown::action});
+inline constexpr auto kFields<Shutdown> =
+    std::tuple(Field{1, &Shutdown::action}, Field{2, &Shutdown::grace_ms});
+
+template <>
+inline constexpr auto kFields<LifecycleRequest> =
+    std::tuple(Field{1, &LifecycleRequest::action}, Field{2, &LifecycleRequest::delay_ms},
+               Field{3, &LifecycleRequest::grace_ms}, Field{4, &LifecycleRequest::message});
+
+template <>
+inline constexpr auto kFields<LifecycleAnswer> =
+    std::tuple(Field{1, &LifecycleAnswer::accepted}, Field{2, &LifecycleAnswer::text});
 
 template <>
 inline constexpr auto kFields<TerminalSize> =
@@ -116,6 +126,8 @@ template <>
 inline constexpr Origin kLast<Origin> = Origin::kRootfs;
 template <>
 inline constexpr ShutdownAction kLast<ShutdownAction> = ShutdownAction::kHalt;
+template <>
+inline constexpr LifecycleAction kLast<LifecycleAction> = LifecycleAction::kShow;
 template <>
 inline constexpr OutputStream kLast<OutputStream> = OutputStream::kStderr;
 

@@ -65,13 +65,37 @@ struct Configuration {
 
 enum class ShutdownAction : std::uint32_t { kPoweroff, kReboot, kHalt };
 
+// The guest ends the machine in order: its processes are asked to end, and killed when `grace_ms`
+// are over.
 struct Shutdown {
   ShutdownAction action = ShutdownAction::kPoweroff;
+  std::uint32_t grace_ms = 0;
   bool operator==(const Shutdown&) const = default;
 };
 
 using GuestControl = std::variant<Hello, Heartbeat, Failure, ServiceEvent>;
 using HostControl = std::variant<Configuration, Shutdown>;
+
+// ---- the machine's end, as the guest asks for it
+
+enum class LifecycleAction : std::uint32_t { kPoweroff, kReboot, kSuspend, kCancel, kShow };
+
+struct LifecycleRequest {
+  LifecycleAction action = LifecycleAction::kPoweroff;
+  std::uint64_t delay_ms = 0;
+  std::uint32_t grace_ms = 0;  // as in Shutdown
+  std::string message;         // for those who are told of a delayed one
+  bool operator==(const LifecycleRequest&) const = default;
+};
+
+struct LifecycleAnswer {
+  bool accepted = false;
+  std::string text;  // why not, or what is pending now
+  bool operator==(const LifecycleAnswer&) const = default;
+};
+
+using GuestLifecycle = std::variant<LifecycleRequest>;
+using HostLifecycle = std::variant<LifecycleAnswer>;
 
 // ---- sessions
 
@@ -229,6 +253,16 @@ template <>
 inline constexpr std::array<Kind, 2> kKinds<HostControl> = {{
     {1, "Configuration", 256 << 10},
     {2, "Shutdown", kOverheadBytes},
+}};
+
+template <>
+inline constexpr std::array<Kind, 1> kKinds<GuestLifecycle> = {{
+    {1, "LifecycleRequest", kTextBytes + kOverheadBytes},
+}};
+
+template <>
+inline constexpr std::array<Kind, 1> kKinds<HostLifecycle> = {{
+    {1, "LifecycleAnswer", kTextBytes + kOverheadBytes},
 }};
 
 template <>

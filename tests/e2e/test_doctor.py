@@ -75,7 +75,7 @@ def test_its_own_checks_take_under_two_seconds_of_processor_time(capsem: Capsem)
 def test_services_that_do_not_exist_are_absent_and_not_skipped(ordinary: Report) -> None:
     absent = {key for key, check in ordinary.checks.items() if check["verdict"] == "absent"}
     assert absent == {
-        ("net", "port 5002"), ("mcp", "port 5003"), ("lifecycle", "port 5004"), ("lifecycle", "suspend"),
+        ("net", "port 5002"), ("mcp", "port 5003"), ("lifecycle", "suspend"),
         ("audit", "port 5006"), ("dns", "port 5007"), ("snapshots", "snapshots list"),
     }
     assert {c["group"] for c in ordinary.data["checks"] if c["verdict"] == "skip"} == {"terminal"}
@@ -233,7 +233,7 @@ OF_PRIVILEGED = [
     Break("mount -o remount,rw /capsem; chmod 0755 /capsem/bin/snapshots",
           "chmod 0555 /capsem/bin/snapshots; mount -o remount,ro /capsem", "binaries",
           ["capsem-pty-agent", "capsem-net-proxy", "capsem-mcp-server", "capsem-sysutil", "halt", "poweroff",
-           "reboot", "shutdown", "capsem-doctor", "snapshots"]),
+           "reboot", "shutdown", "suspend", "capsem-doctor", "snapshots"]),
     Break("mount -o remount,rw /capsem; chown 1 /capsem/diagnostics/conftest.py",
           "chown 0 /capsem/diagnostics/conftest.py; mount -o remount,ro /capsem", "binaries", ["diagnostics"]),
     Break("mount -o remount,rw /capsem; cp -p /capsem/diagnostics/conftest.py /tmp/c; "
@@ -262,6 +262,8 @@ OF_PRIVILEGED = [
           ["initialize", "tools/list"]),
     Break("mount --bind /bin/true /capsem/bin/capsem-sysutil", "umount /capsem/bin/capsem-sysutil", "lifecycle",
           ["capsem-sysutil: wrong usage", "suspend"]),
+    Break("mount --bind /bin/false /capsem/bin/capsem-sysutil", "umount /capsem/bin/capsem-sysutil", "lifecycle",
+          ["capsem-sysutil", "capsem-sysutil: wrong usage", "capsem-sysutil show"]),
     Break("mount --bind /bin/false /capsem/bin/snapshots", "umount /capsem/bin/snapshots", "snapshots",
           ["snapshots"]),
     Break("date -s 2001-01-01", "hwclock -s || date -s 2026-01-01", "clock", ["time of day"]),

@@ -70,6 +70,31 @@ def test_a_named_vm_goes_on_when_its_command_has_ended(vms: Capsem) -> None:
     assert state(vms, "one") == "running"
 
 
+def test_stop_lets_processes_end_by_themselves_and_kill_does_not(vms: Capsem) -> None:
+    vms.run("--name", "one", "true")
+    session = subprocess.Popen(
+        vms.command("exec", "one", "trap 'echo in order; exit' TERM; echo up; while :; do sleep 0.1; done"),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=vms.env(),
+    )
+    assert session.stdout is not None and session.stdout.readline() == b"up\n"
+    begin = time.monotonic()
+    output(vms, "stop", "--grace", "20", "one")
+    assert time.monotonic() - begin < 15
+    assert session.wait(timeout=30) == 125
+    session.communicate()
+    output(vms, "start", "one")
+    stubborn = "setsid bash -c 'trap \"\" TERM; while :; do sleep 0.1; done' >/dev/null 2>&1 & sleep 1"
+    output(vms, "exec", "one", stubborn)
+    begin = time.monotonic()
+    output(vms, "stop", "--grace", "3", "one")
+    assert 3 <= time.monotonic() - begin < 13
+    output(vms, "start", "one")
+    output(vms, "exec", "one", stubborn)
+    begin = time.monotonic()
+    output(vms, "kill", "one")
+    assert time.monotonic() - begin < 3
+
+
 def test_it_is_stopped_started_renamed_and_removed(vms: Capsem) -> None:
     name = output(vms, "run", "--accel", "tcg", "--memory", "512", "--detach").strip()
     assert output(vms, "ps").split("\n")[1].split()[:2] == [name, "running"]

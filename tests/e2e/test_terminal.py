@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,37 @@ def test_the_shells_exit_status_and_a_restored_terminal(inside: Screen) -> None:
     inside.type("exit 3", "Enter")
     inside.wait_for("ended 3")
     modes(inside)
+
+
+def test_a_shell_is_switched_off_with_its_vm(inside: Screen) -> None:
+    inside.type("poweroff", "Enter")
+    inside.wait_for("ended 0")
+    modes(inside)
+
+
+def test_a_reboot_gives_another_shell(inside: Screen) -> None:
+    inside.type("touch /root/before; reboot", "Enter")
+    inside.wait_for("capsem: the guest was rebooted")
+    inside.wait_for("~# ")
+    inside.type("clear; ls /root/before; exit 5", "Enter")
+    inside.wait_for("No such file")
+    inside.wait_for("ended 5")
+    modes(inside)
+
+
+def test_a_reboot_of_a_vm_with_a_name_keeps_the_name(screen: Screen, capsem: Capsem, tmp_path: Path) -> None:
+    for name in ("state", "runtime"):
+        (tmp_path / name).mkdir(mode=0o700)
+    screen.type(f"export XDG_STATE_HOME={tmp_path}/state XDG_RUNTIME_DIR={tmp_path}/runtime", "Enter")
+    screen.type(f"clear; {capsem.executable} run --accel tcg --name one; echo ended $?", "Enter")
+    screen.wait_for("[capsem]")
+    screen.type("reboot", "Enter")
+    screen.wait_for("capsem: the guest was rebooted")
+    screen.wait_for("~# ")
+    screen.type("exit 6", "Enter")
+    screen.wait_for("ended 6")
+    screen.type(f"clear; {capsem.executable} ps; {capsem.executable} rm -f one; echo removed $?", "Enter")
+    assert "one" in screen.wait_for("removed 0")
 
 
 def test_job_control(inside: Screen) -> None:

@@ -240,11 +240,79 @@ TEST_F(SilentAgent, EndsTheRequestForASessionInTime) {
   EXPECT_EQ(monitor->vm().state, State::kRunning);
 }
 
-TEST_F(ClientsTest, StopEndsTheVm) {
+TEST_F(ClientsTest, KillEndsTheVmAtOnce) {
   boot();
-  auto answer = ask("POST /v1/stop HTTP/1.1\r\nHost: x\r\n\r\n");
-  EXPECT_THAT(answer, HasSubstr("\"state\":\"ended\""));
+  auto client = connection();
+  auto vm = loop.get(client.kill());
+  ASSERT_TRUE(vm) << vm.error().message();
+  EXPECT_EQ(vm->end->kind, api::EndKind::kStopped);
   EXPECT_TRUE(machine->end_was_asked);
+}
+
+TEST_F(ClientsTest, StopIsAnsweredWhenTheGuestHasEnded) {
+  boot();
+  auto client = connection();
+  std::optional<Result<api::Vm>> vm;
+  loop.spawn([](client::Connection& to, auto& into) -> Task<> {
+    into = co_await to.stop(std::chrono::seconds(1000));
+  }(client, vm));
+  loop.run_until([&] { return monitor->vm().state == State::kStopping; });
+  loop.context().run_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(vm);
+  EXPECT_FALSE(machine->end_was_asked);
+  machine->observer().on_shutdown("guest-shutdown");
+  machine->exit();
+  loop.run_until([&] { return vm.has_value(); });
+  ASSERT_TRUE(*vm) << vm->error().message();
+  EXPECT_EQ((*vm)->end->kind, api::EndKind::kStopped);
+}
+
+TEST_F(ClientsTest, AStopGoesOnWithoutTheClientThatAskedForIt) {
+  boot();
+  {
+    auto stream = *async::SocketStream::create(loop.executor(), connect());
+    loop.spawn([](async::Stream& to) -> Task<> {
+      const std::string request =
+          "POST /v1/stop HTTP/1.1\r\nContent-Length: 14\r\n\r\n{\"grace_ms\":9}";
+      auto sent = co_await to.write_all(as_bytes(request));
+      EXPECT_TRUE(sent);
+    }(*stream));
+    loop.run_until([&] { return monitor->vm().state == State::kStopping; });
+  }
+  loop.context().run_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(monitor->vm().state, State::kStopping);
+  machine->exit();
+  loop.run_until([&] { return monitor->vm().state == State::kEnded; });
+}
+
+TEST_F(ClientsTest, AStopThatCannotBeReadEndsNothing) {
+  boot();
+  for (std::string body : {R"({"grace_ms":-1})", R"({"grace_ms":3600001})", "{", "7"})
+    EXPECT_THAT(ask("POST /v1/stop HTTP/1.1\r\nContent-Length: " + std::to_string(body.size()) +
+                    "\r\n\r\n" + body),
+                HasSubstr("400"))
+        << body;
+  EXPECT_EQ(monitor->vm().state, State::kRunning);
+}
+
+TEST_F(ClientsTest, AVmsEndIsAwaitedOnceItIsInSight) {
+  boot();
+  auto early = connection();
+  auto running = loop.get(early.vm_at_end(std::chrono::milliseconds(50)));
+  ASSERT_FALSE(running);
+  EXPECT_EQ(running.error().kind(), ErrorKind::kTimeout);
+  monitor->shut_down(std::chrono::seconds(1000));
+  auto client = connection();
+  std::optional<Result<api::Vm>> vm;
+  loop.spawn([](client::Connection& to, auto& into) -> Task<> {
+    into = co_await to.vm_at_end(std::chrono::milliseconds(50));
+  }(client, vm));
+  loop.context().run_for(std::chrono::milliseconds(200));
+  EXPECT_FALSE(vm);
+  machine->exit();
+  loop.run_until([&] { return vm.has_value(); });
+  ASSERT_TRUE(*vm) << vm->error().message();
+  EXPECT_EQ((*vm)->state, State::kEnded);
 }
 
 TEST_F(ClientsTest, TakesNoMoreThanItsLimit) {

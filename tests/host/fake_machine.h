@@ -70,8 +70,9 @@ class FakeMachine final : public Machine {
     sessions.clear();
     co_return Result<>();
   }
-  Result<> listen(std::uint32_t port, const Quota& quota, Acceptor acceptor) override {
+  Result<> listen(std::uint32_t port, const Quota& quota, Callers who, Acceptor acceptor) override {
     quotas[port] = quota;
+    callers[port] = who;
     listeners_.emplace(port, std::move(acceptor));
     return {};
   }
@@ -85,6 +86,7 @@ class FakeMachine final : public Machine {
   std::vector<std::string> console_tail(std::size_t) override { return console; }
 
   std::map<std::uint32_t, Quota> quotas;
+  std::map<std::uint32_t, Callers> callers;
 
  private:
   // Counts against its port's quota until it is gone.

@@ -27,7 +27,7 @@ class MonitorTest : public ::testing::Test {
     monitor = std::make_unique<Monitor>(loop.executor(), std::move(made), options);
     prepare(*machine);
     loop.spawn(monitor->run());
-    loop.context().poll();
+    loop.poll();
   }
   virtual void prepare(FakeMachine&) {}
 
@@ -46,6 +46,28 @@ class MonitorTest : public ::testing::Test {
     say(*control, hello);
     loop.run_until([&] { return monitor->vm().state == State::kRunning; });
     return control;
+  }
+  // The next `count` messages of the host on the control connection.
+  std::vector<wire::HostControl> hear(async::Stream& control, std::size_t count) {
+    std::vector<wire::HostControl> heard;
+    bool done = false;
+    loop.spawn([](async::Stream& from, std::size_t wanted, auto& into, bool& end) -> Task<> {
+      wire::MessageDecoder<wire::HostControl> decoder;
+      while (into.size() < wanted) {
+        auto message = decoder.next();
+        EXPECT_TRUE(message);
+        if (*message) {
+          into.push_back(**message);
+          continue;
+        }
+        auto size = co_await from.read_some(decoder.prepare());
+        if (!size || *size == 0) break;
+        decoder.commit(*size);
+      }
+      end = true;
+    }(control, count, heard, done));
+    loop.run_until([&] { return done; });
+    return heard;
   }
   void run_to_end() {
     loop.run_until([&] { return monitor->vm().state == State::kEnded; });
@@ -70,6 +92,110 @@ TEST_F(MonitorTest, GoesThroughItsStatesInTurn) {
   std::vector<std::string> states;
   for (const auto& event : monitor->events().after(0)) states.push_back(event.text);
   EXPECT_THAT(states, ::testing::ElementsAre("starting", "running", "stopping", "ended"));
+}
+
+TEST_F(MonitorTest, AnOrderlyEndIsTheGuestsToCarryOutWithinItsGrace) {
+  start();
+  auto control = boot();
+  monitor->shut_down(std::chrono::seconds(30));
+  EXPECT_EQ(monitor->vm().state, State::kStopping);
+  auto heard = hear(*control, 2);
+  ASSERT_EQ(heard.size(), 2U);
+  auto* shutdown = std::get_if<wire::Shutdown>(&heard.back());
+  ASSERT_TRUE(shutdown);
+  EXPECT_EQ(shutdown->action, wire::ShutdownAction::kPoweroff);
+  EXPECT_LE(shutdown->grace_ms, 30'000U);
+  EXPECT_GT(shutdown->grace_ms, 20'000U);
+  loop.poll();
+  EXPECT_FALSE(machine->end_was_asked);
+  machine->observer().on_shutdown("guest-shutdown");
+  machine->exit();
+  run_to_end();
+  EXPECT_EQ(monitor->vm().end->kind, api::EndKind::kStopped);
+}
+
+TEST_F(MonitorTest, AGuestThatDoesNotEndInOrderIsEndedByForce) {
+  using std::chrono::milliseconds;
+  start({.shutdown_limit = milliseconds(100)});
+  auto control = boot();
+  auto asked = std::chrono::steady_clock::now();
+  monitor->shut_down(milliseconds(100));
+  run_to_end();
+  EXPECT_GE(std::chrono::steady_clock::now() - asked, milliseconds(200));
+  EXPECT_TRUE(machine->end_was_asked);
+  EXPECT_EQ(monitor->vm().end->kind, api::EndKind::kStopped);
+}
+
+TEST_F(MonitorTest, OfTwoOrderlyEndsTheEarlierCounts) {
+  using std::chrono::milliseconds;
+  start({.shutdown_limit = milliseconds(0)});
+  auto control = boot();
+  monitor->shut_down(std::chrono::seconds(1000));
+  hear(*control, 2);
+  monitor->shut_down(std::chrono::seconds(2000));  // changes nothing
+  loop.poll();
+  monitor->shut_down(milliseconds(50));
+  auto heard = hear(*control, 1);
+  EXPECT_LE(std::get<wire::Shutdown>(heard.at(0)).grace_ms, 50U);
+  run_to_end();
+  std::vector<std::string> states;
+  for (const auto& event : monitor->events().after(0)) states.push_back(event.text);
+  EXPECT_THAT(states, ::testing::ElementsAre("starting", "running", "stopping", "ended"));
+}
+
+TEST_F(MonitorTest, AVmThatHasNotBootedIsEndedAtOnce) {
+  start();
+  monitor->shut_down(std::chrono::seconds(1000));
+  run_to_end();
+  EXPECT_TRUE(machine->end_was_asked);
+  EXPECT_EQ(monitor->vm().end->kind, api::EndKind::kStopped);
+}
+
+TEST_F(MonitorTest, AnEndAtOnceCutsAnOrderlyOneShort) {
+  start();
+  auto control = boot();
+  monitor->shut_down(std::chrono::seconds(1000));
+  loop.poll();
+  monitor->stop();
+  run_to_end();
+  EXPECT_TRUE(machine->end_was_asked);
+}
+
+TEST_F(MonitorTest, TheGuestMayAskForItsEnd) {
+  for (auto [action, kind] :
+       {std::pair{wire::LifecycleAction::kPoweroff, api::EndKind::kPoweredOff},
+        std::pair{wire::LifecycleAction::kReboot, api::EndKind::kRebooted}}) {
+    start({.shutdown_limit = std::chrono::milliseconds(0)});
+    EXPECT_EQ(machine->callers.at(wire::kLifecyclePort.number), Callers::kRoot);
+    auto control = boot();
+    auto lifecycle = machine->connect_from_guest(wire::kLifecyclePort.number);
+    const wire::LifecycleRequest request{.action = action, .grace_ms = 10};
+    loop.spawn(send(*lifecycle, *wire::encode<wire::GuestLifecycle>(request)));
+    auto heard = hear(*control, 2);
+    ASSERT_EQ(heard.size(), 2U);
+    EXPECT_EQ(std::get<wire::Shutdown>(heard.back()).action == wire::ShutdownAction::kReboot,
+              kind == api::EndKind::kRebooted);
+    // It does not end by itself, so that nobody says how it ended.
+    run_to_end();
+    EXPECT_EQ(monitor->vm().end->kind, kind);
+    EXPECT_FALSE(monitor->vm().end->error);
+  }
+}
+
+TEST_F(MonitorTest, PidOneIsAskedAgainOnItsNextConnection) {
+  start();
+  auto control = boot();
+  monitor->shut_down(std::chrono::seconds(1000));
+  hear(*control, 2);
+  control->reset();
+  loop.poll();
+  auto again = machine->connect_from_guest(wire::kControlPort.number);
+  say(*again, wire::Hello{});
+  auto heard = hear(*again, 2);
+  ASSERT_EQ(heard.size(), 2U);
+  EXPECT_TRUE(std::holds_alternative<wire::Shutdown>(heard.back()));
+  monitor->stop();
+  run_to_end();
 }
 
 TEST_F(MonitorTest, ASilentGuestIsToldOfButNotAfterTheMonitorItselfWasStopped) {

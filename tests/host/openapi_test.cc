@@ -92,12 +92,19 @@ TEST(OpenApi, DescribesWhatIsSent) {
   }
   for (auto kind : {EventKind::kState, EventKind::kService, EventKind::kWarning})
     EXPECT_EQ(find_mismatch(to_json(Event{.sequence = 1, .kind = kind, .text = "t"}), "Event"), "");
+  EXPECT_EQ(find_mismatch(to_json(Stop{.grace_ms = 1}), "Stop"), "");
   for (int kind = 0; kind <= static_cast<int>(ErrorKind::kInterrupted); ++kind)
     EXPECT_EQ(find_mismatch(
                   to_json(Failure{.error = Error("a", "b", "c", "d", static_cast<ErrorKind>(kind)),
                                   .console = {"l"}}),
                   "Failure"),
               "");
+}
+
+TEST(OpenApi, TheLimitsOfAStopAreTheServers) {
+  const auto& grace = document()["components"]["schemas"]["Stop"]["properties"]["grace_ms"];
+  EXPECT_EQ(grace["maximum"], Stop::kMaxGraceMs);
+  EXPECT_EQ(grace["default"], Stop().grace_ms);
 }
 
 TEST(OpenApi, TheCheckFindsWhatIsWrong) {

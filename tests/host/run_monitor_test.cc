@@ -36,7 +36,7 @@ class ThrowingMachine final : public Machine {
     co_return fail("run", "QEMU", "it aborted");
   }
   Task<Result<>> end() override { co_return Result<>(); }
-  Result<> listen(std::uint32_t, const Quota&, Acceptor) override { return {}; }
+  Result<> listen(std::uint32_t, const Quota&, Callers, Acceptor) override { return {}; }
   Task<Result<std::unique_ptr<async::Stream>>> connect(std::uint32_t) override {
     co_return fail("connect to", "the guest", "there is none");
   }

@@ -1,4 +1,5 @@
-// What a guest can take up of the host, port by port, and that it hinders no other port by it.
+// What a guest can take up of the host, port by port, and that it hinders no other port by it; and
+// who in it may connect.
 #include <algorithm>
 
 #include "tests/vsock/device_fixture.h"
@@ -257,6 +258,25 @@ TEST_F(QuotaTest, AFloodOfRefusalsLeavesOthersTheirTurns) {
   device.reset();
   loop.run();
   EXPECT_THAT(refused, IsEmpty()) << "nobody listens there, which is no matter of quota";
+}
+
+TEST_F(QuotaTest, APortOfRootTakesReservedPortsOnly) {
+  start();
+  constexpr std::uint32_t kPort = 6100;
+  std::size_t taken = 0;
+  ASSERT_TRUE(device->listen(
+      kPort, {.connections = 8, .receive_buffer_bytes = 64 * 1024},
+      [&](std::unique_ptr<Stream>) { ++taken; }, Callers::kRoot));
+  for (auto [port, answer] : {std::pair{1024U, Op::kReset}, std::pair{0x80000400U, Op::kReset},
+                              std::pair{1023U, Op::kResponse}, std::pair{1U, Op::kResponse}}) {
+    front_end->send(Op::kRequest, port, kPort);
+    EXPECT_EQ(next_packet().header.op, answer) << port;
+    // The handler drops the stream, of which the guest is told.
+    if (answer == Op::kResponse) {
+      EXPECT_EQ(next_packet().header.op, Op::kReset);
+    }
+  }
+  EXPECT_EQ(taken, 2U);
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ class Peer : public ::testing::Test {};
 
 using Channels = ::testing::Types<
     Channel<GuestControl, proto::GuestControl>, Channel<HostControl, proto::HostControl>,
+    Channel<GuestLifecycle, proto::GuestLifecycle>, Channel<HostLifecycle, proto::HostLifecycle>,
     Channel<GuestSession, proto::GuestSession>, Channel<HostSession, proto::HostSession>>;
 TYPED_TEST_SUITE(Peer, Channels);
 

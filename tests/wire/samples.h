@@ -52,7 +52,30 @@ inline std::vector<Sample<HostControl>> samples() {
        R"(configuration { hostname: "capsem" environment { name: "A" value: "1" }
             environment { name: "LANG" value: "C.UTF-8" } })"},
       {Shutdown{.action = ShutdownAction::kHalt}, "shutdown { action: SHUTDOWN_HALT }"},
+      {Shutdown{.action = ShutdownAction::kReboot, .grace_ms = 10'000},
+       "shutdown { action: SHUTDOWN_REBOOT grace_ms: 10000 }"},
       {Shutdown{.action = ShutdownAction::kPoweroff}, "shutdown { }"},
+  };
+}
+
+template <>
+inline std::vector<Sample<GuestLifecycle>> samples() {
+  return {
+      {LifecycleRequest{.action = LifecycleAction::kReboot,
+                        .delay_ms = 5'000'000'000,
+                        .grace_ms = 10'000,
+                        .message = "back soon"},
+       R"(request { action: LIFECYCLE_REBOOT delay_ms: 5000000000 grace_ms: 10000
+            message: "back soon" })"},
+      {LifecycleRequest{.action = LifecycleAction::kShow}, "request { action: LIFECYCLE_SHOW }"},
+  };
+}
+
+template <>
+inline std::vector<Sample<HostLifecycle>> samples() {
+  return {
+      {LifecycleAnswer{.accepted = true}, "answer { accepted: true }"},
+      {LifecycleAnswer{.text = "not yet"}, R"(answer { text: "not yet" })"},
   };
 }
 

@@ -13,6 +13,18 @@ namespace {
 // From a VM's end to that of its monitor, which has little left to do.
 constexpr std::chrono::seconds kMonitorEndLimit{10};
 
+// After the answer of a VM that was to end.
+Result<> wait_for_monitor(const client::Registry& registry, const std::string& name,
+                          Result<api::Vm> ended) {
+  if (!ended) return propagate(ended);
+  auto gone = registry.wait_for_end(name, kMonitorEndLimit);
+  if (!gone) return propagate(gone);
+  if (*gone) return {};
+  return fail("stop", "VM '" + name + "'",
+              "its monitor did not end within " + std::to_string(kMonitorEndLimit.count()) + " s",
+              "", ErrorKind::kTimeout);
+}
+
 }  // namespace
 
 int for_each_vm(const std::vector<std::string>& names,
@@ -28,16 +40,16 @@ int for_each_vm(const std::vector<std::string>& names,
   return status;
 }
 
-Result<> end_vm(const client::Registry& registry, const std::string& name) {
-  auto ended =
-      ask_vm(registry, name, [](client::Connection& connection) { return connection.stop(); });
-  if (!ended) return propagate(ended);
-  auto gone = registry.wait_for_end(name, kMonitorEndLimit);
-  if (!gone) return propagate(gone);
-  if (*gone) return {};
-  return fail("stop", "VM '" + name + "'",
-              "its monitor did not end within " + std::to_string(kMonitorEndLimit.count()) + " s",
-              "", ErrorKind::kTimeout);
+Result<> stop_vm(const client::Registry& registry, const std::string& name,
+                 std::chrono::milliseconds grace) {
+  return wait_for_monitor(registry, name, ask_vm(registry, name, [grace](client::Connection& to) {
+                            return to.stop(grace);
+                          }));
+}
+
+Result<> kill_vm(const client::Registry& registry, const std::string& name) {
+  return wait_for_monitor(registry, name,
+                          ask_vm(registry, name, [](client::Connection& to) { return to.kill(); }));
 }
 
 }  // namespace capsem::cli

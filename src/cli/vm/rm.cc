@@ -12,7 +12,7 @@ namespace {
 
 Result<> remove(const client::Registry& registry, const std::string& name, bool force) {
   if (force)
-    if (auto ended = end_vm(registry, name); !ended && ended.error().kind() != ErrorKind::kClosed)
+    if (auto ended = kill_vm(registry, name); !ended && ended.error().kind() != ErrorKind::kClosed)
       return ended;
   return registry.remove(name);
 }

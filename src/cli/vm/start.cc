@@ -29,7 +29,7 @@ Result<> start(const client::Registry& registry, const std::string& name, const 
 
 Result<> restart(const client::Registry& registry, const std::string& name,
                  const Signals& signals) {
-  auto ended = end_vm(registry, name);
+  auto ended = stop_vm(registry, name, kDefaultGrace);
   // One that is stopped is started.
   if (!ended && ended.error().kind() != ErrorKind::kClosed) return ended;
   return start(registry, name, signals);

@@ -1,5 +1,7 @@
 // capsem stop NAME..., kill NAME...
 #include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,23 +10,37 @@
 #include "cli/vm/each_vm.h"
 
 namespace capsem::cli {
-namespace {
-
-void add_end(CLI::App& app, Action& action, const char* name, const char* description) {
-  auto names = std::make_shared<std::vector<std::string>>();
-  auto* command = app.add_subcommand(name, description);
-  command->add_option("NAME", *names)->required()->option_text("...");
-  command->callback([&action, names] { action = [names] { return for_each_vm(*names, end_vm); }; });
-}
-
-}  // namespace
-
 void add_stop(CLI::App& app, Action& action, const Signals&) {
-  add_end(app, action, "stop", "Stop running VMs; 'capsem start' starts them again");
+  struct Options {
+    std::vector<std::string> names;
+    std::uint32_t grace_seconds = kDefaultGrace / std::chrono::seconds(1);
+  };
+  auto options = std::make_shared<Options>();
+  auto* command =
+      app.add_subcommand("stop", "Stop running VMs in order; 'capsem start' starts them again");
+  command->add_option("NAME", options->names)->required()->option_text("...");
+  command
+      ->add_option("--grace", options->grace_seconds,
+                   "How long a VM's processes have to end before they are killed")
+      ->option_text("SECONDS [" + std::to_string(options->grace_seconds) + "]")
+      ->check(CLI::Range(std::uint32_t{0}, api::Stop::kMaxGraceMs / 1000));
+  command->callback([&action, options] {
+    action = [options] {
+      std::chrono::seconds grace(options->grace_seconds);
+      return for_each_vm(options->names,
+                         [grace](const client::Registry& registry, const std::string& name) {
+                           return stop_vm(registry, name, grace);
+                         });
+    };
+  });
 }
 
 void add_kill(CLI::App& app, Action& action, const Signals&) {
-  add_end(app, action, "kill", "End running VMs at once");
+  auto names = std::make_shared<std::vector<std::string>>();
+  auto* command = app.add_subcommand("kill", "End running VMs at once");
+  command->add_option("NAME", *names)->required()->option_text("...");
+  command->callback(
+      [&action, names] { action = [names] { return for_each_vm(*names, kill_vm); }; });
 }
 
 }  // namespace capsem::cli

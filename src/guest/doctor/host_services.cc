@@ -17,6 +17,7 @@ constexpr Expectation kExpectations[] = {
     {Answer::kHeld, "refused: there is one connection, and PID 1 has it"},
     {Answer::kToGuest, "refused: the host connects to the guest"},
     {Answer::kAccepts, "it connects"},
+    {Answer::kToRoot, "refused: it takes connections from root's ports only"},
     {Answer::kAbsent, "refused: this host has no such service yet"},
 };
 
@@ -34,7 +35,7 @@ std::vector<HostService> host_services() {
       {wire::kSessionPort, Answer::kToGuest, "how the host starts sessions", session_items},
       {wire::kNetPort, Answer::kAbsent, "TCP to the outside, through the host", nullptr},
       {wire::kMcpPort, Answer::kAbsent, "MCP: the guest's server, and the host's tools", mcp_items},
-      {wire::kLifecyclePort, Answer::kAbsent, "shutdown, reboot, suspend", lifecycle_items},
+      {wire::kLifecyclePort, Answer::kToRoot, "shutdown, reboot, suspend", lifecycle_items},
       {wire::kAuditPort, Answer::kAbsent, "the record of what the guest did", nullptr},
       {wire::kDnsPort, Answer::kAbsent, "names", dns_items},
   };

@@ -15,6 +15,7 @@ enum class Answer {
   kHeld,     // one connection, which PID 1 has: another one is refused
   kToGuest,  // the host connects to the guest; the other way it is refused
   kAccepts,  // takes connections
+  kToRoot,   // takes those of root's ports: another one, as an attempt makes it, is refused
   kAbsent,   // this host has no such service yet: refused
 };
 

@@ -33,6 +33,8 @@ constexpr std::array kLifecycleRows = {
              [](const Guest&) { return ends_with_status({kSysutil, "--help"}, 0); }},
     CheckRow{"capsem-sysutil: wrong usage", "exit status 2",
              [](const Guest&) { return ends_with_status({kSysutil, "sleep"}, 2); }},
+    CheckRow{"capsem-sysutil show", "exit status 0: the host says what is pending",
+             [](const Guest&) { return ends_with_status({kSysutil, "show"}, 0); }},
     CheckRow{"suspend", "exit status 1: this host cannot",
              [](const Guest&) {
                return says_it_cannot({kSysutil, "suspend"}, "this host cannot suspend a VM yet");

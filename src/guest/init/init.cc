@@ -22,6 +22,7 @@
 #include "guest/init/console.h"
 #include "guest/init/control_link.h"
 #include "guest/init/network.h"
+#include "guest/init/unmount.h"
 #include "guest/init/vsock.h"
 #include "wire/ports.h"
 
@@ -29,8 +30,10 @@ namespace capsem::guest::init {
 namespace {
 
 constexpr std::chrono::seconds kHeartbeat{5};
-// How long processes have between the request to end and being killed.
+// How long processes have between the request to end and being killed, where the host does not say.
 constexpr std::chrono::milliseconds kGrace{1000};
+// How long killed processes may take to be gone. One that the kernel holds up takes longer.
+constexpr std::chrono::milliseconds kKillLimit{2000};
 
 [[noreturn]] void fail_boot(const Error& error) {
   log_failure(error.message());
@@ -64,7 +67,7 @@ class Init {
   [[noreturn]] void run() {
     if (auto booted = run_steps(boot_); !booted) fail_boot(booted.error());
     if (auto greeted = greet(); !greeted) fail_boot(greeted.error());
-    while (!end_) wait_and_handle();
+    while (!end_) wait_and_handle(Clock::time_point::max());
     end();
   }
 
@@ -93,10 +96,12 @@ class Init {
     link_.send(wire::ServiceEvent{.name = name, .text = wire::clipped(text)}, Clock::now());
   }
 
-  void wait_and_handle() {
-    auto wake = next_heartbeat_;
-    for (auto due : {boot_.supervisor.next_start(), link_.next_open()})
-      if (due) wake = std::min(wake, *due);
+  void wait_and_handle(Clock::time_point limit) {
+    auto wake = std::min(next_heartbeat_, limit);
+    // Once the machine ends, neither is worth a wait.
+    if (!end_)
+      for (auto due : {boot_.supervisor.next_start(), link_.next_open()})
+        if (due) wake = std::min(wake, *due);
     std::array<pollfd, 2> waiting = {pollfd{signals_.get(), POLLIN, 0},
                                      pollfd{link_.fd(), POLLIN, 0}};
     wait_for(waiting, wake);
@@ -104,7 +109,7 @@ class Init {
     if (waiting[1].revents != 0) handle_host();
     auto now = Clock::now();
     // Why it failed is the same each time, and was said when the connection was lost.
-    if (auto due = link_.next_open(); due && now >= *due)
+    if (auto due = link_.next_open(); due && now >= *due && !end_)
       if (link_.open(now)) log("the host is connected again");
     boot_.supervisor.start_due(now);
     if (now < next_heartbeat_) return;
@@ -129,7 +134,7 @@ class Init {
     signalfd_siginfo signal{};
     while (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
       for (const auto& row : kEndSignals)
-        if (static_cast<int>(signal.ssi_signo) == row.signal) end_ = row.action;
+        if (static_cast<int>(signal.ssi_signo) == row.signal) begin_end(row.action, kGrace);
     }
     reap();
   }
@@ -145,9 +150,18 @@ class Init {
     alone_ = pid < 0 && errno == ECHILD;
   }
 
+  // The first request says what becomes of the machine; a later one may make its end an earlier
+  // one.
+  void begin_end(wire::ShutdownAction action, std::chrono::milliseconds grace) {
+    auto until = Clock::now() + grace;
+    if (!end_) end_ = End{action, until};
+    end_->kill_at = std::min(end_->kill_at, until);
+  }
+
   void handle_host() {
     auto received = link_.receive(Clock::now(), [this](const wire::HostControl& message) {
-      if (const auto* shutdown = std::get_if<wire::Shutdown>(&message)) end_ = shutdown->action;
+      if (const auto* shutdown = std::get_if<wire::Shutdown>(&message))
+        begin_end(shutdown->action, std::chrono::milliseconds(shutdown->grace_ms));
       if (const auto* configuration = std::get_if<wire::Configuration>(&message)) {
         auto named = set_hostname(configuration->hostname);
         if (!named) report("configuration", named.error().message());
@@ -158,25 +172,32 @@ class Init {
 
   // Asks every process to end, kills what remains, and ends the machine.
   [[noreturn]] void end() {
+    log("the machine ends; its processes are asked to");
     boot_.supervisor.stop();
     ::kill(-1, SIGTERM);
     ::kill(-1, SIGCONT);
-    auto limit = Clock::now() + kGrace;
     reap();
-    for (auto now = Clock::now(); now < limit && !alone_; now = Clock::now()) {
-      pollfd waiting{signals_.get(), POLLIN, 0};
-      wait_for(std::span(&waiting, 1), limit);
-      handle_signals();
-    }
+    while (!alone_ && Clock::now() < end_->kill_at) wait_and_handle(end_->kill_at);
+    if (!alone_) log("processes that did not end are killed");
     ::kill(-1, SIGKILL);
-    end_machine(*end_);
+    reap();
+    for (auto limit = Clock::now() + kKillLimit; !alone_ && Clock::now() < limit;)
+      wait_and_handle(limit);
+    ::sync();
+    unmount_all([](const Error& error) { log(error.message()); });
+    end_machine(end_->action);
   }
+
+  struct End {
+    wire::ShutdownAction action;
+    Clock::time_point kill_at;  // what has not ended by then
+  };
 
   Fd signals_;
   Boot boot_;
   ControlLink link_;
   Clock::time_point next_heartbeat_;
-  std::optional<wire::ShutdownAction> end_;
+  std::optional<End> end_;
   bool alone_ = false;  // no process is left, for every orphan becomes a child of PID 1
 };
 

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -22,6 +23,24 @@ namespace {
 
 constexpr std::size_t kReportBytes = 1024;
 
+// The machine's PID 1, and any other process outside of the namespace, has no number in it: the
+// kernel gives 0 (kill(2) of a process in another namespace), which no sender can make up.
+bool is_from_outside(const siginfo_t& signal) {
+  return signal.si_code == SI_USER && signal.si_pid == 0;
+}
+
+// The machine ends: with the first process of the namespace the kernel would kill all others, which
+// have until PID 1's grace is over.
+[[noreturn]] void end_after_the_others() {
+  constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 10'000'000};
+  while (::kill(-1, 0) == 0 || errno != ESRCH) {
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    ::nanosleep(&kPause, nullptr);
+  }
+  ::_exit(0);
+}
+
 [[noreturn]] void reap_and_relay(int end_signals) {
   // Blocked signals reach even the first process of a namespace, and wait until they are asked for.
   sigset_t awaited;
@@ -29,11 +48,13 @@ constexpr std::size_t kReportBytes = 1024;
   sigaddset(&awaited, SIGCHLD);
   for (const auto& row : kEndSignals) sigaddset(&awaited, row.signal);
   for (;;) {
-    int signal = ::sigwaitinfo(&awaited, nullptr);
+    siginfo_t told{};
+    int signal = ::sigwaitinfo(&awaited, &told);
     if (signal == SIGCHLD)
       while (::waitpid(-1, nullptr, WNOHANG) > 0) {
       }
     if (signal <= 0 || signal == SIGCHLD) continue;
+    if (signal == SIGTERM && is_from_outside(told)) end_after_the_others();
     auto byte = static_cast<unsigned char>(signal);
     [[maybe_unused]] auto written = ::write(end_signals, &byte, 1);
   }

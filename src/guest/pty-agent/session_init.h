@@ -1,5 +1,6 @@
 // PID 1 of the sessions: the process that their pid namespace and mount namespace begin with. It
-// reaps, and passes on to the machine's PID 1 what asks for the machine's end.
+// reaps, and passes on to the machine's PID 1 what asks for the machine's end. At that end, which
+// a SIGTERM from outside of the namespace tells it of, it goes when no other process is left in it.
 #pragma once
 
 #include <sys/types.h>

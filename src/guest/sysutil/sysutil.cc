@@ -1,129 +1,115 @@
 #include "guest/sysutil/sysutil.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/log.h"
+#include "base/text.h"
+#include "guest/end_signals.h"
+#include "guest/sysutil/host_link.h"
+#include "guest/sysutil/options.h"
 
 namespace capsem::guest::sysutil {
 namespace {
 
-// The signals are those sysvinit and busybox agree on for PID 1.
-constexpr std::array kActions = {
-    Action{"shutdown", "end the VM: services stop, then the machine powers off", "power off the VM",
-           SIGUSR2},
-    Action{"poweroff", "the same", "power off the VM", SIGUSR2},
-    Action{"halt", "the same: a VM that is halted but on is of use to nobody", "halt the VM",
-           SIGUSR2},
-    Action{"reboot", "start the system again", "reboot the VM", SIGTERM},
-    Action{"suspend", "not possible yet: this host cannot suspend a VM", "suspend the VM", 0},
-};
+using wire::LifecycleAction;
 
-// Options of shutdown(8) and halt(8). Those without an action change nothing: each end is at once,
-// orderly, and with nobody to tell but the session.
-struct Option {
-  std::string_view word;
-  std::string_view action;
-};
-constexpr std::array kOptions = {
-    Option{"-h", ""},
-    Option{"now", ""},
-    Option{"+0", ""},
-    Option{"-f", ""},
-    Option{"--force", ""},
-    Option{"--no-wall", ""},
-    Option{"-r", "reboot"},
-    Option{"--reboot", "reboot"},
-    Option{"-H", "halt"},
-    Option{"--halt", "halt"},
-    Option{"-P", "poweroff"},
-    Option{"-p", "poweroff"},
-    Option{"--poweroff", "poweroff"},
-};
+constexpr int kDone = 0;
+constexpr int kCannot = 1;
+constexpr int kMisused = 2;
 
-std::string help() {
-  std::string text =
-      "usage: capsem-sysutil ACTION\n"
-      "\n"
-      "Asks the VM's init to end the machine. Only root may.\n"
-      "\n"
-      "actions:\n";
-  for (const auto& action : kActions) {
-    text += "  ";
-    text += action.word;
-    text.append(10 - action.word.size(), ' ');
-    text += action.help;
-    text += '\n';
-  }
-  text +=
-      "\n"
-      "The names halt, poweroff, reboot and shutdown do the same, with options as elsewhere:\n"
-      "shutdown -r now. A later time is not possible.\n"
-      "\n"
-      "exit status: 0 the init has been asked, 1 it could not be or the VM cannot do it,\n"
-      "2 wrong usage\n";
-  return text;
+// Beyond the grace: to kill what is left, and to switch off; the host is done by then.
+constexpr std::chrono::seconds kEndLimit{30};
+
+std::unexpected<Error> only_root(LifecycleAction action) {
+  return fail(std::string(attempt_of(action)), "", "only root may", "run it as root",
+              ErrorKind::kPermission);
 }
 
-std::string_view base_name(std::string_view path) {
-  return path.substr(path.rfind('/') + 1);
+// The init can do no more than end the machine, now.
+bool init_can(const Command& command) {
+  bool ends =
+      command.action == LifecycleAction::kPoweroff || command.action == LifecycleAction::kReboot;
+  return ends && command.delay.count() == 0;
+}
+
+Result<> signal_init(LifecycleAction action, pid_t init) {
+  auto wanted = action == LifecycleAction::kReboot ? wire::ShutdownAction::kReboot
+                                                   : wire::ShutdownAction::kPoweroff;
+  const auto* row = std::ranges::find(kEndSignals, wanted, &EndSignal::action);
+  if (::kill(init, row->signal) == 0) return {};
+  if (errno == EPERM) return only_root(action);
+  return fail_system(std::string(attempt_of(action)), "", errno);
+}
+
+Result<> ask_init(const Command& command, const Surroundings& surroundings) {
+  if (!init_can(command))
+    return fail(std::string(attempt_of(command.action)), "", "the VM's init cannot",
+                "leave -f, --force out");
+  auto told = signal_init(command.action, surroundings.init);
+  if (told) surroundings.wait_for_end(kEndLimit);
+  return told;
+}
+
+Result<> carry_out(const Command& command, const Surroundings& surroundings) {
+  if (!surroundings.is_root) return only_root(command.action);
+  if (command.ask_init) return ask_init(command, surroundings);
+  auto answer =
+      surroundings.ask_host({.action = command.action,
+                             .delay_ms = static_cast<std::uint64_t>(command.delay.count()),
+                             .grace_ms = static_cast<std::uint32_t>(command.grace.count()),
+                             .message = wire::clipped(command.message)});
+  if (!answer && answer.error().kind() == ErrorKind::kPermission) return only_root(command.action);
+  if (!answer && init_can(command)) return ask_init(command, surroundings);
+  if (!answer) return propagate(answer, std::string(attempt_of(command.action)), "");
+  if (!answer->accepted)
+    return fail(std::string(attempt_of(command.action)), "", printable(answer->text));
+  if (!answer->text.empty()) say(printable(answer->text));
+  if (init_can(command)) surroundings.wait_for_end(command.grace + kEndLimit);
+  return {};
 }
 
 }  // namespace
 
-std::optional<Action> find_action(std::string_view word) {
-  for (const auto& action : kActions)
-    if (action.word == word) return action;
-  return std::nullopt;
-}
-
-std::optional<Action> choose(Action action, std::span<const std::string_view> options) {
-  for (auto word : options) {
-    const auto* option = std::ranges::find(kOptions, word, &Option::word);
-    if (option == kOptions.end()) return std::nullopt;
-    if (!option->action.empty()) action = *find_action(option->action);
+int run(std::span<const std::string_view> words, const Surroundings& surroundings) {
+  auto command = parse(words, surroundings.now);
+  if (!command) {
+    say(command.error().message());
+    return command.error().kind() == ErrorKind::kInvalid ? kMisused : kCannot;
   }
-  return action;
-}
-
-Result<> request(const Action& action, pid_t init) {
-  std::string attempt(action.attempt);
-  if (action.signal == 0)
-    return fail(std::move(attempt), "", "this host cannot suspend a VM yet",
-                "leave the VM running, or power it off");
-  if (::kill(init, action.signal) == 0) return {};
-  if (errno == EPERM)
-    return fail(std::move(attempt), "", "only root may", "run it as root", ErrorKind::kPermission);
-  return fail_system(std::move(attempt), "", errno);
+  if (command->help) {
+    auto path = words.front();
+    return print(help_of(path.substr(path.rfind('/') + 1))) ? kDone : kCannot;
+  }
+  auto done = carry_out(*command, surroundings);
+  if (!done) say(done.error().message());
+  return done ? kDone : kCannot;
 }
 
 int run(int argc, char** argv) {
   std::vector<std::string_view> words(argv, argv + argc);
-  const auto name = words.empty() ? "" : base_name(words.front());
-  const auto options = std::span(words).subspan(std::min<std::size_t>(1, words.size()));
-  const auto first = options.empty() ? "" : options.front();
-  auto action = find_action(name);
-  const bool is_help = first == "--help" || (!action && (first == "-h" || first == "help"));
-  if (is_help) return print(help()) ? 0 : 1;
-  if (action)
-    action = choose(*action, options);
-  else if (options.size() == 1)
-    action = find_action(first);
-  if (!action) {
-    say("usage: capsem-sysutil shutdown|poweroff|halt|reboot|suspend (see --help)");
-    return 2;
-  }
-  constexpr pid_t kInit = 1;
-  if (auto requested = request(*action, kInit); !requested) {
-    say(requested.error().message());
-    return 1;
-  }
-  return 0;
+  auto host = std::make_shared<Fd>();
+  Surroundings surroundings;
+  surroundings.ask_host =
+      [host](const wire::LifecycleRequest& request) -> Result<wire::LifecycleAnswer> {
+    auto connected = connect_to_host();
+    if (!connected) return propagate(connected);
+    *host = std::move(*connected);
+    return ask(*host, request);
+  };
+  surroundings.wait_for_end = [host](std::chrono::milliseconds limit) {
+    wait_for_end(*host, limit);
+  };
+  surroundings.is_root = ::geteuid() == 0;
+  time_t now = ::time(nullptr);
+  ::localtime_r(&now, &surroundings.now);
+  return run(words, surroundings);
 }
 
 }  // namespace capsem::guest::sysutil

@@ -34,7 +34,9 @@ TEST(JudgePort, WantsTheAnswerThatIsDocumented) {
   for (const auto& row :
        {Case{Answer::kHeld, ECONNRESET, Verdict::kPass}, Case{Answer::kHeld, 0, Verdict::kFail},
         Case{Answer::kToGuest, ECONNREFUSED, Verdict::kPass},
-        Case{Answer::kToGuest, 0, Verdict::kFail}, Case{Answer::kAccepts, 0, Verdict::kPass},
+        Case{Answer::kToGuest, 0, Verdict::kFail},
+        Case{Answer::kToRoot, ECONNRESET, Verdict::kPass}, Case{Answer::kToRoot, 0, Verdict::kFail},
+        Case{Answer::kAccepts, 0, Verdict::kPass},
         Case{Answer::kAccepts, ECONNRESET, Verdict::kFail},
         Case{Answer::kAbsent, ECONNRESET, Verdict::kAbsent},
         Case{Answer::kAbsent, 0, Verdict::kFail}, Case{Answer::kAbsent, ETIMEDOUT, Verdict::kFail},
