@@ -49,6 +49,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   input = input.subspan(1);
   feed<capsem::wire::GuestControl>(input, piece);
   feed<capsem::wire::HostControl>(input, piece);
+  feed<capsem::wire::GuestLifecycle>(input, piece);
+  feed<capsem::wire::HostLifecycle>(input, piece);
   feed<capsem::wire::GuestSession>(input, piece);
   feed<capsem::wire::HostSession>(input, piece);
   return 0;

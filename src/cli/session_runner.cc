@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "async/signal_reader.h"
@@ -48,7 +49,7 @@ class Runner {
 
   // Runs the loop until the command has ended or a signal ended us; returns the exit status.
   int run() {
-    tasks_.spawn(end_on_signal());
+    tasks_.spawn(end_on_signal(boot_signals_));
     tasks_.spawn(messages_.run());
     asio::co_spawn(loop_, main(), [this](const std::exception_ptr& thrown, int status) {
       if (thrown) std::rethrow_exception(thrown);
@@ -77,8 +78,8 @@ class Runner {
   }
 
   // Until the session takes the signals over they end the VM: the lease goes with us.
-  Task<> end_on_signal() {
-    auto number = co_await boot_signals_.next();
+  Task<> end_on_signal(async::SignalReader& signals) {
+    auto number = co_await signals.next();
     if (!number) co_return;
     status_ = kSignalBase + *number;
     loop_.stop();
@@ -226,6 +227,12 @@ class Runner {
     if (error.kind() != ErrorKind::kClosed) co_return report(error);
     auto connection = connect();
     if (!connection) co_return report_lost_monitor(error);
+    // A guest that ends in order may take its time, which the user may cut short.
+    if (auto held = signals_.hold(); held)
+      if (auto reader = async::SignalReader::create(loop_.get_executor(), std::move(*held))) {
+        end_signals_.emplace(std::move(*reader));
+        tasks_.spawn(end_on_signal(*end_signals_));
+      }
     auto vm = co_await connection->vm_at_end(kEndLimit);
     if (!vm && vm.error().kind() == ErrorKind::kTimeout) co_return report(error);
     if (!vm) co_return report_lost_monitor(vm.error());
@@ -264,6 +271,7 @@ class Runner {
   const VmOfSession& vm_;
   const Signals& signals_;
   async::SignalReader boot_signals_;
+  std::optional<async::SignalReader> end_signals_;  // when the session is over
   client::Timeline& timeline_;
   client::MonitorLink& monitor_;
   asio::io_context& loop_;

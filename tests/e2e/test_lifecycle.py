@@ -1,10 +1,12 @@
 """The machine's end as root of a session asks for it, and what `capsem run` makes of it."""
 
+import signal
 import time
 
 import pytest
 
 from conftest import Capsem, error_lines, the_error
+from processes import gone, named
 
 SWITCHED_OFF = "the guest was switched off before the command ended"
 REBOOTED = "the guest was rebooted"
@@ -106,3 +108,15 @@ def test_what_ignores_the_request_to_end_is_killed_after_the_grace(capsem: Capse
     assert seconds_to_the_end(capsem, "sleep 1000 &") < GRACE_S
     stubborn = "bash -c 'trap \"\" TERM; while :; do sleep 0.1; done' &"
     assert GRACE_S <= seconds_to_the_end(capsem, f"{stubborn} sleep 1;") < 3 * GRACE_S
+
+
+def test_the_wait_for_a_guest_that_ends_can_be_cut_short(capsem: Capsem) -> None:
+    stubborn = "bash -c 'trap \"\" TERM; while :; do sleep 0.1; done' & sleep 1;"
+    process = capsem.popen(f"{stubborn} echo up; exec capsem-sysutil --grace 100 poweroff")
+    assert process.stdout is not None and process.stdout.readline() == b"up\n"
+    (qemu,) = named(process.pid, "qemu-system")
+    time.sleep(2)  # the session is over by then
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 128 + signal.SIGTERM
+    process.communicate()
+    assert gone(qemu)
