@@ -78,7 +78,7 @@ def test_stop_lets_processes_end_by_themselves_and_kill_does_not(vms: Capsem) ->
     )
     assert session.stdout is not None and session.stdout.readline() == b"up\n"
     begin = time.monotonic()
-    output(vms, "stop", "--grace", "20", "one")
+    output(vms, "stop", "--time", "20", "one")
     assert time.monotonic() - begin < 15
     assert session.wait(timeout=30) == 125
     session.communicate()
@@ -86,7 +86,7 @@ def test_stop_lets_processes_end_by_themselves_and_kill_does_not(vms: Capsem) ->
     stubborn = "setsid bash -c 'trap \"\" TERM; while :; do sleep 0.1; done' >/dev/null 2>&1 & sleep 1"
     output(vms, "exec", "one", stubborn)
     begin = time.monotonic()
-    output(vms, "stop", "--grace", "3", "one")
+    output(vms, "stop", "--time", "3", "one")
     assert 3 <= time.monotonic() - begin < 13
     output(vms, "start", "one")
     output(vms, "exec", "one", stubborn)

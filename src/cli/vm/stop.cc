@@ -20,10 +20,11 @@ void add_stop(CLI::App& app, Action& action, const Signals&) {
       app.add_subcommand("stop", "Stop running VMs in order; 'capsem start' starts them again");
   command->add_option("NAME", options->names)->required()->option_text("...");
   command
-      ->add_option("--grace", options->grace_seconds,
-                   "How long a VM's processes have to end before they are killed")
-      ->option_text("SECONDS [" + std::to_string(options->grace_seconds) + "]")
-      ->check(CLI::Range(std::uint32_t{0}, api::Stop::kMaxGraceMs / 1000));
+      ->add_option("--time", options->grace_seconds,
+                   "How many seconds a VM's processes have to end before they are killed")
+      ->check(CLI::Range(std::uint32_t{0}, api::Stop::kMaxGraceMs / 1000))
+      ->type_name("SECONDS")
+      ->capture_default_str();
   command->callback([&action, options] {
     action = [options] {
       std::chrono::seconds grace(options->grace_seconds);
