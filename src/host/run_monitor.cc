@@ -1,5 +1,6 @@
 #include "host/run_monitor.h"
 
+#include <malloc.h>
 #include <signal.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -23,6 +24,8 @@ namespace capsem::host {
 namespace {
 
 namespace asio = boost::asio;
+
+constexpr int kOwnMappingBytes = 32 << 10;
 
 Result<QemuMachineOptions> machine_options(const Started& started) {
   QemuMachineOptions options;
@@ -98,6 +101,9 @@ Task<Result<>> serve(asio::any_io_executor executor, Fd socket, const MakeMachin
 }  // namespace
 
 Result<> run_monitor(Fd lease, const MakeMachine& make_machine) {
+  // Buffers of connections go back to the system with them; by default the C library keeps them
+  // once it has freed a large one (mallopt(3)).
+  ::mallopt(M_MMAP_THRESHOLD, kOwnMappingBytes);
   ::signal(SIGPIPE, SIG_IGN);
   asio::io_context loop(1);
   std::optional<Result<>> result;
