@@ -66,7 +66,8 @@ Result<std::filesystem::path> take_temporary_name(const std::filesystem::path& t
 }  // namespace
 
 Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t limit_bytes) {
-  auto fd = open_file(path, O_RDONLY);
+  // Opening a FIFO would wait for who writes to it.
+  auto fd = open_file(path, O_RDONLY | O_NONBLOCK);
   if (!fd) return std::unexpected(std::move(fd).error().restated("read", path));
   struct stat status{};
   if (::fstat(fd->get(), &status) != 0) return fail_system("read", path, errno);

@@ -53,7 +53,8 @@ int main(int argc, char** argv) {
   [[maybe_unused]] auto before = ::signal(SIGXFSZ, SIG_IGN);
   auto reserved = capsem::client::reserve_standard_descriptors();
   if (!reserved) return report(reserved.error());
-  CLI::App app("Runs commands in an air-gapped Linux VM that is packed and booted anew each time.");
+  CLI::App app(
+      "Runs commands in an air-gapped Linux VM, and lets you change what runs inside in a second.");
   app.name("capsem");
   app.require_subcommand(1);
   app.set_version_flag("--version", "capsem " CAPSEM_VERSION);

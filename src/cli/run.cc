@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/runner.h"
+#include "client/registry.h"
 
 namespace capsem::cli {
 namespace {
@@ -66,12 +67,22 @@ void add_run(CLI::App& app, Action& action, const Signals& signals) {
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   run->add_flag("--timing", options->timing, "Print the timeline of the run to stderr at its end");
+  auto others = run->get_options().size();
   add_session_options(*run, options->session);
+  auto session_options = run->get_options();
+  session_options.erase(session_options.begin(),
+                        session_options.begin() + static_cast<std::ptrdiff_t>(others));
   run->add_option("--name", options->name,
                   "Give the VM a name: it goes on when the command has ended, until 'capsem stop'")
-      ->type_name("NAME");
-  run->add_flag("--detach", options->detach,
-                "Start a VM that goes on, without a session in it, and print its name");
+      ->type_name("NAME")
+      ->check([](const std::string& name) {
+        auto checked = client::check_vm_name(name);
+        return checked ? std::string() : checked.error().message();
+      });
+  auto* detach =
+      run->add_flag("--detach", options->detach,
+                    "Start a VM that goes on, without a session in it, and print its name");
+  for (auto* of_session : session_options) detach->excludes(of_session);
   run->callback([&action, options, run, &signals] {
     take_command(*run, options->session);
     if (options->detach && !options->session.command.empty())

@@ -77,11 +77,14 @@ class Runner {
     co_return status;
   }
 
-  // Until the session takes the signals over they end the VM: the lease goes with us.
+  // Until the session takes the signals over they end us, and a VM without a name with us, by its
+  // lease.
   Task<> end_on_signal(async::SignalReader& signals) {
     auto number = co_await signals.next();
     if (!number) co_return;
     status_ = kSignalBase + *number;
+    if (!vm_.name.empty() && !session_ended_)
+      messages_.say("VM '" + vm_.name + "' goes on; 'capsem stop " + vm_.name + "' ends it");
     loop_.stop();
   }
 
@@ -227,6 +230,7 @@ class Runner {
     if (error.kind() != ErrorKind::kClosed) co_return report(error);
     auto connection = connect();
     if (!connection) co_return report_lost_monitor(error);
+    session_ended_ = true;
     // A guest that ends in order may take its time, which the user may cut short.
     if (auto held = signals_.hold(); held)
       if (auto reader = async::SignalReader::create(loop_.get_executor(), std::move(*held))) {
@@ -247,6 +251,8 @@ class Runner {
                              "its state is gone; " + again()));
     if (end.error)
       co_return report(Error("go on with", "the session", "the VM ended: " + end.error->message()));
+    if (end.kind == api::EndKind::kStopped)
+      co_return report(Error("go on with", "the session", "the VM was stopped", again()));
     if (options_.command.empty()) co_return kSuccess;
     co_return report(
         Error("go on with", "the session", "the guest was switched off before the command ended"));
@@ -279,6 +285,7 @@ class Runner {
   async::TaskGroup tasks_;
   int status_ = kRunTrouble;
   bool boots_again_ = false;
+  bool session_ended_ = false;   // and the VM's end is waited for
   bool not_started_ = false;     // the command, within kStartLimit
   std::string last_of_service_;  // what was last said of one
 };

@@ -13,6 +13,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Above the monitor's own.
+constexpr std::chrono::hours kBootLimit{2};
+// From a VM's end to that of its monitor, which has little left to do.
+constexpr std::chrono::seconds kMonitorEndLimit{10};
+
 struct Started {
   client::OwnedMonitor monitor;
   std::string name;  // of a VM that has one
@@ -78,11 +83,25 @@ Result<std::string> start_named_vm(const BootChoice& choice, api::Start message,
 }
 
 Result<> wait_for_boot(const client::Registry& registry, const std::string& name) {
-  auto vm = ask_vm(registry, name, [](client::Connection& connection) {
-    return connection.vm(api::State::kRunning);
-  });
+  auto vm = ask_vm(
+      registry, name,
+      [](client::Connection& connection) { return connection.vm(api::State::kRunning); },
+      kBootLimit);
   if (!vm) return propagate(vm, "start", "VM '" + name + "'");
   if (vm->state == api::State::kRunning) return {};
+  // What comes after this finds it ended.
+  vm = ask_vm(
+      registry, name,
+      [](client::Connection& connection) { return connection.vm(api::State::kEnded); },
+      kMonitorEndLimit);
+  auto gone = registry.wait_for_end(name, kMonitorEndLimit);
+  if (!gone) return propagate(gone);
+  if (!vm && vm.error().kind() == ErrorKind::kClosed) {
+    auto found = registry.find(name);
+    if (found && found->record && !found->record->reason.empty())
+      return fail("start", "VM '" + name + "'", found->record->reason);
+  }
+  if (!vm) return propagate(vm, "start", "VM '" + name + "'");
   if (vm->end && vm->end->error)
     return std::unexpected(Error(*vm->end->error).wrapped("start", "VM '" + name + "'"));
   return fail("start", "VM '" + name + "'", "it has ended");

@@ -1,8 +1,10 @@
 #include "client/registry.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -36,6 +38,8 @@ constexpr milliseconds kSocketLimit{2000};
 constexpr milliseconds kEndLimit{1000};
 // Held by who makes, renames or removes a VM; begins with a dot, as no VM does.
 constexpr const char* kRegistryLock = ".lock";
+// Before the name of a VM that is being removed.
+constexpr const char* kRemoved = ".removed-";
 
 std::string in_quotes(std::string_view name) {
   return "VM '" + printable(name) + "'";
@@ -211,10 +215,12 @@ Result<ClaimedVm> Registry::create(std::string name, api::Start start) const {
   }
   if (auto free = check_free(name); !free) return propagate(free);
   auto directory = state_directory(name);
-  // One without a record is what a crash left of a making or removal.
-  fs::remove_all(directory, error);
+  // What a crash left of a making is empty but for its lock; anything else is the user's.
+  ::unlink((directory / api::kLockFile).c_str());
+  ::rmdir(directory.c_str());
   if (::mkdir(directory.c_str(), 0700) != 0)
-    return fail_system("make the directory", directory, errno);
+    return fail_system("make the directory", directory, errno,
+                       "move away what is there, which is no VM of capsem's");
   auto files = take_files(name);
   if (!files) return propagate(files);
   start.hostname = name;
@@ -257,11 +263,11 @@ Result<api::VmRecord> Registry::settled_record(const std::string& name, bool run
   record->state = api::RecordedState::kStopped;
   record->changed_at = now_seconds();
   record->reason = rebooted ? "the host was started again" : "its monitor was killed";
+  auto written = api::write_record(directory, *record);
   if (!rebooted)
     notes_.push_back(in_quotes(name) + " was not stopped in order: " + record->reason +
-                     "; what was left of it is cleaned up");
-  if (auto written = api::write_record(directory, *record); !written)
-    return propagate(written, "put right the record of", in_quotes(name));
+                     (written ? "; what was left of it is cleaned up"
+                              : ", which cannot be recorded: " + written.error().message()));
   return record;
 }
 
@@ -270,8 +276,14 @@ Result<NamedVm> Registry::find(const std::string& name) const {
   auto lock_path = state_directory(name) / api::kLockFile;
   auto running = is_locked(lock_path);
   if (!running) return propagate(running);
-  if (*running) return NamedVm{name, settled_record(name, true)};
+  if (*running) {
+    auto record = settled_record(name, true);
+    if (!record && record.error().kind() == ErrorKind::kNotFound)
+      return fail_not_there("use", name);
+    return NamedVm{name, std::move(record)};
+  }
   auto record = api::read_record(state_directory(name));
+  if (!record && record.error().kind() == ErrorKind::kNotFound) return fail_not_there("use", name);
   if (!record || record->state != api::RecordedState::kRunning)
     return NamedVm{name, std::move(record)};
   // Nobody may take it for running meanwhile, or start it.
@@ -324,9 +336,29 @@ Result<Fd> Registry::connect(const std::string& name) const {
                                              : "it is not running: " + vm->record->reason,
                   "start it with 'capsem start " + name + "'", ErrorKind::kClosed);
     if (Clock::now() > limit)
-      return fail_system("connect to the monitor of", in_quotes(name), error);
+      return fail_system("connect to the monitor of " + in_quotes(name) + " at",
+                         runtime_ / name / api::kMonitorSocket, error,
+                         "set XDG_RUNTIME_DIR as it was when the VM was started");
     std::this_thread::sleep_for(kPause);
   }
+}
+
+Result<> Registry::kill_monitor(const std::string& name) const {
+  auto socket = connect(name);
+  if (!socket) return propagate(socket);
+  // Of the process that listened last, which is the monitor (NamedVm); unix(7).
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket->get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+    return fail_system("find the monitor of", in_quotes(name), errno);
+  Fd process(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
+  // Looked at again: the number could be another process's by now.
+  auto running = is_locked(state_directory(name) / api::kLockFile);
+  if (!running) return propagate(running);
+  if (!*running) return {};
+  if (process && ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0) == 0)
+    return {};
+  return fail_system("kill the monitor of", in_quotes(name), errno);
 }
 
 Result<bool> Registry::wait_for_end(const std::string& name, milliseconds limit) const {
@@ -346,13 +378,14 @@ Result<> Registry::remove(const std::string& name) const {
   if (!lock) return propagate(lock);
   if (!*lock) return fail_running("remove", name);
   // First of all, so that what a crash leaves is no VM any more.
-  auto directory = state_directory(name);
-  if (::unlink((directory / api::kRecordFile).c_str()) != 0)
+  auto removed = state_ / (kRemoved + name);
+  std::error_code error;
+  fs::remove_all(removed, error);
+  if (::rename(state_directory(name).c_str(), removed.c_str()) != 0)
     return fail_system("remove", in_quotes(name), errno);
   remove_runtime(runtime_ / name);
-  std::error_code error;
-  fs::remove_all(directory, error);
-  if (error) return fail_system("remove", directory, error.value());
+  fs::remove_all(removed, error);
+  if (error) return fail_system("remove", removed, error.value());
   return {};
 }
 
@@ -361,19 +394,19 @@ Result<> Registry::rename(const std::string& name, const std::string& to) const 
   if (!all) return propagate(all);
   if (auto there = check_there(name); !there) return there;
   if (auto checked = check_vm_name(to); !checked) return checked;
-  auto attempt = "call " + in_quotes(name);
+  // Its socket would be left behind at the old name.
+  auto lock = try_lock(state_directory(name) / api::kLockFile);
+  if (!lock) return propagate(lock);
+  if (!*lock) return fail_running("rename", name);
   if (::renameat2(AT_FDCWD, state_directory(name).c_str(), AT_FDCWD, state_directory(to).c_str(),
-                  RENAME_NOREPLACE) != 0) {
-    if (errno == EEXIST)
-      return fail(attempt, "'" + to + "'", "there is a VM of that name already", "",
-                  ErrorKind::kInvalid);
-    return fail_system(attempt, "'" + to + "'", errno);
-  }
-  // What lies at the new place is of no VM; a stopped one has nothing at the old.
-  remove_runtime(runtime_ / to);
-  if (::rename((runtime_ / name).c_str(), (runtime_ / to).c_str()) == 0 || errno == ENOENT)
+                  RENAME_NOREPLACE) == 0) {
+    remove_runtime(runtime_ / name);
     return {};
-  return fail_system(attempt, "'" + to + "'", errno);
+  }
+  if (errno == EEXIST)
+    return fail("rename", in_quotes(name), "there is one called '" + to + "' already", "",
+                ErrorKind::kInvalid);
+  return fail_system("rename", in_quotes(name), errno);
 }
 
 std::string NamedMonitor::end_in_words() {

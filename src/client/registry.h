@@ -64,13 +64,18 @@ class Registry {
   // A connection to its monitor. kNotFound as above, kClosed when it does not run.
   Result<Fd> connect(const std::string& name) const;
 
+  // Kills its monitor, which has to have said at its socket who it is, and with it the VM. For one
+  // that does not answer. Errors as connect() has them.
+  Result<> kill_monitor(const std::string& name) const;
+
   // Waits until its monitor has gone; false when that takes longer than `limit`.
   Result<bool> wait_for_end(const std::string& name, std::chrono::milliseconds limit) const;
 
   // Removes a stopped one with all that it has on disk. kNotFound and kInvalid as in claim().
   Result<> remove(const std::string& name) const;
 
-  // Gives it another name, also while it runs. kInvalid when that one cannot be or is taken.
+  // Gives a stopped one another name. kNotFound and kInvalid as in claim(); kInvalid too when the
+  // name cannot be or is taken.
   Result<> rename(const std::string& name, const std::string& to) const;
 
   // Where its state lies, whether it is there or not.

@@ -17,7 +17,7 @@ namespace capsem::host {
 
 class Clients {
  public:
-  static constexpr std::size_t kMaxConnections = 256;  // at once; another one is closed
+  static constexpr std::size_t kMaxConnections = 512;  // at once; another one is closed
 
   // Serves connections on `executor`; the monitor must outlive this.
   Clients(const boost::asio::any_io_executor& executor, Monitor& monitor);

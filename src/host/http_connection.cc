@@ -35,6 +35,8 @@ using Response = http::response<http::string_body>;
 
 constexpr std::uint32_t kMaxHeadBytes = 8 << 10;
 constexpr std::uint64_t kMaxBodyBytes = 64 << 10;
+// For the next request, so that a client which says nothing takes nobody's place.
+constexpr std::chrono::seconds kRequestLimit{60};
 constexpr const char* kJson = "application/json";
 constexpr const char* kJsonLines = "application/x-ndjson";
 
@@ -74,6 +76,7 @@ class Connection {
  private:
   // Each answers one request; true when the connection goes on.
   Task<bool> answer();
+  Task<bool> read(http::request_parser<http::string_body>& parser, beast::error_code& error);
   Task<bool> answer_vm(const Target& target);
   Task<bool> answer_events(const Target& target);
   Task<bool> answer_session();
@@ -100,8 +103,8 @@ Task<> Connection::run() {
     parser.header_limit(kMaxHeadBytes);
     parser.body_limit(kMaxBodyBytes);
     beast::error_code error;
-    co_await http::async_read(socket_, buffer_, parser,
-                              asio::redirect_error(asio::use_awaitable, error));
+    request_ = {};
+    if (!co_await async::with_limit(kRequestLimit, read(parser, error))) co_return;
     bool readable = !error;
     bool malformed = error.category() == http::make_error_code(http::error::bad_method).category();
     if (!readable && malformed && error != http::error::end_of_stream)
@@ -110,6 +113,13 @@ Task<> Connection::run() {
     request_ = parser.release();
     goes_on = co_await answer();
   }
+}
+
+Task<bool> Connection::read(http::request_parser<http::string_body>& parser,
+                            beast::error_code& error) {
+  co_await http::async_read(socket_, buffer_, parser,
+                            asio::redirect_error(asio::use_awaitable, error));
+  co_return true;
 }
 
 Task<bool> Connection::answer() {
@@ -254,7 +264,9 @@ Task<bool> Connection::send(http::status status, std::string body, const char* t
 }
 
 Task<bool> Connection::refuse(http::status status, std::string reason, std::string advice) {
-  auto subject = std::string(request_.method_string()) + " " + std::string(request_.target());
+  std::string subject = "a request";
+  if (!request_.target().empty())
+    subject = std::string(request_.method_string()) + " " + std::string(request_.target());
   co_return co_await send_failure(status, Error("answer", std::move(subject), std::move(reason),
                                                 std::move(advice), ErrorKind::kInvalid));
 }

@@ -1,9 +1,13 @@
 #include "host/named_service.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <chrono>
 #include <exception>
@@ -20,6 +24,9 @@ namespace {
 
 // The kind of a line in a log that is no event.
 constexpr const char* kConsole = "console";
+
+// systemd gives a service 90 s, and a session's processes as long.
+constexpr std::chrono::seconds kSignalGrace{10};
 
 // For clients that were told of a VM's end to read it.
 constexpr std::chrono::milliseconds kLastAnswers{500};
@@ -39,8 +46,7 @@ Result<> leave_starter(const std::string& directory) {
 }  // namespace
 
 Result<std::unique_ptr<NamedService>> NamedService::create(
-    const boost::asio::any_io_executor& executor, std::vector<Fd> files) {
-  auto vm = std::make_unique<NamedVm>(executor, std::move(files));
+    const boost::asio::any_io_executor& executor, std::unique_ptr<NamedVm>& vm) {
   if (auto left = leave_starter(vm->directory()); !left) return propagate(left);
   return std::make_unique<NamedService>(executor, std::move(vm));
 }
@@ -58,6 +64,7 @@ Task<> NamedService::run(Monitor& monitor, Clients& clients, Lease& lease) {
   tasks_.spawn(vm_->accept(clients));
   tasks_.spawn(log_.run());
   tasks_.spawn(log_.follow(monitor.events()));
+  tasks_.spawn(stop_on_signal(monitor));
   auto recorded = co_await vm_->record_start();
   if (!recorded) monitor.events().publish(api::EventKind::kWarning, recorded.error().message());
   Monitor::Settle at_end = [this](const api::End& end) { return settle(end); };
@@ -71,6 +78,13 @@ Task<> NamedService::run(Monitor& monitor, Clients& clients, Lease& lease) {
   if (thrown && vm_) co_await settle(broken);
   if (thrown) std::rethrow_exception(thrown);
   co_await clients.finish(kLastAnswers);
+}
+
+// The host is shut down, or its user's session ends.
+Task<> NamedService::stop_on_signal(Monitor& monitor) {
+  boost::asio::signal_set signals(co_await boost::asio::this_coro::executor, SIGTERM);
+  co_await signals.async_wait(boost::asio::use_awaitable);
+  monitor.shut_down(kSignalGrace);
 }
 
 Task<> NamedService::settle(const api::End& end) {

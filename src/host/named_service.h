@@ -6,13 +6,11 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <memory>
 #include <string_view>
-#include <vector>
 
 #include "api/types.h"
 #include "async/task.h"
 #include "async/task_group.h"
 #include "base/error.h"
-#include "base/fd.h"
 #include "host/clients.h"
 #include "host/lease.h"
 #include "host/monitor.h"
@@ -23,10 +21,10 @@ namespace capsem::host {
 
 class NamedService {
  public:
-  // Over the descriptors of api::NamedFd. From here on nothing of the process that started this one
-  // is in use: not its directory, nor its stderr, in whose place is a file of the VM.
+  // Takes `vm` over, unless it fails. From here on nothing of the process that started this one is
+  // in use: not its directory, nor its stderr, in whose place is a file of the VM.
   static Result<std::unique_ptr<NamedService>> create(const boost::asio::any_io_executor& executor,
-                                                      std::vector<Fd> files);
+                                                      std::unique_ptr<NamedVm>& vm);
 
   NamedService(const boost::asio::any_io_executor& executor, std::unique_ptr<NamedVm> vm);
 
@@ -38,6 +36,7 @@ class NamedService {
 
  private:
   Task<> settle(const api::End& end);
+  Task<> stop_on_signal(Monitor& monitor);
 
   VmLog log_;
   std::unique_ptr<NamedVm> vm_;

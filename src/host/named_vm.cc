@@ -21,6 +21,7 @@ namespace {
 
 namespace asio = boost::asio;
 
+constexpr int kBacklog = 128;
 // When there is no descriptor for another client, until one may be free.
 constexpr std::chrono::milliseconds kPause{100};
 
@@ -54,7 +55,10 @@ Result<> update(const std::string& directory, api::RecordedState state, std::str
 
 NamedVm::NamedVm(const asio::any_io_executor& executor, std::vector<Fd> files)
     : files_(std::move(files)),
-      acceptable_(executor, ::fcntl(file(api::NamedFd::kListener).get(), F_DUPFD_CLOEXEC, 0)) {}
+      acceptable_(executor, ::fcntl(file(api::NamedFd::kListener).get(), F_DUPFD_CLOEXEC, 0)) {
+  // Again, so that SO_PEERCRED of a client names this process.
+  ::listen(file(api::NamedFd::kListener).get(), kBacklog);
+}
 
 NamedVm::~NamedVm() {
   // Its directory may have another name by now, so that is left to who comes next.

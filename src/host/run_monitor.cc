@@ -73,8 +73,14 @@ Task<Result<>> serve(asio::any_io_executor executor, Fd socket, const MakeMachin
       .hostname = started->start.hostname};
   std::unique_ptr<NamedService> named;
   if (!started->named.empty()) {
-    auto created = NamedService::create(executor, std::move(started->named));
-    if (!created) co_return propagate(created);
+    auto vm = std::make_unique<NamedVm>(executor, std::move(started->named));
+    auto created = NamedService::create(executor, vm);
+    if (!created) {
+      const api::End end{.kind = api::EndKind::kFailed, .error = created.error()};
+      // The error itself goes to who started this process, while it listens.
+      [[maybe_unused]] auto recorded = co_await vm->record_end(end);
+      co_return propagate(created);
+    }
     named = std::move(*created);
     monitor_options.on_console_line = [&to = *named](std::string_view line) {
       to.console_line(line);

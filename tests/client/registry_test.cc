@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -158,15 +160,42 @@ TEST_F(RegistryTest, ADirectoryOfAnyLengthHasASocket) {
   EXPECT_TRUE(far.connect("one"));
 }
 
-TEST_F(RegistryTest, RenamesARunningOneWithItsSocket) {
+TEST_F(RegistryTest, RenamesAStoppedOne) {
   auto vm = registry.create("one", {});
   registry.create("three", {})->files = {};
+  EXPECT_THAT(registry.rename("one", "two").error().message(), HasSubstr("it is running"));
+  vm->files = {};
   EXPECT_THAT(registry.rename("one", "three").error().message(), HasSubstr("already"));
   EXPECT_FALSE(registry.rename("one", "../x"));
   ASSERT_TRUE(registry.rename("one", "two"));
   EXPECT_EQ(registry.find("one").error().kind(), ErrorKind::kNotFound);
-  EXPECT_EQ(state_of("two"), RecordedState::kRunning);
-  EXPECT_TRUE(registry.connect("two"));
+  EXPECT_EQ(state_of("two"), RecordedState::kStopped);
+  EXPECT_EQ(registry.claim("two")->record.start.hostname, "two");
+}
+
+TEST_F(RegistryTest, FilesThatAreNoVmAreNotTouched) {
+  fs::create_directories(state / "one");
+  ASSERT_TRUE(write_file_atomically(state / "one/mine", "x"));
+  auto vm = registry.create("one", {});
+  ASSERT_FALSE(vm);
+  EXPECT_THAT(vm.error().message(), HasSubstr("move away"));
+  EXPECT_TRUE(fs::exists(state / "one/mine"));
+}
+
+TEST_F(RegistryTest, TheEndOfAKilledMonitorIsKnownWithoutAPlaceToWriteItDown) {
+  registry.create("one", {})->files = {};
+  record("one", RecordedState::kRunning);
+  // As on a full disk.
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  auto found = state_of("one");
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ::signal(SIGXFSZ, handler);
+  EXPECT_EQ(found, RecordedState::kStopped);
+  EXPECT_THAT(registry.take_notes(), ElementsAre(HasSubstr("cannot be recorded")));
 }
 
 TEST_F(RegistryTest, RemovesAllThatIsOnDisk) {

@@ -108,10 +108,11 @@ def test_it_is_stopped_started_renamed_and_removed(vms: Capsem) -> None:
     # What is not on a disk is gone.
     assert vms.call("exec", name, "test -e /root/here").returncode == 1
     assert int(output(vms, "exec", name, "awk '/MemTotal/ {print $2}' /proc/meminfo")) < 512 << 10
+    assert "it is running" in the_error(vms.call("rename", name, "another"))
+    assert "it is running" in the_error(vms.call("rm", name))
+    output(vms, "stop", name)
     output(vms, "rename", name, "another")
-    assert output(vms, "exec", "another", "echo there") == "there\n"
     assert "none of that name" in the_error(vms.call("exec", name, "true"))
-    assert "it is running" in the_error(vms.call("rm", "another"))
     output(vms, "restart", "another")
     assert output(vms, "exec", "another", "hostname") == "another\n"
     output(vms, "kill", "another")
@@ -131,7 +132,7 @@ def test_a_name_is_taken_once(vms: Capsem) -> None:
 
 @pytest.mark.parametrize("name", ["../x", ".", "-rf", "x" * 64, "a/b", "a\nb", "é"])
 def test_names_that_cannot_be_are_refused_by_name(vms: Capsem, name: str) -> None:
-    for words in (["run", f"--name={name}", "true"], ["stop", "--", name], ["rm", "--", name]):
+    for words in (["run", "--name", name, "true"], ["stop", "--", name], ["rm", "--", name]):
         result = vms.call(*words)
         assert result.returncode in (2, 125)
         assert "a name has 1 to 63" in the_error(result)
@@ -243,3 +244,51 @@ def test_the_log_has_console_and_events_with_times_until_the_end(vms: Capsem) ->
     lines = [json.loads(line) for line in output(vms, "logs", "--json", "one").splitlines()]
     assert len(lines) == len(text.splitlines())
     assert abs(lines[-1]["at_ms"] / 1000 - time.time()) < 60
+
+
+def test_an_empty_name_and_a_detached_session_are_refused(vms: Capsem) -> None:
+    for words in (["--name", "", "true"], ["--detach", "--user", "nobody"], ["--detach", "true"]):
+        result = vms.run(*words)
+        assert result.returncode == 125, words
+        the_error(result)
+    assert listed(vms) == []
+
+
+def test_a_boot_that_takes_too_long_is_over_when_it_is_told(vms: Capsem) -> None:
+    result = vms.run("--boot-limit", "1", "--cpus", "1", "--initrd", str(slow_image(vms)), "--name", "one", "--detach")
+    assert result.returncode == 125
+    assert "did not" in the_error(result) or "within" in the_error(result)
+    assert state(vms, "one") == "failed"
+    output(vms, "rm", "one")
+
+
+def slow_image(vms: Capsem) -> Path:
+    """One whose init does nothing."""
+    root = Path(vms.environment["XDG_STATE_HOME"], "root")
+    (root / "bin").mkdir(parents=True)
+    busy = root / "init.c"
+    busy.write_text("#include <unistd.h>\nint main(void) { for (;;) pause(); }\n")
+    subprocess.run(["gcc", "-static", "-o", root / "init", busy], check=True)
+    busy.unlink()
+    image = root.parent / "image"
+    assert vms.call("initrd", "pack", "--from-dir", str(root), "--output", str(image)).returncode == 0
+    return image
+
+
+def test_a_monitor_that_does_not_answer_can_be_killed(vms: Capsem) -> None:
+    assert vms.run("--name", "one", "true").returncode == 0
+    pid = monitor(vms)
+    os.kill(pid, signal.SIGSTOP)
+    assert "did not answer within 10 s" in the_error(vms.call("inspect", "one"))
+    assert vms.call("kill", "one").returncode == 0
+    assert gone(pid)
+    assert state(vms, "one") == "stopped"
+
+
+def test_sigterm_to_the_monitor_is_a_stop_in_order(vms: Capsem) -> None:
+    assert vms.run("--name", "one", "true").returncode == 0
+    pid = monitor(vms)
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: gone(pid), 30)
+    (vm,) = listed(vms)
+    assert (vm["state"], vm["reason"]) == ("stopped", "")

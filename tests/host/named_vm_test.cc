@@ -66,12 +66,6 @@ TEST_F(NamedVmTest, IsStoppedWhenTheGuestSwitchedItselfOff) {
   EXPECT_EQ(found->record->reason, "the guest was switched off");
 }
 
-TEST_F(NamedVmTest, KeepsItsRecordUnderAnotherName) {
-  ASSERT_TRUE(registry.rename("one", "two"));
-  run(vm->record_start());
-  EXPECT_EQ(api::read_record(directory / "state" / "two")->state, RecordedState::kRunning);
-}
-
 TEST_F(NamedVmTest, TakesClientsAtItsSocketAndTheSocketAlong) {
   Monitor monitor(loop.executor(), std::make_unique<FakeMachine>(loop), MonitorOptions{});
   Clients clients(loop.executor(), monitor);

@@ -1,5 +1,6 @@
 // capsem inspect NAME
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -16,6 +17,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
+constexpr std::chrono::seconds kAnswerLimit{10};
+
 Result<std::string> describe(const client::Registry& registry, const std::string& name) {
   auto found = registry.find(name);
   if (!found) return propagate(found);
@@ -23,8 +26,9 @@ Result<std::string> describe(const client::Registry& registry, const std::string
   // What our own writers give is valid.
   ordered_json all = {{"name", name}, {"record", ordered_json::parse(to_json(*found->record))}};
   if (found->record->state == api::RecordedState::kRunning) {
-    auto vm =
-        ask_vm(registry, name, [](client::Connection& connection) { return connection.vm(); });
+    auto vm = ask_vm(
+        registry, name, [](client::Connection& connection) { return connection.vm(); },
+        kAnswerLimit);
     if (vm)
       all["vm"] = ordered_json::parse(api::to_json(*vm));
     else if (vm.error().kind() != ErrorKind::kClosed)

@@ -11,10 +11,11 @@ namespace capsem::cli {
 namespace {
 
 Result<> remove(const client::Registry& registry, const std::string& name, bool force) {
-  if (force)
-    if (auto ended = kill_vm(registry, name); !ended && ended.error().kind() != ErrorKind::kClosed)
-      return ended;
-  return registry.remove(name);
+  auto ended = force ? kill_vm(registry, name) : Result<>();
+  auto removed = registry.remove(name);
+  // What kept it from being ended says more than that it runs.
+  if (!removed && !ended && ended.error().kind() != ErrorKind::kClosed) return ended;
+  return removed;
 }
 
 }  // namespace
@@ -44,7 +45,7 @@ void add_rename(CLI::App& app, Action& action, const Signals&) {
     std::string to;
   };
   auto names = std::make_shared<Names>();
-  auto* command = app.add_subcommand("rename", "Give a VM another name, also while it runs");
+  auto* command = app.add_subcommand("rename", "Give a VM that is stopped another name");
   command->add_option("NAME", names->name)->required()->option_text(" ");
   command->add_option("NEW", names->to)->required()->option_text(" ");
   command->callback([&action, names] {
