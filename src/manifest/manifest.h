@@ -13,10 +13,10 @@ namespace capsem::manifest {
 
 // How PID 1 runs an entry that is a service.
 struct Service {
-  std::vector<std::string> arguments;   // after the program's name
-  std::optional<std::uint32_t> listen;  // vsock port whose listening socket PID 1 passes as fd 3
-  bool restart = true;                  // started again, with back-off, when it ends
-  CapabilitySet capabilities = 0;       // all it can ever have
+  std::vector<std::string> arguments;  // after the program's name
+  std::vector<std::uint32_t> listen;   // vsock ports whose sockets PID 1 passes, from fd 3 on
+  bool restart = true;                 // started again, with back-off, when it ends
+  CapabilitySet capabilities = 0;      // all it can ever have
 };
 
 struct Entry {

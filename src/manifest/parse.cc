@@ -133,10 +133,10 @@ void read_service(TableReader& in, const std::string& file, Entry& entry) {
                            "remove it");
     entry.service->arguments = *arguments;
   }
-  if (auto port = service.number("listen", "5001")) {
-    if (*port < 1 || *port > kHighestPort)
+  for (auto port : service.numbers("listen", "5001 or [5001, 5005]")) {
+    if (port < 1 || port > kHighestPort)
       service.refuse_key("listen", "the vsock port is out of range", "write listen = 5001");
-    entry.service->listen = static_cast<std::uint32_t>(*port);
+    entry.service->listen.push_back(static_cast<std::uint32_t>(port));
   }
   for (const auto& name : service.texts("capabilities", "[\"net_bind_service\"]")
                               .value_or(std::vector<std::string>{})) {

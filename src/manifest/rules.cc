@@ -40,8 +40,9 @@ Result<> check_together(const Manifest& manifest) {
       auto [program, new_program] = programs.emplace(file, &entry);
       if (!new_program) return refuse("the last part of the path", program->second);
     }
-    if (entry.service && entry.service->listen) {
-      auto [port, new_port] = ports.emplace(*entry.service->listen, &entry);
+    if (!entry.service) continue;
+    for (auto number : entry.service->listen) {
+      auto [port, new_port] = ports.emplace(number, &entry);
       if (!new_port) return refuse("the port", port->second);
     }
   }

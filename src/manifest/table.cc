@@ -57,9 +57,9 @@ bool parse_line(std::string_view line, Entry& entry) {
   for (const auto& flag : kFlagLetters)
     if (fields[kFlags].find(flag.letter) != std::string_view::npos) flag.set(entry);
   if (!entry.service) return fields.size() == kFixedColumns;
-  if (fields[kListen] != kAbsent &&
-      !parse_number(fields[kListen], 10, entry.service->listen.emplace()))
-    return false;
+  if (fields[kListen] != kAbsent)
+    for (auto port : split(fields[kListen], ','))
+      if (!parse_number(port, 10, entry.service->listen.emplace_back())) return false;
   if (!parse_number(fields[kCapabilities], 16, entry.service->capabilities)) return false;
   entry.service->arguments.assign(fields.begin() + kFixedColumns, fields.end());
   return true;
@@ -75,8 +75,11 @@ std::string encode_table(const Manifest& manifest) {
     for (const auto& flag : kFlagLetters)
       if (flag.get(entry)) flags += flag.letter;
     text += entry.name + '\t' + entry.path + '\t' + octal(entry.mode) + '\t' + flags + '\t';
-    text +=
-        entry.service && entry.service->listen ? std::to_string(*entry.service->listen) : kAbsent;
+    std::string ports;
+    if (entry.service)
+      for (auto port : entry.service->listen)
+        ports += (ports.empty() ? "" : ",") + std::to_string(port);
+    text += ports.empty() ? kAbsent : ports;
     text += '\t' + (entry.service ? hexadecimal(entry.service->capabilities) : kAbsent);
     if (entry.service)
       for (const auto& argument : entry.service->arguments) text += '\t' + argument;

@@ -56,6 +56,21 @@ class TableReader {
     }
     return list;
   }
+  // One number, or a list of them.
+  std::vector<std::int64_t> numbers(std::string_view key, std::string_view example) {
+    const auto* node = table_.get(key);
+    if (node == nullptr) return {};
+    const auto* array = node->as_array();
+    std::vector<std::int64_t> list;
+    if (auto one = node->value_exact<std::int64_t>()) list.push_back(*one);
+    if (array != nullptr)
+      for (const auto& item : *array)
+        if (auto number = item.value_exact<std::int64_t>()) list.push_back(*number);
+    if (list.empty() || (array != nullptr && list.size() != array->size()))
+      refuse(node->source(), quoted(key) + " is not a whole number or a list of them",
+             "write " + std::string(key) + " = " + std::string(example));
+    return list;
+  }
   const toml::table* table(std::string_view key) {
     const auto* node = table_.get(key);
     if (node != nullptr && !node->is_table())

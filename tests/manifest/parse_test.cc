@@ -53,7 +53,7 @@ TEST(Parse, ReadsEveryKey) {
   EXPECT_EQ(entry.name, "tool");
   EXPECT_EQ(entry.mode, 0555u);
   EXPECT_TRUE(entry.in_initrd && entry.in_rootfs && !entry.essential);
-  EXPECT_EQ(entry.service->listen, 5001u);
+  EXPECT_EQ(entry.service->listen, std::vector<std::uint32_t>{5001});
   EXPECT_EQ(entry.service->arguments, std::vector<std::string>{"-v"});
   EXPECT_TRUE(entry.service->restart);
 }
@@ -83,6 +83,9 @@ TEST(Parse, RefusesWithFileLineAndWhatToWrite) {
            Case{with("\"rootfs\"", "\"disk\""), ":8:", "\"disk\" is no place", "initrd"},
            Case{with("name = \"tool\"", "name = \"To ol\""), ":4:", "name", "capsem-doctor"},
            Case{with("listen = 5001", "listen = -1"), ":9:", "out of range", "5001"},
+           Case{with("listen = 5001", "listen = [5001, 0]"), ":9:", "out of range", "5001"},
+           Case{with("listen = 5001", "listen = [5001, \"x\"]"), ":9:", "list of them", "5005"},
+           Case{with("listen = 5001", "listen = []"), ":9:", "list of them", "5005"},
            Case{std::string(kValid) + std::string(kValid.substr(kValid.find("[["))),
                 ":10:", "the name of tool is used by the entry of line 3", "each entry its own"},
            Case{with("build = \"tool\"", "file = \".\""), ":5:", "leaves", "relative"},

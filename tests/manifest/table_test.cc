@@ -11,6 +11,7 @@ TEST(Table, CarriesWhatTheGuestNeeds) {
   auto source = load(std::filesystem::path(CAPSEM_SOURCE_DIRECTORY) / "guest.toml");
   ASSERT_TRUE(source);
   source->entries[1].service->arguments = {"--one", "two words"};
+  source->entries[1].service->listen = {5001, 6000, 7};
   source->entries[2].service->restart = false;
   source->entries[2].service->capabilities = kSessionCapabilities;
   auto table = decode_table(encode_table(*source));
@@ -41,6 +42,7 @@ TEST(Table, RefusesWhatItDidNotWrite) {
         "capsem-entries 2\nx\trelative\t0555\ti\t-\t-\n",
         "capsem-entries 2\nx\t/x\t0999\ti\t-\t-\n", "capsem-entries 2\nx\t/x\t0555\ti\t-\n",
         "capsem-entries 2\nx\t/x\t0555\tis\tport\t0\n",
+        "capsem-entries 2\nx\t/x\t0555\tis\t5001,\t0\n",
         "capsem-entries 2\nx\t/x\t0555\tis\t-\tall\n",
         "capsem-entries 2\nx\t/x\t0555\ti\t-\t-\textra\n"})
     EXPECT_FALSE(decode_table(text)) << text;

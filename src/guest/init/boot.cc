@@ -40,13 +40,13 @@ bool is_deployed(const Boot& boot, const manifest::Entry& entry) {
 Result<> start_services(Boot& boot) {
   for (const auto& entry : boot.manifest.entries) {
     if (!entry.service || !is_deployed(boot, entry)) continue;
-    std::optional<Fd> listener;
-    if (entry.service->listen) {
-      auto socket = listen_on(*entry.service->listen);
+    std::vector<Fd> listeners;
+    for (auto port : entry.service->listen) {
+      auto socket = listen_on(port);
       if (!socket) return propagate(socket, "start", entry.name);
-      listener = std::move(*socket);
+      listeners.push_back(std::move(*socket));
     }
-    auto started = boot.supervisor.add(entry, std::move(listener));
+    auto started = boot.supervisor.add(entry, std::move(listeners));
     if (started) continue;
     if (entry.essential) return started;
     boot.deployment.problems.push_back(started.error().message());

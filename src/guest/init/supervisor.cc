@@ -13,18 +13,24 @@
 namespace capsem::guest::init {
 namespace {
 
-constexpr int kListenFd = 3;  // SD_LISTEN_FDS_START
+constexpr int kFirstListenFd = 3;  // SD_LISTEN_FDS_START
 
 std::string milliseconds(Clock::duration duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) +
          " ms";
 }
 
-void pass_listener(const Fd& listener) {
-  if (listener.get() == kListenFd)
-    ::fcntl(kListenFd, F_SETFD, 0);
-  else
-    ::dup2(listener.get(), kListenFd);
+// The first descriptor behind those that `listeners` listeners have in their process.
+int behind(std::size_t listeners) {
+  return kFirstListenFd + static_cast<int>(listeners);
+}
+
+// By way of descriptors that none of them is to have.
+void pass(const std::vector<Fd>& listeners) {
+  std::vector<int> moved;
+  for (const auto& listener : listeners)
+    moved.push_back(::fcntl(listener.get(), F_DUPFD_CLOEXEC, behind(listeners.size())));
+  for (int target = kFirstListenFd; int fd : moved) ::dup2(fd, target++);
 }
 
 }  // namespace
@@ -35,13 +41,13 @@ void Supervisor::run(const Service& service, int report) const {
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::setsid();
-  if (service.listener) pass_listener(*service.listener);
+  pass(service.listeners);
   int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null >= 0) ::dup2(null, STDIN_FILENO);
   std::vector<std::string> environment = {std::string("PATH=") + kPath, "HOME=/root",
                                           "LANG=C.UTF-8"};
-  if (service.listener) {
-    environment.emplace_back("LISTEN_FDS=1");
+  if (!service.listeners.empty()) {
+    environment.push_back("LISTEN_FDS=" + std::to_string(service.listeners.size()));
     environment.push_back("LISTEN_PID=" + std::to_string(::getpid()));
   }
   int reason = confine_(service.capabilities);
@@ -54,10 +60,10 @@ void Supervisor::run(const Service& service, int report) const {
   ::_exit(127);
 }
 
-Result<> Supervisor::add(const manifest::Entry& entry, std::optional<Fd> listener) {
+Result<> Supervisor::add(const manifest::Entry& entry, std::vector<Fd> listeners) {
   Service service{.name = entry.name,
                   .argv = {entry.path},
-                  .listener = std::move(listener),
+                  .listeners = std::move(listeners),
                   .restart = entry.service->restart,
                   .capabilities = entry.service->capabilities};
   service.argv.insert(service.argv.end(), entry.service->arguments.begin(),
@@ -81,8 +87,8 @@ Result<> Supervisor::start(Service& service, Clock::time_point now) {
   pid_t pid = ::fork();
   if (pid < 0) return fail_system("start", service.name, errno);
   if (pid == 0) {
-    // The pipe's end may be on the descriptor that the listener is to have.
-    int report = ::fcntl(pipe->second.get(), F_DUPFD_CLOEXEC, kListenFd + 1);
+    // The pipe's end may be on a descriptor that a listener is to have.
+    int report = ::fcntl(pipe->second.get(), F_DUPFD_CLOEXEC, behind(service.listeners.size()));
     run(service, report);
   }
   pipe->second.reset();

@@ -34,10 +34,10 @@ class Supervisor {
   Supervisor(Report report, Confine confine) : report_(std::move(report)), confine_(confine) {}
 
   // Starts an entry that has a service; an error when its program cannot be executed. When there is
-  // no process to be had for it, the start is reported and made up for later. `listener`, when
-  // there is one, becomes descriptor 3 of each process of it, in the manner of sd_listen_fds(3),
-  // and stays open between two of them.
-  Result<> add(const manifest::Entry& entry, std::optional<Fd> listener);
+  // no process to be had for it, the start is reported and made up for later. The listeners become
+  // the descriptors from 3 on of each process of it, in the manner of sd_listen_fds(3), and stay
+  // open between two of them.
+  Result<> add(const manifest::Entry& entry, std::vector<Fd> listeners);
 
   // To be called for every child that was reaped; false when it was no service.
   bool reaped(pid_t pid, const ExitStatus& status, Clock::time_point now);
@@ -54,7 +54,7 @@ class Supervisor {
   struct Service {
     std::string name;
     std::vector<std::string> argv;
-    std::optional<Fd> listener;
+    std::vector<Fd> listeners;
     bool restart = true;
     manifest::CapabilitySet capabilities = 0;
     pid_t pid = 0;            // 0 while it is not running

@@ -92,7 +92,7 @@ struct SupervisorTest : ::testing::Test {
 TEST_F(SupervisorTest, ConfinesAServiceToTheCapabilitiesOfItsEntry) {
   auto entry = script("umask > " + (directory / "seen").string());
   entry.service->capabilities = manifest::capability_bit(CAP_NET_BIND_SERVICE);
-  ASSERT_TRUE(supervisor.add(entry, std::nullopt));
+  ASSERT_TRUE(supervisor.add(entry, {}));
   reap(Clock::now());
   EXPECT_EQ(written("seen"), "0123");
 }
@@ -100,7 +100,7 @@ TEST_F(SupervisorTest, ConfinesAServiceToTheCapabilitiesOfItsEntry) {
 TEST_F(SupervisorTest, AServiceThatCannotBeConfinedDoesNotStart) {
   auto entry = script("echo ran > " + (directory / "seen").string());
   entry.service->capabilities = manifest::capability_bit(CAP_BPF);
-  auto added = supervisor.add(entry, std::nullopt);
+  auto added = supervisor.add(entry, {});
   ASSERT_FALSE(added);
   EXPECT_THAT(added.error().message(), HasSubstr("Operation not permitted"));
   reap(Clock::now());
@@ -293,7 +293,7 @@ struct SupervisorListener : SupervisorTest, ::testing::WithParamInterface<int> {
   }
 };
 
-TEST_P(SupervisorListener, IsDescriptor3OfEachProcessOfItsService) {
+TEST_P(SupervisorListener, IsADescriptorFrom3OnOfEachProcessOfItsService) {
   auto socket = listening_socket();
   struct stat seen{};
   ASSERT_EQ(::fstat(socket.get(), &seen), 0);
@@ -302,12 +302,20 @@ TEST_P(SupervisorListener, IsDescriptor3OfEachProcessOfItsService) {
     ASSERT_EQ(::dup3(socket.get(), GetParam(), O_CLOEXEC), GetParam());
     socket = Fd(GetParam());
   }
-  auto entry = script("cd " + directory.path().string() +
-                      "\necho $(stat -L -c %i /proc/$$/fd/3) $LISTEN_FDS > listener.$1"
-                      "\necho $LISTEN_PID > told.$1; echo $$ > pid.$1");
-  auto expected = std::to_string(seen.st_ino) + " 1";
+  auto entry =
+      script("cd " + directory.path().string() +
+             "\necho $(stat -L -c %i /proc/$$/fd/3 /proc/$$/fd/4) $LISTEN_FDS > listener.$1"
+             "\necho $LISTEN_PID > told.$1; echo $$ > pid.$1");
+  // The second is on the number that the first one is to have, when that one is not.
+  Fd second(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  struct stat seen_second{};
+  ASSERT_EQ(::fstat(second.get(), &seen_second), 0);
+  auto expected = std::to_string(seen.st_ino) + " " + std::to_string(seen_second.st_ino) + " 2";
   entry.service->arguments = {"run"};
-  ASSERT_TRUE(supervisor.add(entry, std::move(socket)));
+  std::vector<Fd> listeners;
+  listeners.push_back(std::move(socket));
+  listeners.push_back(std::move(second));
+  ASSERT_TRUE(supervisor.add(entry, std::move(listeners)));
   for (int run = 0; run < 2; ++run) {
     reap(Clock::now());
     EXPECT_EQ(written("listener.run"), expected) << "run " << run;
