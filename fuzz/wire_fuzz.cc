@@ -53,5 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   feed<capsem::wire::HostLifecycle>(input, piece);
   feed<capsem::wire::GuestSession>(input, piece);
   feed<capsem::wire::HostSession>(input, piece);
+  feed<capsem::wire::GuestTransfer>(input, piece);
+  feed<capsem::wire::HostTransfer>(input, piece);
   return 0;
 }

@@ -7,7 +7,7 @@
 
 namespace capsem::api {
 
-enum class Route { kVm, kEvents, kSessions, kStop, kKill };
+enum class Route { kVm, kEvents, kSessions, kCopies, kPorts, kStop, kKill };
 
 struct RouteRow {
   Route route;
@@ -19,11 +19,37 @@ inline constexpr std::array kRoutes = {
     RouteRow{Route::kVm, "GET", "/v1/vm"},
     RouteRow{Route::kEvents, "GET", "/v1/events"},
     RouteRow{Route::kSessions, "POST", "/v1/sessions"},
+    RouteRow{Route::kCopies, "POST", "/v1/copies"},
+    RouteRow{Route::kPorts, "POST", "/v1/ports"},
     RouteRow{Route::kStop, "POST", "/v1/stop"},
     RouteRow{Route::kKill, "POST", "/v1/kill"},
 };
 
-// The protocol that POST /v1/sessions is upgraded to: the session messages of capsem.proto.
-inline constexpr std::string_view kSessionUpgrade = "capsem-session";
+// The protocols that connections are upgraded to, after which they are streams of the guest's:
+// the messages of capsem.proto, which the monitor does not read.
+struct UpgradeRow {
+  Route route;
+  std::string_view protocol;
+  std::string_view what;  // is asked for, in words
+};
+
+inline constexpr std::array kUpgrades = {
+    UpgradeRow{Route::kSessions, "capsem-session", "a session"},
+    UpgradeRow{Route::kCopies, "capsem-copy", "a copy"},
+    UpgradeRow{Route::kPorts, "capsem-port", "a connection to a port"},
+};
+
+// The row of a route that has one.
+constexpr const UpgradeRow& upgrade_of(Route route) {
+  for (const auto& row : kUpgrades)
+    if (row.route == route) return row;
+  return kUpgrades.front();
+}
+
+constexpr const RouteRow& row_of(Route route) {
+  for (const auto& row : kRoutes)
+    if (row.route == route) return row;
+  return kRoutes.front();
+}
 
 }  // namespace capsem::api

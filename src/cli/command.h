@@ -25,6 +25,8 @@ void add_exec(CLI::App& app, Action& action, const Signals& signals);
 void add_ps(CLI::App& app, Action& action, const Signals& signals);
 void add_inspect(CLI::App& app, Action& action, const Signals& signals);
 void add_logs(CLI::App& app, Action& action, const Signals& signals);
+void add_cp(CLI::App& app, Action& action, const Signals& signals);
+void add_port(CLI::App& app, Action& action, const Signals& signals);
 void add_start(CLI::App& app, Action& action, const Signals& signals);
 void add_stop(CLI::App& app, Action& action, const Signals& signals);
 void add_kill(CLI::App& app, Action& action, const Signals& signals);

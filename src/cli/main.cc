@@ -31,6 +31,8 @@ constexpr std::array kSubcommands = {
     Subcommand{.name = "ps", .add = add_ps},
     Subcommand{.name = "inspect", .add = add_inspect},
     Subcommand{.name = "logs", .add = add_logs},
+    Subcommand{.name = "cp", .add = add_cp},
+    Subcommand{.name = "port", .add = add_port},
     Subcommand{.name = "start", .add = add_start},
     Subcommand{.name = "stop", .add = add_stop},
     Subcommand{.name = "kill", .add = add_kill},

@@ -156,11 +156,10 @@ Task<Result<>> Connection::follow_events(std::function<void(const api::Event&)> 
   co_return Result<>();
 }
 
-Task<Result<std::unique_ptr<async::Stream>>> Connection::open_session(
-    std::optional<Refusal>& refusal) {
-  auto request = request_for(http::verb::post, "/v1/sessions");
+Task<Result<Fd>> Connection::open(api::Route route, std::optional<Refusal>& refusal) {
+  auto request = request_for(http::verb::post, api::row_of(route).path);
   request.set(http::field::connection, "Upgrade");
-  request.set(http::field::upgrade, std::string(api::kSessionUpgrade));
+  request.set(http::field::upgrade, std::string(api::upgrade_of(route).protocol));
   request.set(http::field::content_length, "0");
   auto sent = co_await state_->send(std::move(request));
   if (!sent) co_return propagate(sent);
@@ -172,8 +171,19 @@ Task<Result<std::unique_ptr<async::Stream>>> Connection::open_session(
     refusal = std::move(*failure);
     co_return std::unexpected(refusal->error);
   }
+  // The guest says nothing before it was asked.
+  if (state_->buffer.size() > 0)
+    co_return fail("ask", "the VM's monitor", "it said more than its answer", "",
+                   ErrorKind::kInvalid);
+  co_return Fd(state_->socket.release());
+}
+
+Task<Result<std::unique_ptr<async::Stream>>> Connection::open_session(
+    std::optional<Refusal>& refusal) {
   auto executor = state_->socket.get_executor();
-  auto stream = async::SocketStream::create(executor, Fd(state_->socket.release()));
+  auto socket = co_await open(api::Route::kSessions, refusal);
+  if (!socket) co_return propagate(socket);
+  auto stream = async::SocketStream::create(executor, std::move(*socket));
   if (!stream) co_return propagate(stream);
   co_return std::move(*stream);
 }

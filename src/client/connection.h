@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "api/routes.h"
 #include "api/types.h"
 #include "async/stream.h"
 #include "async/task.h"
@@ -45,8 +46,12 @@ class Connection {
   // when the monitor went away before.
   Task<Result<>> follow_events(std::function<void(const api::Event&)> on_event);
 
-  // A session in the guest, once it has booted: the stream of its messages. The connection is of no
-  // more use. A monitor that is not able to leaves its reason in `refusal`.
+  // What `route`, one of api::kUpgrades, opens in the guest, once that has booted: the socket of
+  // its stream. The connection is of no more use. A monitor that is not able to leaves its reason
+  // in `refusal`.
+  Task<Result<Fd>> open(api::Route route, std::optional<Refusal>& refusal);
+
+  // The same for a session: the stream of its messages.
   Task<Result<std::unique_ptr<async::Stream>>> open_session(std::optional<Refusal>& refusal);
 
  private:

@@ -79,7 +79,7 @@ class Connection {
   Task<bool> read(http::request_parser<http::string_body>& parser, beast::error_code& error);
   Task<bool> answer_vm(const Target& target);
   Task<bool> answer_events(const Target& target);
-  Task<bool> answer_session();
+  Task<bool> answer_upgrade(const api::UpgradeRow& upgrade, const wire::Port& port);
   Task<bool> answer_stop();
   Task<bool> answer_end();
 
@@ -143,7 +143,10 @@ Task<bool> Connection::answer() {
     case api::Route::kEvents:
       co_return co_await answer_events(target);
     case api::Route::kSessions:
-      co_return co_await answer_session();
+      co_return co_await answer_upgrade(api::upgrade_of(found->route), wire::kSessionPort);
+    case api::Route::kCopies:
+    case api::Route::kPorts:
+      co_return co_await answer_upgrade(api::upgrade_of(found->route), wire::kTransferPort);
     case api::Route::kStop:
       co_return co_await answer_stop();
     case api::Route::kKill:
@@ -223,25 +226,28 @@ Task<bool> Connection::send_events(std::uint64_t since) {
   co_return !error;
 }
 
-Task<bool> Connection::answer_session() {
-  bool asked = beast::iequals(request_[http::field::upgrade], std::string(api::kSessionUpgrade)) &&
+// From the answer on the connection is one to `port` of the guest.
+Task<bool> Connection::answer_upgrade(const api::UpgradeRow& upgrade, const wire::Port& port) {
+  const std::string protocol(upgrade.protocol);
+  bool asked = beast::iequals(request_[http::field::upgrade], protocol) &&
                http::token_list(request_[http::field::connection]).exists("upgrade");
   if (!asked)
-    co_return co_await refuse(http::status::upgrade_required, "a session needs an upgrade",
-                              "send 'Connection: Upgrade' and 'Upgrade: capsem-session'");
+    co_return co_await refuse(http::status::upgrade_required,
+                              std::string(upgrade.what) + " needs an upgrade",
+                              "send 'Connection: Upgrade' and 'Upgrade: " + protocol + "'");
   if (buffer_.size() > 0)
     co_return co_await refuse(http::status::bad_request, "it sent more before the answer");
   using namespace asio::experimental::awaitable_operators;  // NOLINT(google-build-using-namespace)
-  auto first = co_await (monitor_.open_session() || client_gone());
+  auto first = co_await (monitor_.open(port, upgrade.what) || client_gone());
   if (first.index() == 1)
     co_return co_await refuse(http::status::bad_request,
                               "it closed, or sent more, before the answer");
   auto guest = std::get<0>(std::move(first));
   if (!guest)
     co_return co_await send_failure(http::status::service_unavailable, std::move(guest).error());
-  bool sent =
-      co_await write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " +
-                     std::string(api::kSessionUpgrade) + "\r\n\r\n");
+  bool sent = co_await write(
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + protocol +
+      "\r\n\r\n");
   if (!sent) co_return false;
   auto executor = socket_.get_executor();
   auto client = async::SocketStream::create(executor, Fd(socket_.release()));

@@ -203,15 +203,17 @@ Task<Result<>> Monitor::booted() {
   co_return fail("use", "the VM", "it has ended", "", ErrorKind::kClosed);
 }
 
-Task<Result<std::unique_ptr<async::Stream>>> Monitor::open_session() {
+Task<Result<std::unique_ptr<async::Stream>>> Monitor::open(const wire::Port& port,
+                                                           std::string_view what) {
   auto ready = co_await booted();
   if (!ready) co_return propagate(ready);
-  auto connected = co_await async::with_limit(options_.connect_limit,
-                                              machine_->connect(wire::kSessionPort.number));
+  auto connected =
+      co_await async::with_limit(options_.connect_limit, machine_->connect(port.number));
+  auto attempt = "open " + std::string(what) + " in";
   if (!connected)
-    co_return fail("open a session in", "the guest", "its agent does not answer",
+    co_return fail(std::move(attempt), "the guest", "its agent does not answer",
                    "start the VM again", ErrorKind::kTimeout);
-  if (!*connected) co_return propagate(*connected, "open a session in", "the guest");
+  if (!*connected) co_return propagate(*connected, std::move(attempt), "the guest");
   co_return std::move(**connected);
 }
 

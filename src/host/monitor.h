@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/types.h"
@@ -24,6 +25,7 @@
 #include "host/lifecycle/lifecycle.h"
 #include "host/machine.h"
 #include "wire/messages.h"
+#include "wire/ports.h"
 
 namespace capsem::host {
 
@@ -71,8 +73,8 @@ class Monitor final : private MachineObserver {
   // Waits until the guest has booted: an error when it does not, or has ended since.
   Task<Result<>> booted();
 
-  // Waits for the boot and connects to the session agent.
-  Task<Result<std::unique_ptr<async::Stream>>> open_session();
+  // Waits for the boot and connects to a port of the guest for `what`, such as "a session".
+  Task<Result<std::unique_ptr<async::Stream>>> open(const wire::Port& port, std::string_view what);
 
   const api::Vm& vm() const { return vm_; }
   Events& events() { return events_; }

@@ -253,11 +253,15 @@ template Result<std::string> encode(const GuestLifecycle&);
 template Result<std::string> encode(const HostLifecycle&);
 template Result<std::string> encode(const GuestSession&);
 template Result<std::string> encode(const HostSession&);
+template Result<std::string> encode(const GuestTransfer&);
+template Result<std::string> encode(const HostTransfer&);
 template Result<GuestControl> decode(std::span<const std::byte>);
 template Result<HostControl> decode(std::span<const std::byte>);
 template Result<GuestLifecycle> decode(std::span<const std::byte>);
 template Result<HostLifecycle> decode(std::span<const std::byte>);
 template Result<GuestSession> decode(std::span<const std::byte>);
 template Result<HostSession> decode(std::span<const std::byte>);
+template Result<GuestTransfer> decode(std::span<const std::byte>);
+template Result<HostTransfer> decode(std::span<const std::byte>);
 
 }  // namespace capsem::wire

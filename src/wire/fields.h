@@ -119,6 +119,28 @@ template <>
 inline constexpr auto kFields<VersionMismatch> =
     std::tuple(Field{1, &VersionMismatch::guest_protocol});
 
+template <>
+inline constexpr auto kFields<CopyIn> =
+    std::tuple(Field{1, &CopyIn::protocol}, Field{2, &CopyIn::path}, Field{3, &CopyIn::name},
+               Field{4, &CopyIn::keep_owners});
+
+template <>
+inline constexpr auto kFields<CopyOut> =
+    std::tuple(Field{1, &CopyOut::protocol}, Field{2, &CopyOut::path}, Field{3, &CopyOut::name});
+
+template <>
+inline constexpr auto kFields<ConnectPort> =
+    std::tuple(Field{1, &ConnectPort::protocol}, Field{2, &ConnectPort::number});
+
+template <>
+inline constexpr auto kFields<TransferReady> = std::tuple(Field{1, &TransferReady::bytes});
+
+template <>
+inline constexpr auto kFields<TransferDone> = std::tuple(Field{1, &TransferDone::left_out});
+
+template <>
+inline constexpr auto kFields<TransferFailed> = std::tuple(Field{1, &TransferFailed::text});
+
 // The last value of each enum; a larger one from the wire is refused.
 template <class Enum>
 inline constexpr Enum kLast = {};

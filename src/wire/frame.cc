@@ -11,6 +11,13 @@ std::array<char, kPrefixBytes> prefix_of(std::uint32_t size) {
   return prefix;
 }
 
+std::uint32_t size_in(std::span<const std::byte, kPrefixBytes> prefix) {
+  std::uint32_t size = 0;
+  for (std::size_t i = 0; i < kPrefixBytes; ++i)
+    size |= static_cast<std::uint32_t>(prefix[i]) << (8 * i);
+  return size;
+}
+
 std::span<std::byte> FrameDecoder::prepare(std::size_t bytes) {
   if (begin_ > 0) {
     std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),
@@ -29,9 +36,7 @@ void FrameDecoder::commit(std::size_t bytes) {
 Result<std::optional<std::span<const std::byte>>> FrameDecoder::next() {
   auto input = std::span<const std::byte>(buffer_).subspan(begin_, end_ - begin_);
   if (input.size() < kPrefixBytes) return std::nullopt;
-  std::uint32_t size = 0;
-  for (std::size_t i = 0; i < kPrefixBytes; ++i)
-    size |= static_cast<std::uint32_t>(input[i]) << (8 * i);
+  auto size = size_in(input.first<kPrefixBytes>());
   if (size > limit_bytes_)
     return fail("read", "a message",
                 "its length of " + std::to_string(size) + " bytes is over the limit of " +

@@ -19,6 +19,8 @@ inline constexpr std::size_t kPrefixBytes = 4;
 
 // A payload size as it stands before the payload.
 std::array<char, kPrefixBytes> prefix_of(std::uint32_t size);
+// And back.
+std::uint32_t size_in(std::span<const std::byte, kPrefixBytes> prefix);
 
 class FrameDecoder {
  public:

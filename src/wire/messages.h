@@ -217,6 +217,52 @@ struct VersionMismatch {
   bool operator==(const VersionMismatch&) const = default;
 };
 
+// ---- transfers: the first message of a connection, from the host, says what it is for; after
+// TransferReady it carries bytes, as capsem.proto describes them
+
+// A tar archive into the guest's directory, or to the guest's path, `path`.
+struct CopyIn {
+  std::uint32_t protocol = kProtocol;  // as in Hello
+  std::string path;                    // absolute, or below the home directory
+  // What the archive's members are named by: all of them lie below it, and it becomes `path`, or
+  // when that is a directory an item in there. Empty: the members are items of the directory.
+  std::string name;
+  bool keep_owners = false;  // else all belongs to root
+  bool operator==(const CopyIn&) const = default;
+};
+
+// A tar archive of what is at `path` in the guest.
+struct CopyOut {
+  std::uint32_t protocol = kProtocol;  // as in Hello
+  std::string path;                    // as in CopyIn
+  std::string name;                    // what to call it in there; empty: only what it holds
+  bool operator==(const CopyOut&) const = default;
+};
+
+// A connection to a TCP port of the guest's loopback interface.
+struct ConnectPort {
+  std::uint32_t protocol = kProtocol;  // as in Hello
+  std::uint32_t number = 0;
+  bool operator==(const ConnectPort&) const = default;
+};
+
+// The guest can do it; bytes follow.
+struct TransferReady {
+  std::uint64_t bytes = 0;  // of the file that is copied out, 0 when it is no single file
+  bool operator==(const TransferReady&) const = default;
+};
+
+// All was copied.
+struct TransferDone {
+  std::uint64_t left_out = 0;  // items that are no file, directory or link
+  bool operator==(const TransferDone&) const = default;
+};
+
+struct TransferFailed {
+  std::string text;
+  bool operator==(const TransferFailed&) const = default;
+};
+
 // Of a Failed that answers SessionResume: there is no such session, and will be none.
 inline constexpr std::uint32_t kNoSuchSession = 127;
 
@@ -224,6 +270,9 @@ using HostSession = std::variant<SessionStart, Stdin, StdinEnd, Resize, Signal, 
                                  SessionResume, Received>;
 using GuestSession = std::variant<Started, Stdout, Stderr, StdinCredit, StdinClosed, Exited, Failed,
                                   VersionMismatch, Resumed, Received>;
+
+using HostTransfer = std::variant<CopyIn, CopyOut, ConnectPort>;
+using GuestTransfer = std::variant<TransferReady, TransferDone, TransferFailed, VersionMismatch>;
 
 // ---- what each envelope may hold
 
@@ -236,6 +285,7 @@ struct Kind {
 // Room for the envelope and the fields around `data` or a text.
 inline constexpr std::size_t kOverheadBytes = 64;
 inline constexpr std::size_t kTextBytes = 4096;
+inline constexpr std::size_t kPathBytes = 4096;  // PATH_MAX
 
 // One row for each alternative of the variant, in its order.
 template <class Envelope>
@@ -289,6 +339,21 @@ inline constexpr std::array<Kind, 10> kKinds<GuestSession> = {{
     {8, "VersionMismatch", kOverheadBytes},
     {9, "Resumed", kOverheadBytes},
     {10, "Received", kOverheadBytes},
+}};
+
+template <>
+inline constexpr std::array<Kind, 3> kKinds<HostTransfer> = {{
+    {1, "CopyIn", 2 * kPathBytes + kOverheadBytes},
+    {2, "CopyOut", 2 * kPathBytes + kOverheadBytes},
+    {3, "ConnectPort", kOverheadBytes},
+}};
+
+template <>
+inline constexpr std::array<Kind, 4> kKinds<GuestTransfer> = {{
+    {1, "TransferReady", kOverheadBytes},
+    {2, "TransferDone", kOverheadBytes},
+    {3, "TransferFailed", kTextBytes + kOverheadBytes},
+    {4, "VersionMismatch", kOverheadBytes},
 }};
 
 // The largest message an envelope may hold.

@@ -20,10 +20,12 @@ inline constexpr Port kSessionPort{5001, "sessions", Connector::kHost};
 inline constexpr Port kNetPort{5002, "net", Connector::kGuest};
 inline constexpr Port kMcpPort{5003, "mcp", Connector::kGuest};
 inline constexpr Port kLifecyclePort{5004, "lifecycle", Connector::kGuest};
+// Files into and out of the guest, and connections to TCP ports in there.
+inline constexpr Port kTransferPort{5005, "transfers", Connector::kHost};
 inline constexpr Port kAuditPort{5006, "audit", Connector::kGuest};
 inline constexpr Port kDnsPort{5007, "dns", Connector::kGuest};
 
-inline constexpr std::array kPorts = {kControlPort,   kSessionPort, kNetPort, kMcpPort,
-                                      kLifecyclePort, kAuditPort,   kDnsPort};
+inline constexpr std::array kPorts = {kControlPort,   kSessionPort,  kNetPort,   kMcpPort,
+                                      kLifecyclePort, kTransferPort, kAuditPort, kDnsPort};
 
 }  // namespace capsem::wire

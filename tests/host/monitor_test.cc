@@ -243,8 +243,9 @@ TEST_F(MonitorTest, ABootThatTakesTooLongEndsWithTheConsoleBesideTheReason) {
 TEST_F(MonitorTest, ASessionIsOpenedOnceTheGuestHasBooted) {
   start();
   std::optional<Result<std::unique_ptr<async::Stream>>> session;
-  loop.spawn([](Monitor& of, auto& into) -> Task<> { into = co_await of.open_session(); }(*monitor,
-                                                                                          session));
+  loop.spawn([](Monitor& of, auto& into) -> Task<> {
+    into = co_await of.open(wire::kSessionPort, "a session");
+  }(*monitor, session));
   loop.context().poll();
   EXPECT_FALSE(session);
   auto control = boot();
@@ -257,8 +258,9 @@ TEST_F(MonitorTest, ASessionIsOpenedOnceTheGuestHasBooted) {
 TEST_F(MonitorTest, ASessionOfAVmThatDoesNotBootLearnsWhy) {
   start();
   std::optional<Result<std::unique_ptr<async::Stream>>> session;
-  loop.spawn([](Monitor& of, auto& into) -> Task<> { into = co_await of.open_session(); }(*monitor,
-                                                                                          session));
+  loop.spawn([](Monitor& of, auto& into) -> Task<> {
+    into = co_await of.open(wire::kSessionPort, "a session");
+  }(*monitor, session));
   loop.context().poll();
   machine->observer().on_console_line("[ 0.9] Kernel panic - not syncing: no init");
   run_to_end();

@@ -25,7 +25,8 @@ class Peer : public ::testing::Test {};
 using Channels = ::testing::Types<
     Channel<GuestControl, proto::GuestControl>, Channel<HostControl, proto::HostControl>,
     Channel<GuestLifecycle, proto::GuestLifecycle>, Channel<HostLifecycle, proto::HostLifecycle>,
-    Channel<GuestSession, proto::GuestSession>, Channel<HostSession, proto::HostSession>>;
+    Channel<GuestSession, proto::GuestSession>, Channel<HostSession, proto::HostSession>,
+    Channel<GuestTransfer, proto::GuestTransfer>, Channel<HostTransfer, proto::HostTransfer>>;
 TYPED_TEST_SUITE(Peer, Channels);
 
 TYPED_TEST(Peer, ReadsWhatWeWrite) {

@@ -36,6 +36,8 @@ std::vector<HostService> host_services() {
       {wire::kNetPort, Answer::kAbsent, "TCP to the outside, through the host", nullptr},
       {wire::kMcpPort, Answer::kAbsent, "MCP: the guest's server, and the host's tools", mcp_items},
       {wire::kLifecyclePort, Answer::kToRoot, "shutdown, reboot, suspend", lifecycle_items},
+      {wire::kTransferPort, Answer::kToGuest, "how the host copies files and reaches ports",
+       nullptr},
       {wire::kAuditPort, Answer::kAbsent, "the record of what the guest did", nullptr},
       {wire::kDnsPort, Answer::kAbsent, "names", dns_items},
   };

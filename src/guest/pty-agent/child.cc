@@ -342,6 +342,20 @@ std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start, 
   return child;
 }
 
+std::expected<Child, wire::Failed> start_program(const char* program, const Fd& connection,
+                                                 const Space& space, const SessionGroup* group) {
+  auto planned = plan_for({.argv = {program}}, space, group);
+  if (!planned) return std::unexpected(std::move(planned).error());
+  auto null = open_file("/dev/null", O_RDWR);
+  if (!null) return failed(null.error());
+  planned->standard = {connection.get(), null->get(), null->get()};
+  Child child;
+  auto report = launch(*planned, child);
+  if (!report) return failed(report.error());
+  if (*report) return std::unexpected(explain(*planned, **report));
+  return child;
+}
+
 void resize(const Child& child, const wire::TerminalSize& size) {
   winsize window = window_size(size);
   if (child.has_terminal && child.input) ::ioctl(child.input.get(), TIOCSWINSZ, &window);

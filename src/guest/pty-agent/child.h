@@ -32,6 +32,11 @@ struct Child {
 std::expected<Child, wire::Failed> start_child(const wire::SessionStart& start, const Space& space,
                                                const SessionGroup* group = nullptr);
 
+// Starts one of the guest's own programs, without arguments, in the same way: `connection` is its
+// standard input, and what it says goes nowhere.
+std::expected<Child, wire::Failed> start_program(const char* program, const Fd& connection,
+                                                 const Space& space, const SessionGroup* group);
+
 // Sets the window size, which also signals the foreground processes (SIGWINCH).
 void resize(const Child& child, const wire::TerminalSize& size);
 

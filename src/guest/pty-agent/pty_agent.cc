@@ -27,6 +27,7 @@
 #include "guest/pty-agent/serve.h"
 #include "guest/pty-agent/session_group.h"
 #include "guest/pty-agent/session_init.h"
+#include "guest/pty-agent/transfer.h"
 
 namespace capsem::guest::pty_agent {
 namespace {
@@ -37,23 +38,43 @@ constexpr const char* kTooMany =
     "256 sessions are running in this guest already, which is the limit; end one of them first";
 static_assert(kMaxSessions == 256);
 
-Result<Fd> inherited_listener() {
-  const char* count = ::getenv("LISTEN_FDS");
-  const char* pid = ::getenv("LISTEN_PID");
-  if (count == nullptr || std::string_view(count) != "1" ||
-      (pid != nullptr && std::to_string(::getpid()) != pid))
-    return fail("find", "the listening socket", "LISTEN_FDS=1 is not set for this process",
-                "start this program from a supervisor that passes the socket as descriptor 3");
-  Fd listener(kFirstListenFd);
+constexpr const char* kTooManyTransfers =
+    "256 copies and connections to ports are under way in this guest already, which is the limit";
+static_assert(kMaxTransfers == 256);
+
+Result<Fd> inherited_listener(int number) {
+  auto name = "descriptor " + std::to_string(number);
+  Fd listener(number);
   int listening = 0;
   socklen_t size = sizeof listening;
   if (::getsockopt(listener.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0)
-    return fail_system("use", "descriptor 3", errno);
-  if (listening == 0) return fail("use", "descriptor 3", "it is not a listening socket");
-  if (::fcntl(listener.get(), F_SETFD, FD_CLOEXEC) != 0)
-    return fail_system("set up", "descriptor 3", errno);
+    return fail_system("use", name, errno);
+  if (listening == 0) return fail("use", name, "it is not a listening socket");
+  if (::fcntl(listener.get(), F_SETFD, FD_CLOEXEC) != 0) return fail_system("set up", name, errno);
   if (auto set = set_nonblocking(listener, true); !set) return propagate(set);
   return listener;
+}
+
+struct Listeners {
+  Fd sessions;
+  Fd transfers;  // not open when none was handed over
+};
+
+Result<Listeners> inherited_listeners() {
+  const char* set = ::getenv("LISTEN_FDS");
+  const char* pid = ::getenv("LISTEN_PID");
+  std::string_view count = set != nullptr ? set : "";
+  if ((count != "1" && count != "2") || (pid != nullptr && std::to_string(::getpid()) != pid))
+    return fail("find", "the listening socket", "LISTEN_FDS=1 is not set for this process",
+                "start this program from a supervisor that passes the socket as descriptor 3");
+  auto sessions = inherited_listener(kFirstListenFd);
+  if (!sessions) return propagate(sessions);
+  Listeners listeners{.sessions = std::move(*sessions), .transfers = {}};
+  if (count == "1") return listeners;
+  auto transfers = inherited_listener(kFirstListenFd + 1);
+  if (!transfers) return propagate(transfers);
+  listeners.transfers = std::move(*transfers);
+  return listeners;
 }
 
 // Descriptors 0 to 2 exist, so that no other descriptor ever gets one of these numbers.
@@ -76,12 +97,18 @@ Result<Fd> watch_children() {
   return fd;
 }
 
-[[noreturn]] void serve_and_exit(Fd connection, const Spaces& spaces, const SessionGroup* group,
-                                 const Fd& line) {
+constexpr const char* kNoProcess = "the guest cannot start another process";
+
+void become_server(const char* name) {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::prctl(PR_SET_NAME, "pty-session");
+  ::prctl(PR_SET_NAME, name);
+}
+
+[[noreturn]] void serve_and_exit(Fd connection, const Spaces& spaces, const SessionGroup* group,
+                                 const Fd& line) {
+  become_server("pty-session");
   serve_connection(std::move(connection), spaces, group, line);
   ::_exit(0);
 }
@@ -99,9 +126,9 @@ class Agent {
   static Result<Agent> create(bool confine) {
     if (auto filled = fill_standard_descriptors(); !filled) return propagate(filled);
     Agent agent;
-    auto listener = inherited_listener();
-    if (!listener) return propagate(listener);
-    agent.listener_ = std::move(*listener);
+    auto listeners = inherited_listeners();
+    if (!listeners) return propagate(listeners);
+    agent.listeners_ = std::move(*listeners);
     auto children = watch_children();
     if (!children) return propagate(children);
     agent.children_ = std::move(*children);
@@ -117,9 +144,10 @@ class Agent {
 
   Result<> serve() {
     for (;;) {
-      std::vector<pollfd> waiting = {pollfd{listener_.get(), POLLIN, 0},
+      std::vector<pollfd> waiting = {pollfd{listeners_.sessions.get(), POLLIN, 0},
                                      pollfd{children_.get(), POLLIN, 0},
-                                     pollfd{init_ ? init_->end_signals.get() : -1, POLLIN, 0}};
+                                     pollfd{init_ ? init_->end_signals.get() : -1, POLLIN, 0},
+                                     pollfd{listeners_.transfers.get(), POLLIN, 0}};
       std::size_t others = waiting.size();
       for (const auto& [pid, session] : sessions_)
         waiting.push_back(pollfd{session.line.get(), POLLIN, 0});
@@ -132,7 +160,8 @@ class Agent {
         if ((line++)->revents != 0) read_line(session);
       if (waiting[1].revents != 0) reap();
       if (waiting[2].revents != 0) relay_end_signals();
-      if (waiting[0].revents != 0) accept_one();
+      if (waiting[0].revents != 0) accept_session();
+      if (waiting[3].revents != 0) accept_transfer();
     }
   }
 
@@ -161,16 +190,22 @@ class Agent {
     while ((pid = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
       if (init_ && pid == init_->pid)
         init_.reset();
+      else if (auto transfer = transfers_.extract(pid))
+        forget_group(std::move(transfer.mapped()));
       else
         forget_session(pid);
     }
   }
 
-  // Its group stays as long as processes that it left running are in there.
   void forget_session(pid_t pid) {
     auto session = sessions_.extract(pid);
-    if (session && session.mapped().group) ended_.push_back(std::move(*session.mapped().group));
-    std::erase_if(ended_, [](const SessionGroup& group) { return group.remove(); });
+    if (session) forget_group(std::move(session.mapped().group));
+  }
+
+  // It stays as long as processes that were left running are in there.
+  void forget_group(std::optional<SessionGroup> group) {
+    if (group) ended_.push_back(std::move(*group));
+    std::erase_if(ended_, [](const SessionGroup& ended) { return ended.remove(); });
   }
 
   void relay_end_signals() {
@@ -198,24 +233,55 @@ class Agent {
     refuse_resumption(std::move(resumption.connection));
   }
 
+  // The first process of sessions, and the group of the next one.
+  Result<std::optional<SessionGroup>> prepare() {
+    if (confine_ && !init_)
+      if (auto started = start_init(); !started) return propagate(started);
+    return make_group();
+  }
+
+  // In a process that serves a connection: of the agent's own it keeps nothing.
+  void leave_agent() {
+    listeners_ = {};
+    children_.reset();
+    // Held open here, they would not end with the agent.
+    for (auto& [other, session] : sessions_) session.line.reset();
+  }
+
   // Answers one of the connections that wait.
-  void accept_one() {
-    Fd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  void accept_transfer() {
+    Fd connection(::accept4(listeners_.transfers.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!connection || is_of_this_guest(connection)) return;
+    if (transfers_.size() >= kMaxTransfers) return refuse_transfer(connection, kTooManyTransfers);
+    auto group = prepare();
+    if (!group) return refuse_transfer(connection, group.error().message().c_str());
+    pid_t pid = ::fork();
+    if (pid == 0) {
+      leave_agent();
+      become_server("transfer");
+      serve_transfer(std::move(connection), spaces_.ordinary, *group ? &**group : nullptr);
+      ::_exit(0);
+    }
+    if (pid > 0) {
+      transfers_.emplace(pid, std::move(*group));
+      return;
+    }
+    if (*group) (*group)->remove();
+    refuse_transfer(connection, kNoProcess);
+  }
+
+  // The same.
+  void accept_session() {
+    Fd connection(::accept4(listeners_.sessions.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!connection || is_of_this_guest(connection)) return;
     if (sessions_.size() >= kMaxSessions) return refuse_connection(std::move(connection), kTooMany);
-    if (confine_ && !init_)
-      if (auto started = start_init(); !started)
-        return refuse_connection(std::move(connection), started.error().message().c_str());
-    auto group = make_group();
+    auto group = prepare();
     if (!group) return refuse_connection(std::move(connection), group.error().message().c_str());
     auto line = make_line();
     pid_t pid = line ? ::fork() : -1;
     if (pid == 0) {
-      listener_.reset();
-      children_.reset();
+      leave_agent();
       line->first.reset();
-      // Held open here, they would not end with the agent.
-      for (auto& [other, session] : sessions_) session.line.reset();
       serve_and_exit(std::move(connection), spaces_, *group ? &**group : nullptr, line->second);
     }
     if (pid > 0) {
@@ -223,7 +289,7 @@ class Agent {
       return;
     }
     if (*group) (*group)->remove();
-    refuse_connection(std::move(connection), "the guest cannot start another process");
+    refuse_connection(std::move(connection), kNoProcess);
   }
 
   // The agent's end and the other; both never wait.
@@ -244,14 +310,15 @@ class Agent {
     return std::move(*made);
   }
 
-  Fd listener_;
+  Listeners listeners_;
   Fd children_;
   Spaces spaces_;
   bool confine_ = false;
   std::optional<SessionInit> init_;
-  std::map<pid_t, Session> sessions_;  // by the process that serves them
-  std::vector<SessionGroup> ended_;    // groups that still have processes
-  unsigned groups_ = 0;                // made so far
+  std::map<pid_t, Session> sessions_;                       // by the process that serves them
+  std::map<pid_t, std::optional<SessionGroup>> transfers_;  // likewise
+  std::vector<SessionGroup> ended_;                         // groups that still have processes
+  unsigned groups_ = 0;                                     // made so far
 };
 
 Result<bool> wants_confinement(int argc, char** argv) {
