@@ -102,23 +102,24 @@ Result<Fd> connect_to_port(std::uint32_t number) {
   return socket;
 }
 
-Result<> relay(const Fd& a, const Fd& b) {
-  Direction forth(a, b);
-  Direction back(b, a);
+Result<> relay(const Fd& host, const Fd& port) {
+  Direction forth(host, port);
+  Direction back(port, host);
   while (!forth.ended() || !back.ended()) {
-    std::array<pollfd, 2> waiting = {pollfd{a.get(), events(forth, back), 0},
-                                     pollfd{b.get(), events(back, forth), 0}};
-    // POLLHUP of a side that nothing is wanted of would be told again and again.
-    for (auto& each : waiting)
-      if (each.events == 0) each.fd = -1;
+    std::array<pollfd, 2> waiting = {pollfd{host.get(), events(forth, back), 0},
+                                     pollfd{port.get(), events(back, forth), 0}};
+    // A port that has closed would be told again and again while nothing is wanted of it.
+    if (waiting[1].events == 0) waiting[1].fd = -1;
     if (::poll(waiting.data(), waiting.size(), -1) < 0) {
       if (errno == EINTR) continue;
       return fail_system("wait for", "a connection", errno);
     }
+    constexpr short kBroken = POLLHUP | POLLERR;
+    if (waiting[0].events == 0 && (waiting[0].revents & kBroken) != 0)
+      return fail("go on with", "a connection", "the host has gone", "", ErrorKind::kClosed);
     for (Direction* direction : {&forth, &back}) {
       const auto& from = waiting.at(direction == &forth ? 0 : 1);
       const auto& to = waiting.at(direction == &forth ? 1 : 0);
-      constexpr short kBroken = POLLHUP | POLLERR;
       if (direction->is_reading() && (from.revents & (POLLIN | kBroken)) != 0)
         if (auto read = direction->read(); !read) return read;
       if (direction->is_writing() && (to.revents & (POLLOUT | kBroken)) != 0)

@@ -12,7 +12,8 @@ namespace capsem::guest::transfer {
 Result<Fd> connect_to_port(std::uint32_t number);
 
 // Moves bytes both ways until both directions have ended; the end of one is passed on while the
-// other goes on. A side that does not read stops the other's writer. An error when a side is gone.
-Result<> relay(const Fd& a, const Fd& b);
+// other goes on. A side that does not read stops the other's writer. An error when a side is gone:
+// of the host this is noticed at once, whatever the port does.
+Result<> relay(const Fd& host, const Fd& port);
 
 }  // namespace capsem::guest::transfer

@@ -53,8 +53,9 @@ Result<> serve_port(const Fd& connection, const wire::ConnectPort& request) {
   auto port = connect_to_port(request.number);
   if (!port) return propagate(port);
   if (auto said = answer(connection, wire::TransferReady{}); !said) return said;
-  // From here on the end is the connection's own, for both sides.
-  [[maybe_unused]] auto relayed = relay(connection, *port);
+  auto relayed = relay(connection, *port);
+  // What the host still sends is not waited for when there is nobody to take it.
+  if (!relayed) ::shutdown(connection.get(), SHUT_RDWR);
   return {};
 }
 

@@ -110,6 +110,24 @@ TEST_F(TransferTest, APortIsReachedAndTheEndOfADirectionIsPassedOn) {
   EXPECT_EQ(received.substr(0, *size), sent);
 }
 
+TEST_F(TransferTest, AHostThatIsGoneEndsAConnectionToAPortThatSaysNothing) {
+  Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  ask(wire::ConnectPort{.number = ntohs(address.sin_port)});
+  ASSERT_TRUE(std::holds_alternative<wire::TransferReady>(answer()));
+  const Fd silent(::accept(listener.get(), nullptr, nullptr));
+  host.reset();
+  pollfd ended{.fd = silent.get(), .events = POLLIN | POLLRDHUP, .revents = 0};
+  EXPECT_EQ(::poll(&ended, 1, 20'000), 1);
+  // Of its own accord, although this side is still open: the destructor waits for it.
+}
+
 TEST_F(TransferTest, APortThatCannotBeIsRefusedInWords) {
   ask(wire::ConnectPort{.number = 70'000});
   EXPECT_THAT(failure(), HasSubstr("port 70000 of the guest: there is no such port"));
