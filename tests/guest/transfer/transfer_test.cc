@@ -37,7 +37,7 @@ class TransferTest : public ::testing::Test {
   }
   ~TransferTest() override {
     host.reset();
-    server.join();
+    if (server.joinable()) server.join();
   }
 
   void ask(const wire::HostTransfer& request) {
@@ -123,9 +123,7 @@ TEST_F(TransferTest, AHostThatIsGoneEndsAConnectionToAPortThatSaysNothing) {
   ASSERT_TRUE(std::holds_alternative<wire::TransferReady>(answer()));
   const Fd silent(::accept(listener.get(), nullptr, nullptr));
   host.reset();
-  pollfd ended{.fd = silent.get(), .events = POLLIN | POLLRDHUP, .revents = 0};
-  EXPECT_EQ(::poll(&ended, 1, 20'000), 1);
-  // Of its own accord, although this side is still open: the destructor waits for it.
+  server.join();
 }
 
 TEST_F(TransferTest, APortThatCannotBeIsRefusedInWords) {
