@@ -133,10 +133,10 @@ template <>
 inline std::vector<Sample<HostTransfer>> samples() {
   return {
       {CopyIn{.path = "/root/x\xff", .name = "x", .keep_owners = true},
-       R"(copy_in { protocol: 3 path: "/root/x\377" name: "x" keep_owners: true })"},
+       R"(copy_in { protocol: 4 path: "/root/x\377" name: "x" keep_owners: true })"},
       {CopyOut{.path = "/etc", .name = "etc"},
-       R"(copy_out { protocol: 3 path: "/etc" name: "etc" })"},
-      {ConnectPort{.number = 8080}, "connect_port { protocol: 3 number: 8080 }"},
+       R"(copy_out { protocol: 4 path: "/etc" name: "etc" })"},
+      {ConnectPort{.number = 8080}, "connect_port { protocol: 4 number: 8080 }"},
   };
 }
 
@@ -146,7 +146,7 @@ inline std::vector<Sample<GuestTransfer>> samples() {
       {TransferReady{.bytes = 5'000'000'000}, "ready { bytes: 5000000000 }"},
       {TransferDone{.left_out = 2}, "done { left_out: 2 }"},
       {TransferFailed{.text = "no such file"}, R"(failed { text: "no such file" })"},
-      {VersionMismatch{.guest_protocol = 3}, "version_mismatch { guest_protocol: 3 }"},
+      {VersionMismatch{.guest_protocol = 3}, "version_mismatch { guest_protocol: 4 }"},
   };
 }
 
