@@ -70,12 +70,34 @@ inline constexpr auto kFields<SessionStart> =
                Field{3, &SessionStart::argv}, Field{4, &SessionStart::environment},
                Field{5, &SessionStart::directory}, Field{6, &SessionStart::terminal},
                Field{7, &SessionStart::privileged}, Field{8, &SessionStart::id},
-               Field{9, &SessionStart::outlive_ms}, Field{10, &SessionStart::user});
+               Field{9, &SessionStart::outlive_ms}, Field{10, &SessionStart::user},
+               Field{11, &SessionStart::detachable});
 
 template <>
 inline constexpr auto kFields<SessionResume> =
     std::tuple(Field{1, &SessionResume::protocol}, Field{2, &SessionResume::id},
-               Field{3, &SessionResume::received});
+               Field{3, &SessionResume::received}, Field{4, &SessionResume::attachment});
+
+template <>
+inline constexpr auto kFields<SessionAttach> =
+    std::tuple(Field{1, &SessionAttach::protocol}, Field{2, &SessionAttach::id},
+               Field{3, &SessionAttach::terminal});
+
+template <>
+inline constexpr auto kFields<Attached> =
+    std::tuple(Field{1, &Attached::attachment}, Field{2, &Attached::unread_bytes});
+
+template <>
+inline constexpr auto kFields<SessionList> = std::tuple(Field{1, &SessionList::protocol});
+
+template <>
+inline constexpr auto kFields<RunningSession> =
+    std::tuple(Field{1, &RunningSession::id}, Field{2, &RunningSession::pid},
+               Field{3, &RunningSession::command}, Field{4, &RunningSession::age_s},
+               Field{5, &RunningSession::attached});
+
+template <>
+inline constexpr auto kFields<Sessions> = std::tuple(Field{1, &Sessions::sessions});
 
 template <>
 inline constexpr auto kFields<Resumed> = std::tuple(Field{1, &Resumed::received});

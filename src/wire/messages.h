@@ -120,6 +120,7 @@ struct SessionStart {
   std::string id;                        // is_session_id(), or empty when it does not outlive
   std::uint32_t outlive_ms = 0;          // how long it goes on without a connection
   std::string user;                      // is_user(), or root when empty
+  bool detachable = false;               // goes on without a host, until another one attaches to it
   bool operator==(const SessionStart&) const = default;
 };
 
@@ -127,7 +128,8 @@ struct SessionStart {
 struct SessionResume {
   std::uint32_t protocol = kProtocol;
   std::string id;
-  std::uint64_t received = 0;  // of the session's messages, so far
+  std::uint64_t received = 0;    // of the session's messages, so far
+  std::uint32_t attachment = 0;  // as Attached has said
   bool operator==(const SessionResume&) const = default;
 };
 
@@ -135,6 +137,53 @@ struct SessionResume {
 struct Resumed {
   std::uint64_t received = 0;  // of the session's messages, so far
   bool operator==(const Resumed&) const = default;
+};
+
+// The first message of a connection to show a detachable session on another terminal; `protocol` as
+// in Hello.
+struct SessionAttach {
+  std::uint32_t protocol = kProtocol;
+  std::string id;
+  TerminalSize terminal;
+  bool operator==(const SessionAttach&) const = default;
+};
+
+// The answer to SessionAttach, before the output that was kept.
+struct Attached {
+  std::uint32_t attachment = 0;    // how often the session was attached to or left, so far
+  std::uint64_t unread_bytes = 0;  // of standard input from before, not granted back yet
+  bool operator==(const Attached&) const = default;
+};
+
+// The last message to a host when another one has attached to the session.
+struct TakenOver {
+  bool operator==(const TakenOver&) const = default;
+};
+
+// The host goes; the session, which is detachable, goes on.
+struct Detach {
+  bool operator==(const Detach&) const = default;
+};
+
+// Asks for the sessions that can be attached to; `protocol` as in Hello.
+struct SessionList {
+  std::uint32_t protocol = kProtocol;
+  bool operator==(const SessionList&) const = default;
+};
+
+struct RunningSession {
+  std::string id;
+  std::uint32_t pid = 0;    // in the pid namespace of its processes
+  std::string command;      // the beginning of it; empty for a login shell
+  std::uint64_t age_s = 0;  // since its start
+  bool attached = false;
+  bool operator==(const RunningSession&) const = default;
+};
+
+// The answer to SessionList.
+struct Sessions {
+  std::vector<RunningSession> sessions;
+  bool operator==(const Sessions&) const = default;
 };
 
 // So many messages have arrived since the session began, and need not be kept; see SentMessages.
@@ -267,9 +316,10 @@ struct TransferFailed {
 inline constexpr std::uint32_t kNoSuchSession = 127;
 
 using HostSession = std::variant<SessionStart, Stdin, StdinEnd, Resize, Signal, OutputClosed,
-                                 SessionResume, Received>;
-using GuestSession = std::variant<Started, Stdout, Stderr, StdinCredit, StdinClosed, Exited, Failed,
-                                  VersionMismatch, Resumed, Received>;
+                                 SessionResume, Received, SessionAttach, SessionList, Detach>;
+using GuestSession =
+    std::variant<Started, Stdout, Stderr, StdinCredit, StdinClosed, Exited, Failed, VersionMismatch,
+                 Resumed, Received, Attached, TakenOver, Sessions>;
 
 using HostTransfer = std::variant<CopyIn, CopyOut, ConnectPort>;
 using GuestTransfer = std::variant<TransferReady, TransferDone, TransferFailed, VersionMismatch>;
@@ -316,7 +366,7 @@ inline constexpr std::array<Kind, 1> kKinds<HostLifecycle> = {{
 }};
 
 template <>
-inline constexpr std::array<Kind, 8> kKinds<HostSession> = {{
+inline constexpr std::array<Kind, 11> kKinds<HostSession> = {{
     {1, "SessionStart", 1 << 20},
     {2, "Stdin", kDataBytes + kOverheadBytes},
     {3, "StdinEnd", kOverheadBytes},
@@ -325,10 +375,13 @@ inline constexpr std::array<Kind, 8> kKinds<HostSession> = {{
     {6, "OutputClosed", kOverheadBytes},
     {7, "SessionResume", kMaxSessionIdBytes + kOverheadBytes},
     {8, "Received", kOverheadBytes},
+    {9, "SessionAttach", kMaxSessionIdBytes + kOverheadBytes},
+    {10, "SessionList", kOverheadBytes},
+    {11, "Detach", kOverheadBytes},
 }};
 
 template <>
-inline constexpr std::array<Kind, 10> kKinds<GuestSession> = {{
+inline constexpr std::array<Kind, 13> kKinds<GuestSession> = {{
     {1, "Started", kOverheadBytes},
     {2, "Stdout", kDataBytes + kOverheadBytes},
     {3, "Stderr", kDataBytes + kOverheadBytes},
@@ -339,6 +392,9 @@ inline constexpr std::array<Kind, 10> kKinds<GuestSession> = {{
     {8, "VersionMismatch", kOverheadBytes},
     {9, "Resumed", kOverheadBytes},
     {10, "Received", kOverheadBytes},
+    {11, "Attached", kOverheadBytes},
+    {12, "TakenOver", kOverheadBytes},
+    {13, "Sessions", 128 << 10},
 }};
 
 template <>

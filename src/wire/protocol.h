@@ -9,7 +9,7 @@
 namespace capsem::wire {
 
 // Grows by one with every change that the other side must know about.
-inline constexpr std::uint32_t kProtocol = 4;
+inline constexpr std::uint32_t kProtocol = 5;
 
 // How much standard input the host may send before the agent has granted any (StdinCredit).
 inline constexpr std::size_t kStdinWindowBytes = 256 << 10;
@@ -21,6 +21,9 @@ inline constexpr std::size_t kMaxSessionIdBytes = 64;
 
 // 1 to 64 letters, digits and hyphens.
 bool is_session_id(std::string_view id);
+
+// How much of a session's command the list of sessions has.
+inline constexpr std::size_t kListedCommandBytes = 200;
 
 // NAME, UID, NAME:GROUP or UID:GROUP, with no part empty.
 bool is_user(std::string_view text);

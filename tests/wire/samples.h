@@ -27,7 +27,7 @@ inline std::vector<Sample<GuestControl>> samples() {
                          {"snapshots", Origin::kAbsent}},
              .kernel_release = "6.1.0-44-cloud-amd64",
              .uptime_us = 1'234'567'890'123},
-       R"(hello { protocol: 4
+       R"(hello { protocol: 5
             steps { name: "mounts" start_us: 120000 duration_us: 3500 }
             steps { name: "modules" start_us: 123500 duration_us: 90000 }
             entries { name: "capsem-doctor" origin: ORIGIN_INITRD sha256:
@@ -86,14 +86,14 @@ inline std::vector<Sample<HostSession>> samples() {
                     .environment = {{"EMPTY", ""}, {"TERM", "xterm"}},
                     .directory = "/tmp",
                     .terminal = TerminalSize{24, 80, 640, 480}},
-       R"(start { protocol: 4 command_line: "exit 7" environment { name: "EMPTY" }
+       R"(start { protocol: 5 command_line: "exit 7" environment { name: "EMPTY" }
             environment { name: "TERM" value: "xterm" } directory: "/tmp"
             terminal { rows: 24 columns: 80 x_pixels: 640 y_pixels: 480 } })"},
       {SessionStart{.argv = {"printf", "", "\xff\n"}},
-       R"(start { protocol: 4 argv: "printf" argv: "" argv: "\377\n" })"},
-      {SessionStart{.command_line = ""}, R"(start { protocol: 4 command_line: "" })"},
-      {SessionStart{.terminal = TerminalSize{}}, R"(start { protocol: 4 terminal { } })"},
-      {SessionStart{.privileged = true}, "start { protocol: 4 privileged: true }"},
+       R"(start { protocol: 5 argv: "printf" argv: "" argv: "\377\n" })"},
+      {SessionStart{.command_line = ""}, R"(start { protocol: 5 command_line: "" })"},
+      {SessionStart{.terminal = TerminalSize{}}, R"(start { protocol: 5 terminal { } })"},
+      {SessionStart{.privileged = true}, "start { protocol: 5 privileged: true }"},
       {Stdin{.data = std::string("a\0b", 3)}, R"(stdin { data: "a\000b" })"},
       {StdinEnd{}, "stdin_end { }"},
       {Resize{.size = {1, 2, 3, 4}},
@@ -101,11 +101,20 @@ inline std::vector<Sample<HostSession>> samples() {
       {Signal{.number = 15}, "signal { number: 15 }"},
       {OutputClosed{.stream = OutputStream::kStderr}, "output_closed { stream: OUTPUT_STDERR }"},
       {SessionStart{.id = "3f-A", .outlive_ms = 10'000},
-       R"(start { protocol: 4 id: "3f-A" outlive_ms: 10000 })"},
-      {SessionStart{.user = "bob:users"}, R"(start { protocol: 4 user: "bob:users" })"},
+       R"(start { protocol: 5 id: "3f-A" outlive_ms: 10000 })"},
+      {SessionStart{.user = "bob:users"}, R"(start { protocol: 5 user: "bob:users" })"},
       {SessionResume{.id = "3f-A", .received = 1'000'000},
-       R"(resume { protocol: 4 id: "3f-A" received: 1000000 })"},
+       R"(resume { protocol: 5 id: "3f-A" received: 1000000 })"},
       {Received{.messages = 70'000}, "received { messages: 70000 }"},
+      {SessionStart{.id = "3f-A", .outlive_ms = 10'000, .detachable = true},
+       R"(start { protocol: 5 id: "3f-A" outlive_ms: 10000 detachable: true })"},
+      {SessionResume{.id = "3f-A", .received = 1, .attachment = 3},
+       R"(resume { protocol: 5 id: "3f-A" received: 1 attachment: 3 })"},
+      {SessionAttach{.id = "3f-A", .terminal = {1, 2, 3, 4}},
+       R"(attach { protocol: 5 id: "3f-A"
+            terminal { rows: 1 columns: 2 x_pixels: 3 y_pixels: 4 } })"},
+      {SessionList{}, "list { protocol: 5 }"},
+      {Detach{}, "detach { }"},
   };
 }
 
@@ -126,6 +135,14 @@ inline std::vector<Sample<GuestSession>> samples() {
       {VersionMismatch{.guest_protocol = 3}, "version_mismatch { guest_protocol: 3 }"},
       {Resumed{.received = 12}, "resumed { received: 12 }"},
       {Received{.messages = 1}, "received { messages: 1 }"},
+      {Attached{.attachment = 3, .unread_bytes = 200'000},
+       "attached { attachment: 3 unread_bytes: 200000 }"},
+      {TakenOver{}, "taken_over { }"},
+      {Sessions{}, "sessions { }"},
+      {Sessions{{{.id = "3f-A", .pid = 17, .command = "sleep 9", .age_s = 60, .attached = true},
+                 {.id = "40"}}},
+       R"(sessions { sessions { id: "3f-A" pid: 17 command: "sleep 9" age_s: 60 attached: true }
+            sessions { id: "40" } })"},
   };
 }
 
@@ -133,10 +150,10 @@ template <>
 inline std::vector<Sample<HostTransfer>> samples() {
   return {
       {CopyIn{.path = "/root/x\xff", .name = "x", .keep_owners = true},
-       R"(copy_in { protocol: 4 path: "/root/x\377" name: "x" keep_owners: true })"},
+       R"(copy_in { protocol: 5 path: "/root/x\377" name: "x" keep_owners: true })"},
       {CopyOut{.path = "/etc", .name = "etc"},
-       R"(copy_out { protocol: 4 path: "/etc" name: "etc" })"},
-      {ConnectPort{.number = 8080}, "connect_port { protocol: 4 number: 8080 }"},
+       R"(copy_out { protocol: 5 path: "/etc" name: "etc" })"},
+      {ConnectPort{.number = 8080}, "connect_port { protocol: 5 number: 8080 }"},
   };
 }
 
@@ -146,7 +163,7 @@ inline std::vector<Sample<GuestTransfer>> samples() {
       {TransferReady{.bytes = 5'000'000'000}, "ready { bytes: 5000000000 }"},
       {TransferDone{.left_out = 2}, "done { left_out: 2 }"},
       {TransferFailed{.text = "no such file"}, R"(failed { text: "no such file" })"},
-      {VersionMismatch{.guest_protocol = 3}, "version_mismatch { guest_protocol: 4 }"},
+      {VersionMismatch{.guest_protocol = 3}, "version_mismatch { guest_protocol: 5 }"},
   };
 }
 

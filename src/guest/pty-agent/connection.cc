@@ -71,6 +71,32 @@ Result<> Connection::resume(Fd socket, std::uint64_t received) {
   return {};
 }
 
+void Connection::detach() {
+  lose();
+  decoder_ = {};
+  kept_.emplace();
+  detached_ = true;
+  ++attachment_;
+}
+
+Result<> Connection::attach(Fd socket, std::uint64_t unread_bytes) {
+  if (auto set = set_nonblocking(socket, true); !set) return set;
+  if (socket_) {
+    // As far as that one takes it; otherwise it is told when it tries to resume.
+    unsent_ += wire::encode(wire::GuestSession(wire::TakenOver{})).value_or("");
+    [[maybe_unused]] auto told = flush();
+  }
+  detach();
+  detached_ = false;
+  received_ = 0;
+  confirmed_bytes_ = 0;
+  socket_ = std::move(socket);
+  // Never over its limit.
+  unsent_ =
+      wire::encode(wire::GuestSession(wire::Attached{attachment_, unread_bytes})).value_or("");
+  return {};
+}
+
 Result<> Connection::receive() {
   auto room = decoder_.prepare();
   ssize_t n = ::recv(socket_.get(), room.data(), room.size(), MSG_DONTWAIT);
@@ -115,6 +141,7 @@ Result<wire::HostSession> Connection::wait_for_message(Clock::time_point deadlin
 }
 
 void Connection::queue(const wire::GuestSession& message) {
+  if (detached_) return;
   // Everything queued here is made within its limit: data by the size of a read, text by clipped().
   auto frame = wire::encode(message);
   if (!frame) return;

@@ -1,5 +1,6 @@
 // The stream to the host as messages: non-blocking in both directions, for a poll(2) loop. That of
-// a session which outlives its connection may be several sockets, one after the other.
+// a session which outlives its connection may be several sockets, one after the other; that of one
+// which is detachable may lead to one host after the other.
 #pragma once
 
 #include <chrono>
@@ -22,7 +23,7 @@ class Connection {
   // Takes over a connected stream socket.
   static Result<Connection> open(Fd socket);
 
-  // -1 after lose().
+  // -1 after lose() and detach().
   int fd() const { return socket_.get(); }
 
   // From now on every message counts, and is kept until the host has said that it arrived.
@@ -34,6 +35,15 @@ class Connection {
   // Resumed and all that it has not received. kInvalid, and nothing is changed, when that cannot
   // be.
   Result<> resume(Fd socket, std::uint64_t received);
+
+  // Nobody comes back to what is queued: from now on nothing is kept, until attach().
+  void detach();
+  bool is_detached() const { return detached_; }
+  // Begins anew over `socket`, with Attached as the first message. A host that is still there is
+  // told so.
+  Result<> attach(Fd socket, std::uint64_t unread_bytes);
+  // As Attached has it: only a host that knows this number may resume.
+  std::uint32_t attachment() const { return attachment_; }
 
   // Reads what has arrived. kClosed when the host has gone.
   Result<> receive();
@@ -72,6 +82,8 @@ class Connection {
   std::optional<wire::SentMessages> kept_;  // of a session that outlives its connection
   std::uint64_t received_ = 0;              // messages that count
   std::uint64_t confirmed_bytes_ = 0;       // of decoder_.bytes(), when the host was last told
+  bool detached_ = false;
+  std::uint32_t attachment_ = 0;
 };
 
 // Milliseconds from now until `deadline`, for poll(2): 0 when it has passed.

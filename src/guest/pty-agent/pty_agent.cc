@@ -13,6 +13,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <map>
 #include <optional>
@@ -21,8 +23,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/message_socket.h"
+#include "base/text.h"
 #include "guest/pty-agent/handover.h"
 #include "guest/pty-agent/serve.h"
 #include "guest/pty-agent/session_group.h"
@@ -121,6 +125,21 @@ bool is_of_this_guest(const Fd& connection) {
   return peer.svm_family == AF_VSOCK && peer.svm_cid != VMADDR_CID_HOST;
 }
 
+constexpr const char* kNotThere = "it has ended, or its agent was started again since";
+
+// As the processes of its own pid namespace know it; 0 when it has ended. proc(5): NSpid
+std::uint32_t innermost_pid(pid_t pid) {
+  auto status = read_file("/proc/" + std::to_string(pid) + "/status", 64 << 10);
+  if (!status) return 0;
+  std::uint32_t number = 0;
+  for (auto line : split(*status, '\n')) {
+    if (!line.starts_with("NSpid:")) continue;
+    auto last = line.substr(line.find_last_of("\t ") + 1);
+    std::from_chars(last.data(), last.data() + last.size(), number);
+  }
+  return number;
+}
+
 class Agent {
  public:
   static Result<Agent> create(bool confine) {
@@ -166,11 +185,14 @@ class Agent {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   // A process that serves a connection.
   struct Session {
     std::optional<SessionGroup> group;
     Fd line;
-    std::string id;  // of the session that it serves, if that outlives its connection
+    Serving serving;  // with an id if it serves a session that outlives its connection
+    Clock::time_point since = Clock::now();
   };
 
   Result<> start_init() {
@@ -220,17 +242,52 @@ class Agent {
     if (!message) return session.line.reset();  // it ends
     if (!*message) return;
     if (auto* serving = std::get_if<Serving>(&**message))
-      session.id = std::move(serving->id);
+      session.serving = std::move(*serving);
+    else if (auto* resumption = std::get_if<Resumption>(&**message))
+      hand_over(std::move(*resumption));
+    else if (auto* attachment = std::get_if<Attachment>(&**message))
+      hand_over(std::move(*attachment));
     else
-      hand_over(std::get<Resumption>(std::move(**message)));
+      list_to(std::move(std::get<ListRequest>(**message).connection));
   }
 
-  // To the process that serves the session; of two with one id, to any of them.
-  void hand_over(Resumption resumption) {
-    auto serves = [&](const auto& row) { return row.second.id == resumption.id; };
+  // The session of this id; of two with one id, any of them.
+  Session* session_of(const std::string& id) {
+    auto serves = [&](const auto& row) { return row.second.serving.id == id; };
     auto found = std::ranges::find_if(sessions_, serves);
-    if (found != sessions_.end() && send_on_line(found->second.line, resumption)) return;
-    refuse_resumption(std::move(resumption.connection));
+    return found == sessions_.end() ? nullptr : &found->second;
+  }
+
+  void hand_over(Resumption resumption) {
+    auto* session = session_of(resumption.id);
+    if (session == nullptr || !send_on_line(session->line, resumption))
+      refuse_resumption(std::move(resumption.connection), kNotThere);
+  }
+
+  void hand_over(Attachment attachment) {
+    auto* session = session_of(attachment.id);
+    if (session == nullptr || !session->serving.detachable ||
+        !send_on_line(session->line, attachment))
+      refuse_attachment(std::move(attachment.connection), kNotThere);
+  }
+
+  // By a process of its own, since the host may read slowly.
+  void list_to(Fd connection) {
+    if (::fork() != 0) return;
+    leave_agent();
+    wire::Sessions list;
+    for (const auto& [process, session] : sessions_) {
+      const auto& serving = session.serving;
+      if (!serving.detachable) continue;
+      auto age = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - session.since);
+      list.sessions.push_back({.id = serving.id,
+                               .pid = innermost_pid(serving.pid),
+                               .command = serving.command,
+                               .age_s = static_cast<std::uint64_t>(age.count()),
+                               .attached = serving.attached});
+    }
+    answer_list(std::move(connection), list);
+    ::_exit(0);
   }
 
   // The first process of sessions, and the group of the next one.
@@ -285,7 +342,8 @@ class Agent {
       serve_and_exit(std::move(connection), spaces_, *group ? &**group : nullptr, line->second);
     }
     if (pid > 0) {
-      sessions_.emplace(pid, Session{std::move(*group), std::move(line->first), {}});
+      sessions_.emplace(
+          pid, Session{.group = std::move(*group), .line = std::move(line->first), .serving = {}});
       return;
     }
     if (*group) (*group)->remove();

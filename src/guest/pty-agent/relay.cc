@@ -12,6 +12,7 @@
 
 #include "base/overloaded.h"
 #include "guest/pty-agent/handover.h"
+#include "guest/pty-agent/serve.h"
 #include "guest/pty-agent/session_processes.h"
 
 namespace capsem::guest::pty_agent {
@@ -31,17 +32,21 @@ std::unexpected<Error> breaks_protocol(const char* what) {
 }  // namespace
 
 Relay::Relay(Connection& connection, Child child, const SessionGroup* group,
-             std::chrono::milliseconds outlive, const Fd& line)
+             std::chrono::milliseconds outlive, const Fd& line, Serving serving)
     : connection_(connection),
       child_(std::move(child)),
       group_(group),
       outlive_(outlive),
       line_(line),
       line_is_closed_(!line),
+      serving_(std::move(serving)),
       outputs_{Output{.fd = &child_.output, .to_stderr = false},
                Output{.fd = &child_.error, .to_stderr = true}} {}
 
 void Relay::run() {
+  // Without the agent it runs as well, only that no connection finds its way to it.
+  if (connection_.outlives() && line_) [[maybe_unused]]
+    auto told = send_on_line(line_, serving_);
   connection_.queue(wire::Started{static_cast<std::uint32_t>(child_.pid)});
   // What arrived together with the first message shows in no poll(2).
   auto going = handle_messages();
@@ -72,6 +77,7 @@ Result<> Relay::wait_and_relay() {
   if (slots[kInput].revents != 0) write_input();
   if (slots[kOutput].fd >= 0) settle(outputs_[0], slots[kOutput].revents != 0);
   if (slots[kError].fd >= 0) settle(outputs_[1], slots[kError].revents != 0);
+  tell_agent();
   // Last, so that what an output yields from the next round on was written before the end.
   if (slots[kProcess].revents != 0) note_end();
   return {};
@@ -91,6 +97,7 @@ void Relay::report_end() {
   wire::Exited exited;
   (how.si_code == CLD_EXITED ? exited.code : exited.signal) = number;
   if (group_ != nullptr) exited.out_of_memory_kills = group_->out_of_memory_kills();
+  exited_ = exited;
   connection_.queue(exited);
 }
 
@@ -126,7 +133,10 @@ bool Relay::has_open_output() const {
 int Relay::timeout() const {
   auto now = Clock::now();
   auto until = Clock::time_point::max();
-  if (connection_.fd() < 0) until = line_is_closed_ ? now : lost_at_ + outlive_;
+  if (connection_.fd() < 0 && line_is_closed_)
+    until = now;
+  else if (connection_.fd() < 0 && !connection_.is_detached())
+    until = lost_at_ + outlive_;
   if (ended_ && has_open_output() && has_room())
     until = std::min(
         until, child_.has_terminal ? now : std::min(quiet_since_ + kQuiet, ended_at_ + kLinger));
@@ -152,7 +162,11 @@ Result<> Relay::tolerate_loss(Result<> talked) {
     if (talked || talked.error().kind() != ErrorKind::kClosed) return talked;
     connection_.lose();
     lost_at_ = now;
-  } else if (line_is_closed_ || now >= lost_at_ + outlive_) {
+  } else if (!line_is_closed_ && (connection_.is_detached() || now < lost_at_ + outlive_)) {
+    return {};
+  } else if (!line_is_closed_ && serving_.detachable) {
+    connection_.detach();
+  } else {
     return fail("go on with", "the session", "the host did not come back", "", ErrorKind::kClosed);
   }
   return {};
@@ -163,11 +177,44 @@ void Relay::take_connection() {
   // The agent is gone, and with it the way back; the connection that there is may go on.
   line_is_closed_ = !message && message.error().kind() == ErrorKind::kClosed;
   if (!message || !*message) return;
-  auto* resumption = std::get_if<Resumption>(&**message);
-  if (resumption == nullptr) return;
+  if (auto* resumption = std::get_if<Resumption>(&**message))
+    resume(std::move(*resumption));
+  else if (auto* attachment = std::get_if<Attachment>(&**message))
+    attach(std::move(*attachment));
+}
+
+void Relay::resume(Resumption resumption) {
+  if (resumption.attachment != connection_.attachment())
+    return refuse_resumption(std::move(resumption.connection),
+                             "it was detached or attached elsewhere since");
   // A host that counts wrongly is none to go on with: it sees its connection end.
   [[maybe_unused]] auto resumed =
-      connection_.resume(std::move(resumption->connection), resumption->received);
+      connection_.resume(std::move(resumption.connection), resumption.received);
+}
+
+void Relay::attach(Attachment attachment) {
+  std::size_t unread = input_.size() - input_written_ + ungranted_;
+  if (auto attached = connection_.attach(std::move(attachment.connection), unread); !attached)
+    return;
+  input_ended_ = false;
+  // In one message, as it is no larger than the most that one carries.
+  static_assert(kLastOutputBytes <= wire::kDataBytes);
+  if (auto text = last_output_.text(); !text.empty())
+    connection_.queue(wire::Stdout{std::move(text)});
+  if (!child_.input) connection_.queue(wire::StdinClosed{});
+  if (exited_) connection_.queue(*exited_);
+  if (ended_) return;
+  resize(child_, attachment.terminal);
+  // Programs draw anew though the size may be what it was.
+  send_signal(child_, SIGWINCH);
+}
+
+void Relay::tell_agent() {
+  bool attached = connection_.fd() >= 0;
+  if (!connection_.outlives() || attached == serving_.attached) return;
+  serving_.attached = attached;
+  // One that is lost is made good by the next.
+  [[maybe_unused]] auto told = send_on_line(line_, serving_);
 }
 
 Result<> Relay::handle_messages() {
@@ -186,6 +233,18 @@ Result<> Relay::handle(wire::HostSession message) {
                         },
                         [](const wire::SessionResume&) -> Result<> {
                           return breaks_protocol("the host resumed it on its own connection");
+                        },
+                        [](const wire::SessionAttach&) -> Result<> {
+                          return breaks_protocol("the host attached to it on its own connection");
+                        },
+                        [](const wire::SessionList&) -> Result<> {
+                          return breaks_protocol("the host asked for the sessions within one");
+                        },
+                        [this](const wire::Detach&) -> Result<> {
+                          if (!serving_.detachable)
+                            return breaks_protocol("the host detached from what cannot go on");
+                          connection_.detach();
+                          return {};
                         },
                         [](const wire::Received&) -> Result<> {
                           return breaks_protocol("the host counts what is not kept");
@@ -308,6 +367,7 @@ void Relay::read_output(Output& output) {
   // EIO: how a terminal's master says that its other end was hung up.
   if (n <= 0) return output.fd->reset();
   data.resize(static_cast<std::size_t>(n));
+  if (serving_.detachable) last_output_.add(data);
   if (output.to_stderr)
     connection_.queue(wire::Stderr{std::move(data)});
   else

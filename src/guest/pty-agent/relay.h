@@ -10,6 +10,8 @@
 //
 // A session that outlives its connection goes on without one for as long as the host said, until
 // its output is kUnsentBytes ahead of the host. It is over when the host has received all of it.
+// One that is detachable goes on after that, with its output dropped but for the last of it, and is
+// over with its command.
 #pragma once
 
 #include <poll.h>
@@ -17,10 +19,13 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "guest/pty-agent/child.h"
 #include "guest/pty-agent/connection.h"
+#include "guest/pty-agent/handover.h"
+#include "guest/pty-agent/last_output.h"
 #include "guest/pty-agent/session_group.h"
 
 namespace capsem::guest::pty_agent {
@@ -32,9 +37,9 @@ class Relay {
  public:
   // The command's processes are those of `group`, or when it is null of the command's session
   // (setsid(2)). The session outlives its connection for `outlive`, if that is not 0, and finds the
-  // next one on `line`, which may be no descriptor.
+  // next one on `line`, which may be no descriptor. `serving` is what the agent is to know of it.
   Relay(Connection& connection, Child child, const SessionGroup* group,
-        std::chrono::milliseconds outlive, const Fd& line);
+        std::chrono::milliseconds outlive, const Fd& line, Serving serving);
 
   // Returns when the session is over: its status or the reason for its end is queued on the
   // connection, or the host has gone. In the second case, and when the host broke the protocol,
@@ -63,6 +68,9 @@ class Relay {
   Result<> talk_to_host(short events);
   Result<> tolerate_loss(Result<> talked);
   void take_connection();
+  void resume(Resumption resumption);
+  void attach(Attachment attachment);
+  void tell_agent();
   Result<> handle_messages();
   Result<> handle(wire::HostSession message);
   Result<> take_input(wire::Stdin input);
@@ -86,6 +94,8 @@ class Relay {
   std::chrono::milliseconds outlive_;
   const Fd& line_;
   bool line_is_closed_;
+  Serving serving_;            // as the agent was last told
+  LastOutput last_output_;     // of a session that is detachable
   Clock::time_point lost_at_;  // when the connection is lost
   std::array<Output, 2> outputs_;
 
@@ -97,6 +107,7 @@ class Relay {
 
   bool cut_off_ = false;  // an output was still held by a process when it was closed here
   bool ended_ = false;
+  std::optional<wire::Exited> exited_;  // once the host is to know
   Clock::time_point ended_at_;
   Clock::time_point quiet_since_;
 };

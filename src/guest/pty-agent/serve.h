@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "guest/pty-agent/session_group.h"
 #include "guest/pty-agent/space.h"
+#include "wire/messages.h"
 
 namespace capsem::guest::pty_agent {
 
@@ -18,7 +19,13 @@ void serve_connection(Fd connection, const Spaces& spaces, const SessionGroup* g
 // Answers with "cannot start the session: REASON" instead; never waits.
 void refuse_connection(Fd connection, const char* reason);
 
-// Answers the request to resume a session that is not there; never waits.
-void refuse_resumption(Fd connection);
+// Answers the request to resume a session that cannot be resumed any more; never waits.
+void refuse_resumption(Fd connection, const char* reason);
+
+// Answers the request to attach to a session; never waits.
+void refuse_attachment(Fd connection, const char* reason);
+
+// Answers the request for the sessions, which may take as long as the host reads.
+void answer_list(Fd connection, const wire::Sessions& sessions);
 
 }  // namespace capsem::guest::pty_agent
