@@ -22,6 +22,7 @@ inline constexpr const char* kSeparator = "\x1f--";
 // Each adds one subcommand. `signals` outlives the action.
 void add_run(CLI::App& app, Action& action, const Signals& signals);
 void add_exec(CLI::App& app, Action& action, const Signals& signals);
+void add_attach(CLI::App& app, Action& action, const Signals& signals);
 void add_ps(CLI::App& app, Action& action, const Signals& signals);
 void add_inspect(CLI::App& app, Action& action, const Signals& signals);
 void add_logs(CLI::App& app, Action& action, const Signals& signals);

@@ -17,7 +17,8 @@ constexpr const char* kFooter =
     "Exit status: the command's; 126 and 127 when it cannot be executed (by that user, in that "
     "directory) or found; 128 + N when signal N ended it; 125 when capsem itself failed. 124 when "
     "--time-limit was over. SIGINT, SIGTERM, SIGHUP and SIGQUIT go to the command; a second one, "
-    "or --grace, ends the VM. With a terminal the first one does.";
+    "or --grace, ends the VM. With a terminal the first one does; in a VM with a name it ends "
+    "capsem alone, and what runs on the terminal goes on, see 'capsem attach'.";
 
 // "2G", "512M" or MiB without a suffix, into MiB; the reason when it is none of them.
 std::string to_mebibytes(std::string& text) {

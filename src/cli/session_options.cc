@@ -24,6 +24,11 @@ std::string check_directory(const std::string& text) {
   return text.starts_with('/') ? "" : "'" + printable(text) + "' is not absolute";
 }
 
+std::string check_detach_keys(const std::string& text) {
+  auto keys = client::DetachKeys::parse(text);
+  return keys ? "" : keys.error().message();
+}
+
 // May be given again and again, with one value each time, which is taken as it is: CLI11 would
 // split [a,b] for a vector, and take {} for an empty one.
 void add_repeatable(CLI::App& app, const char* name, std::vector<std::string>& values,
@@ -57,6 +62,15 @@ void add_surroundings(CLI::App& app, SessionOptions& options) {
 
 }  // namespace
 
+void add_detach_keys(CLI::App& app, SessionOptions& options) {
+  app.add_option("--detach-keys", options.detach_keys,
+                 "The keys that leave a terminal in a VM with a name, whose command goes on; '' "
+                 "for none")
+      ->check(CLI::Validator(check_detach_keys, ""))
+      ->type_name("KEYS")
+      ->capture_default_str();
+}
+
 void add_session_options(CLI::App& app, SessionOptions& options) {
   // The command's words are taken as they are, from the first that is no option of ours; CLI11
   // would split words such as [a,b] of an option of its own.
@@ -84,6 +98,7 @@ void add_session_options(CLI::App& app, SessionOptions& options) {
   app.add_flag("-n,--no-stdin", options.no_stdin,
                "Give the command an empty standard input, and leave ours to a loop that reads it")
       ->excludes(with);
+  add_detach_keys(app, options);
   add_surroundings(app, options);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "client/detach_keys.h"
 #include "wire/messages.h"
 
 namespace capsem::cli {
@@ -23,10 +24,14 @@ struct SessionOptions {
   std::vector<std::string> files;      // of variables
   std::vector<std::string> variables;  // NAME=VALUE, or NAME for the value that it has here
   wire::Environment environment;       // see read_environment()
+  std::string detach_keys = std::string(client::kDetachKeys);  // client::DetachKeys::parse()
 };
 
 // Adds all of them but the command, which outlive `app`'s parsing.
 void add_session_options(CLI::App& app, SessionOptions& options);
+
+// Adds that one alone.
+void add_detach_keys(CLI::App& app, SessionOptions& options);
 
 // Takes over the words that `app` was given behind its own options: one is a command line for the
 // guest's bash, several are a program and its arguments, none stands for a login shell. A first

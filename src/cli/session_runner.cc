@@ -18,6 +18,7 @@
 #include "client/connection.h"
 #include "client/messages.h"
 #include "client/session.h"
+#include "client/session_list.h"
 #include "prepare/layout.h"
 
 namespace capsem::cli {
@@ -38,6 +39,7 @@ class Runner {
   Runner(const SessionRun& run, const Signals& signals, async::SignalReader boot_signals,
          asio::io_context& loop)
       : options_(run.options),
+        attach_(run.attach),
         vm_(run.vm),
         signals_(signals),
         boot_signals_(std::move(boot_signals)),
@@ -182,6 +184,7 @@ class Runner {
       request.terminal = &*terminal;
       request.outlive = kOutlive;
       request.reopen = [this] { return reopen(); };
+      if (auto made = make_detachable(request); !made) co_return report(made.error());
       messages_.hold(true);
     }
     boot_signals_.cancel();
@@ -201,6 +204,9 @@ class Runner {
     if (!end && not_started_) co_return report(start_error());
     if (!end) co_return co_await explain(end.error());
     if (!end->message.empty()) messages_.say(end->message);
+    if (!end->detached.empty())
+      messages_.say("the session goes on; 'capsem attach " + vm_.name + " " +
+                    client::short_id(end->detached) + "' comes back to it");
     if (end->out_of_memory_kills > 0)
       messages_.warn("the guest ran out of memory, and its kernel ended " +
                      std::to_string(end->out_of_memory_kills) +
@@ -208,6 +214,17 @@ class Runner {
                      " of the session; give it more than " + std::to_string(vm_.memory_mib) +
                      " MiB with --memory");
     co_return end->status.shell_code();
+  }
+
+  // Only a VM that goes on has sessions that do.
+  Result<> make_detachable(client::SessionRequest& request) const {
+    if (vm_.name.empty()) return {};
+    auto keys = client::DetachKeys::parse(options_.detach_keys);
+    if (!keys) return propagate(keys);
+    request.detach_keys = std::move(*keys);
+    request.attach = attach_;
+    request.start.detachable = true;
+    return {};
   }
 
   client::SessionRequest session_request() {
@@ -274,6 +291,7 @@ class Runner {
   }
 
   const SessionOptions& options_;
+  const std::string attach_;
   const VmOfSession& vm_;
   const Signals& signals_;
   async::SignalReader boot_signals_;

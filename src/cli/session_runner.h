@@ -27,6 +27,7 @@ struct SessionRun {
   const VmOfSession& vm;
   client::MonitorLink& monitor;
   client::Timeline& timeline;
+  std::string attach = {};  // the id of the session to attach to; empty for a new one
 };
 
 struct SessionRunEnd {

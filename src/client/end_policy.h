@@ -19,6 +19,8 @@ struct SessionEnd {
   std::string message = {};
   // How many of the session's processes the guest's kernel killed because its memory was used up.
   std::uint32_t out_of_memory_kills = 0;
+  // The id of the session when its command goes on in the guest.
+  std::string detached = {};
 };
 
 // As timeout(1) has it.

@@ -36,6 +36,9 @@ std::unexpected<Error> guest_breaks_protocol(const std::string& what) {
               "the guest may have been tampered with; start it again", ErrorKind::kInvalid);
 }
 
+// As for whatever is not the command's own end.
+constexpr int kTakenOverStatus = 125;
+
 // What a session with a terminal tells the guest of it.
 void describe_terminal(wire::SessionStart& start, const wire::TerminalSize& size) {
   start.terminal = size;
@@ -70,15 +73,20 @@ class Session {
 
   void stop();
   void stop_with(Error error);
+  bool detachable() const { return request_.start.detachable || !request_.attach.empty(); }
+  void leave(SessionEnd end, bool goes_on);
+  Task<> detach(bool goes_on);
   Result<> follow(const EndPolicy::Decision& decision);
 
   Result<> prepare();
+  Result<> send_input(std::string_view input);
   void handle(const ReceivedSignal& signal);
 
   // Handles one message; the end of the session when it is the last.
   Task<Result<std::optional<SessionEnd>>> handle(wire::GuestSession message);
   Task<Result<>> write_output(wire::OutputStream stream, std::string data);
   Result<> take_credit(std::uint64_t bytes);
+  Task<Result<>> begin_attached(wire::Attached attached);
 
   asio::any_io_executor executor_;
   SessionRequest request_;
@@ -96,8 +104,9 @@ class Session {
 
   bool started_ = false;
   bool stopped_ = false;
-  bool forced_ = false;           // ended by the policy
-  std::optional<Error> failure_;  // of a part other than follow_guest()
+  bool forced_ = false;             // ended by the policy
+  std::optional<SessionEnd> left_;  // ended by us, by a last message
+  std::optional<Error> failure_;    // of a part other than follow_guest()
   async::TaskGroup tasks_;
 };
 
@@ -115,6 +124,7 @@ Task<Result<SessionEnd>> Session::run() {
   auto end = co_await follow_guest();
   stop();
   co_await tasks_.join();
+  if (left_ && !end) co_return std::move(*left_);
   if (forced_) co_return policy_.forced_end();
   if (failure_) co_return std::unexpected<Error>(std::move(*failure_));
   co_return end;
@@ -135,7 +145,30 @@ void Session::stop_with(Error error) {
   stop();
 }
 
+// Ends the session here. In the guest it goes on, or ends as with a terminal that is gone.
+void Session::leave(SessionEnd end, bool goes_on) {
+  if (stopped_ || left_) return;
+  if (started_ && goes_on) end.detached = link_.id();
+  left_ = std::move(end);
+  tasks_.spawn(detach(goes_on));
+}
+
+Task<> Session::detach(bool goes_on) {
+  Result<> sent;
+  if (!goes_on) sent = link_.put(wire::OutputClosed{wire::OutputStream::kStdout});
+  // An error is as good as the end that follows.
+  if (sent) sent = link_.put(wire::Detach{});
+  co_await link_.flush();
+  stop();
+}
+
 Result<> Session::prepare() {
+  if (!request_.attach.empty()) {
+    wire::SessionAttach attach{.id = request_.attach, .terminal = request_.terminal->size()};
+    // How much may be sent is known when the guest has answered.
+    unconsumed_bytes_ = wire::kStdinWindowBytes;
+    return link_.attach(std::move(attach), request_.outlive, std::move(request_.reopen));
+  }
   auto& start = request_.start;
   if (request_.terminal != nullptr) describe_terminal(start, request_.terminal->size());
   start.outlive_ms = static_cast<std::uint32_t>(request_.outlive.count());
@@ -150,25 +183,37 @@ Task<> Session::relay_input() {
   std::vector<std::byte> buffer(wire::kDataBytes);
   for (;;) {
     std::size_t room = wire::kStdinWindowBytes - unconsumed_bytes_;
-    if (stopped_ || !input_wanted_) co_return;
-    if (room == 0) {
+    std::size_t held = request_.detach_keys.held();
+    if (stopped_ || left_ || !input_wanted_) co_return;
+    if (room <= held) {
       co_await may_read_.wait();
       continue;
     }
-    auto piece = std::span(buffer).first(std::min(room, buffer.size()));
+    auto piece = std::span(buffer).first(std::min(room, buffer.size()) - held);
     auto size = co_await input_.read_some(piece);
-    if (stopped_ || !input_wanted_) co_return;
+    if (stopped_ || left_ || !input_wanted_) co_return;
     if (!size) co_return stop_with(std::move(size).error());
-    Result<> sent;
-    if (*size == 0) {
-      sent = link_.put(wire::StdinEnd{});
-    } else {
-      unconsumed_bytes_ += *size;
-      sent = link_.put(wire::Stdin{std::string(as_text(piece.first(*size)))});
-    }
-    if (!sent) co_return stop_with(std::move(sent).error());
+    // A terminal's input has no end of its own: the terminal was closed.
+    if (*size == 0 && detachable()) co_return leave({.status = {.signal = SIGHUP}}, true);
+    if (auto sent = send_input(as_text(piece.first(*size))); !sent)
+      co_return stop_with(std::move(sent).error());
     if (*size == 0) co_return;
   }
+}
+
+// None is the end of it.
+Result<> Session::send_input(std::string_view input) {
+  if (input.empty()) return link_.put(wire::StdinEnd{});
+  if (!detachable()) {
+    unconsumed_bytes_ += input.size();
+    return link_.put(wire::Stdin{std::string(input)});
+  }
+  auto typed = request_.detach_keys.read(input);
+  unconsumed_bytes_ += typed.input.size();
+  Result<> sent;
+  if (!typed.input.empty()) sent = link_.put(wire::Stdin{std::move(typed.input)});
+  if (sent && typed.detach) leave({.status = {.code = 0}}, true);
+  return sent;
 }
 
 Task<> Session::relay_signals() {
@@ -187,7 +232,9 @@ Task<> Session::watch_deadline() {
     if (stopped_) co_return;
     auto now = EndPolicy::Clock::now();
     if (now < policy_.deadline()) continue;  // it has another one now
-    auto followed = follow(policy_.on_deadline(now));
+    auto decision = policy_.on_deadline(now);
+    if (decision.end && detachable()) co_return leave(policy_.forced_end(), false);
+    auto followed = follow(decision);
     if (!followed) co_return stop_with(std::move(followed).error());
   }
 }
@@ -214,7 +261,9 @@ void Session::handle(const ReceivedSignal& signal) {
   } else if (signal.use == SignalUse::kForward) {
     sent = follow({.forward = signal.number});
   } else {
-    sent = follow(policy_.on_signal(signal.number, EndPolicy::Clock::now()));
+    auto decision = policy_.on_signal(signal.number, EndPolicy::Clock::now());
+    if (decision.end && detachable()) return leave(policy_.forced_end(), true);
+    sent = follow(decision);
   }
   if (!sent) stop_with(std::move(sent).error());
 }
@@ -238,6 +287,17 @@ Result<> Session::take_credit(std::uint64_t bytes) {
   unconsumed_bytes_ -= static_cast<std::size_t>(bytes);
   may_read_.notify();
   return {};
+}
+
+// The screen is the session's from its upper left corner on.
+Task<Result<>> Session::begin_attached(wire::Attached attached) {
+  if (attached.unread_bytes > wire::kStdinWindowBytes)
+    co_return guest_breaks_protocol("holds more input than it was granted");
+  unconsumed_bytes_ = static_cast<std::size_t>(attached.unread_bytes);
+  may_read_.notify();
+  if (!request_.terminal->has_screen()) co_return Result<>();
+  std::string clear = "\x1b[H\x1b[2J";
+  co_return co_await write_output(wire::OutputStream::kStdout, std::move(clear));
 }
 
 Task<Result<>> Session::write_output(wire::OutputStream stream, std::string data) {
@@ -266,14 +326,22 @@ Task<Result<std::optional<SessionEnd>>> Session::handle(wire::GuestSession messa
                      .message = printable(failed->text)};
     co_return end;
   }
-  if (std::holds_alternative<wire::Started>(message) == started_)
+  if (std::holds_alternative<wire::TakenOver>(message) && started_) {
+    end = SessionEnd{.status = {.code = kTakenOverStatus},
+                     .message = "cannot go on with the session: it was attached to elsewhere"};
+    co_return end;
+  }
+  auto* attached = std::get_if<wire::Attached>(&message);
+  if ((request_.attach.empty() ? std::holds_alternative<wire::Started>(message)
+                               : attached != nullptr) == started_)
     co_return guest_breaks_protocol(started_ ? "started the command twice"
                                              : "spoke of a command before it started it");
-  if (std::holds_alternative<wire::Started>(message)) {
+  if (!started_) {
     started_ = true;
     policy_.on_started(EndPolicy::Clock::now());
     deadline_.cancel();
     if (request_.on_started) request_.on_started();
+    if (attached != nullptr) done = co_await begin_attached(*attached);
   } else if (auto* out = std::get_if<wire::Stdout>(&message)) {
     done = co_await write_output(wire::OutputStream::kStdout, std::move(out->data));
   } else if (auto* err = std::get_if<wire::Stderr>(&message)) {
@@ -305,6 +373,7 @@ Result<> check_start(wire::SessionStart start, bool has_terminal) {
   // As long as what SessionLink adds.
   start.id.assign(wire::kMaxSessionIdBytes, '0');
   start.outlive_ms = kMost;
+  start.detachable = true;
   auto fits = wire::encode(wire::HostSession(std::move(start)));
   if (fits) return {};
   return std::unexpected(

@@ -6,11 +6,13 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "async/stream.h"
 #include "async/task.h"
 #include "base/error.h"
 #include "base/signals.h"
+#include "client/detach_keys.h"
 #include "client/end_policy.h"
 #include "client/session_link.h"
 #include "client/terminal.h"
@@ -41,6 +43,12 @@ struct SessionRequest {
   std::chrono::milliseconds outlive{0};
   Reopen reopen;
 
+  // The id of a session to attach to; `start` is not used then. Empty: a new one. This one, and a
+  // new one that is start.detachable, goes on in the guest when the user leaves it by the keys, the
+  // terminal is gone, or a signal ends us.
+  std::string attach = {};
+  DetachKeys detach_keys = {};
+
   // From the first request to end, to the end of a command that does not heed it.
   std::chrono::milliseconds grace{5000};
   // How long the command may run; then it is asked to end.
@@ -58,12 +66,12 @@ struct SessionRequest {
 Result<> check_start(wire::SessionStart start, bool has_terminal);
 
 // Runs a session to its end and returns how it ended: the command's status; the shell code of a
-// command that could not be started; the signal that ended the session before the command; or
-// kTimeLimitStatus. Errors: kInvalid when the guest breaks the
-// protocol or speaks another version of it, kClosed when the connection ends before the command,
-// and the system's reason when the user's standard input or output fails (a full disk). An output
-// that nobody reads any more is no error: the command learns of it as in a local pipeline. The
-// stream is finished or reset in every case.
+// command that could not be started; the signal that ended the session before the command; 0 when
+// the user has left it; 125 when another client has attached to it; or kTimeLimitStatus. Errors:
+// kInvalid when the guest breaks the protocol or speaks another version of it, kClosed when the
+// connection ends before the command, and the system's reason when the user's standard input or
+// output fails (a full disk). An output that nobody reads any more is no error: the command learns
+// of it as in a local pipeline. The stream is finished or reset in every case.
 Task<Result<SessionEnd>> run_session(async::Stream& stream, SessionRequest request);
 
 }  // namespace capsem::client

@@ -53,10 +53,10 @@ bool is_last(const wire::GuestSession& message) {
          std::holds_alternative<wire::Failed>(message);
 }
 
-// The next message of `stream`, which `decoder` has read so far. kInvalid when it is none, another
-// kind when the stream has ended.
-Task<Result<wire::GuestSession>> receive(async::Stream& stream,
-                                         wire::MessageDecoder<wire::GuestSession>& decoder) {
+}  // namespace
+
+Task<Result<wire::GuestSession>> receive_message(
+    async::Stream& stream, wire::MessageDecoder<wire::GuestSession>& decoder) {
   for (;;) {
     auto message = decoder.next();
     if (!message) co_return propagate(message);
@@ -70,8 +70,6 @@ Task<Result<wire::GuestSession>> receive(async::Stream& stream,
     decoder.commit(*size);
   }
 }
-
-}  // namespace
 
 // ---- to the guest
 
@@ -92,11 +90,25 @@ Result<> SessionLink::start(wire::SessionStart start, Reopen reopen) {
   return {};
 }
 
+Result<> SessionLink::attach(wire::SessionAttach attach, std::chrono::milliseconds outlive,
+                             Reopen reopen) {
+  attach.protocol = wire::kProtocol;
+  id_ = attach.id;
+  outlive_ = outlive;
+  auto frame = wire::encode(wire::HostSession(std::move(attach)));
+  if (!frame) return propagate(frame);
+  waiting_ += *frame;
+  held_ = true;
+  reopen_ = std::move(reopen);
+  work_.notify();
+  return {};
+}
+
 Result<> SessionLink::put(const wire::HostSession& message) {
   auto frame = wire::encode(message);
   if (!frame) return propagate(frame);
   if (stopped_) return {};
-  if (!refused_) waiting_ += *frame;
+  if (!refused_ && !held_) waiting_ += *frame;
   if (outlives()) kept_.add(std::move(*frame));
   work_.notify();
   // What a guest that keeps to the rules leaves unconfirmed is less by far.
@@ -113,6 +125,7 @@ Task<> SessionLink::run() {
       waiting_ += wire::encode(wire::HostSession(wire::Received{received_})).value_or("");
     if (waiting_.empty()) {
       idle_.notify();
+      flushed_.notify();
       co_await work_.wait();
       continue;
     }
@@ -125,6 +138,14 @@ Task<> SessionLink::run() {
     waiting_.clear();
   }
   idle_.notify();
+  flushed_.notify();
+}
+
+Task<> SessionLink::flush() {
+  while (!waiting_.empty() || writing_) {
+    auto written = co_await async::with_limit(kLastWordLimit, flushed_.wait());
+    if (!written || stopped_) co_return;
+  }
 }
 
 void SessionLink::stop() {
@@ -138,9 +159,17 @@ void SessionLink::stop() {
 
 Task<Result<wire::GuestSession>> SessionLink::next() {
   for (;;) {
-    auto message = co_await receive(*stream_, decoder_);
+    auto message = co_await receive_message(*stream_, decoder_);
     if (!outlives()) co_return message;
     if (message) {
+      known_ = true;
+      if (const auto* attached = std::get_if<wire::Attached>(&*message)) {
+        attachment_ = attached->attachment;
+        if (std::exchange(held_, false)) waiting_ += kept_.frames();
+        work_.notify();
+        co_return message;
+      }
+      if (std::holds_alternative<wire::TakenOver>(*message)) co_return message;
       const auto* received = std::get_if<wire::Received>(&*message);
       if (received == nullptr) {
         ++received_;
@@ -151,9 +180,7 @@ Task<Result<wire::GuestSession>> SessionLink::next() {
       if (!confirmed) co_return propagate(confirmed);
       continue;
     }
-    // Before the first message the guest may never have heard of the session.
-    if (message.error().kind() == ErrorKind::kInvalid || received_ == 0 || stopped_)
-      co_return message;
+    if (message.error().kind() == ErrorKind::kInvalid || !known_ || stopped_) co_return message;
     auto resumed = co_await resume(std::move(message).error());
     if (!resumed) co_return propagate(resumed);
   }
@@ -209,13 +236,13 @@ Task<Result<SessionLink::Resumed>> SessionLink::try_for(std::chrono::millisecond
 Task<Result<SessionLink::Resumed>> SessionLink::try_stream() {
   auto stream = co_await reopen_();
   if (!stream) co_return propagate(stream);
-  auto frame =
-      wire::encode(wire::HostSession(wire::SessionResume{.id = id_, .received = received_}));
+  auto frame = wire::encode(wire::HostSession(
+      wire::SessionResume{.id = id_, .received = received_, .attachment = attachment_}));
   if (!frame) co_return propagate(frame);
   auto written = co_await (*stream)->write_all(as_bytes(*frame));
   if (!written) co_return cannot_resume(written.error().message(), ErrorKind::kOther);
   wire::MessageDecoder<wire::GuestSession> decoder;
-  auto answer = co_await receive(**stream, decoder);
+  auto answer = co_await receive_message(**stream, decoder);
   if (!answer && answer.error().kind() == ErrorKind::kInvalid) co_return propagate(answer);
   if (!answer) co_return cannot_resume(answer.error().message(), ErrorKind::kOther);
   if (const auto* failed = std::get_if<wire::Failed>(&*answer))

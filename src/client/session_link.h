@@ -25,6 +25,11 @@ namespace capsem::client {
 // other error it is called again.
 using Reopen = std::function<Task<Result<std::unique_ptr<async::Stream>>>()>;
 
+// The next message of `stream`, which `decoder` has read so far. kInvalid when it is none, another
+// kind when the stream has ended.
+Task<Result<wire::GuestSession>> receive_message(async::Stream& stream,
+                                                 wire::MessageDecoder<wire::GuestSession>& decoder);
+
 class SessionLink {
  public:
   SessionLink(const boost::asio::any_io_executor& executor, async::Stream& stream)
@@ -33,6 +38,13 @@ class SessionLink {
   // The first message. A session whose `reopen` is not null goes on without a connection for
   // start.outlive_ms, and gets a random id.
   Result<> start(wire::SessionStart start, Reopen reopen);
+
+  // Instead of start(): goes on with a detachable session, which then outlives its connection for
+  // `outlive`. Nothing else is sent before the guest has answered.
+  Result<> attach(wire::SessionAttach attach, std::chrono::milliseconds outlive, Reopen reopen);
+
+  // Empty when the session ends with its connection.
+  const std::string& id() const { return id_; }
 
   // Sends a message behind those before. One over its limit is an error (kInvalid), and nothing of
   // it is sent; so is one too many of those that the guest does not confirm. What is put in is
@@ -43,6 +55,9 @@ class SessionLink {
   // does not go on, what is put in is dropped: the guest's last messages are still to be read and
   // say more than this error would.
   Task<> run();
+
+  // Waits until all that was put in is written, or a second has passed.
+  Task<> flush();
 
   // The next message. kInvalid when the guest breaks the protocol; kClosed when the connection, and
   // every one that was tried instead, has ended.
@@ -72,11 +87,13 @@ class SessionLink {
   std::unique_ptr<async::Stream> reopened_;  // the owner of stream_ when that is not the first
 
   wire::MessageDecoder<wire::GuestSession> decoder_;
-  async::Event work_;  // for run()
-  async::Event idle_;  // for who waits for run() to have written
+  async::Event work_;     // for run()
+  async::Event idle_;     // for who waits for run() to have written
+  async::Event flushed_;  // the same for flush()
   std::string waiting_;
   bool writing_ = false;
   bool refused_ = false;  // the stream takes no more
+  bool held_ = false;     // nothing is sent before the guest has answered
   bool stopped_ = false;
 
   // Of a session that outlives its connection.
@@ -85,6 +102,8 @@ class SessionLink {
   std::chrono::milliseconds outlive_{0};
   wire::SentMessages kept_;
   std::uint64_t received_ = 0;         // messages that count
+  bool known_ = false;                 // the guest has heard of the session, or we of it
+  std::uint32_t attachment_ = 0;       // as the guest counts them
   std::uint64_t confirmed_bytes_ = 0;  // of decoder_.bytes(), when the guest was last told
   bool confirmation_due_ = false;
   boost::asio::steady_timer pause_;  // of a try, and between two

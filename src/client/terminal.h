@@ -27,6 +27,8 @@ class Terminal {
   ~Terminal();
 
   wire::TerminalSize size() const;
+  // False when the output goes elsewhere.
+  bool has_screen() const { return screen_ >= 0; }
 
   // The next piece of output is about to be written, and has been.
   void begin_output(std::span<const std::byte> piece);

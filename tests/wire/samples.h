@@ -163,7 +163,7 @@ inline std::vector<Sample<GuestTransfer>> samples() {
       {TransferReady{.bytes = 5'000'000'000}, "ready { bytes: 5000000000 }"},
       {TransferDone{.left_out = 2}, "done { left_out: 2 }"},
       {TransferFailed{.text = "no such file"}, R"(failed { text: "no such file" })"},
-      {VersionMismatch{.guest_protocol = 3}, "version_mismatch { guest_protocol: 5 }"},
+      {VersionMismatch{.guest_protocol = 3}, "version_mismatch { guest_protocol: 3 }"},
   };
 }
 

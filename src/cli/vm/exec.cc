@@ -16,7 +16,8 @@ namespace {
 
 constexpr const char* kFooter =
     "capsem exec [OPTIONS] NAME [COMMAND [ARGUMENTS]]\n"
-    "COMMAND and the exit status are as in 'capsem run'; the VM goes on when it has ended.";
+    "COMMAND and the exit status are as in 'capsem run'; the VM goes on when it has ended. So does "
+    "a terminal that was left by Ctrl-P Ctrl-Q or closed, see 'capsem attach'.";
 
 Result<int> run_in_running_vm(const SessionOptions& options, const std::string& name,
                               const Signals& signals) {

@@ -1,7 +1,6 @@
 // capsem ps
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/vm/table.h"
 #include "client/registry.h"
 
 namespace capsem::cli {
@@ -26,48 +26,23 @@ bool is_running(const client::NamedVm& vm) {
   return vm.record && vm.record->state == api::RecordedState::kRunning;
 }
 
-// "45 s", "12 min", "3 h", "2 d": the largest unit of which there are two.
-std::string in_words(std::uint64_t seconds) {
-  struct Unit {
-    std::uint64_t seconds;
-    const char* name;
-  };
-  constexpr std::array kUnits = {Unit{86'400, " d"}, Unit{3600, " h"}, Unit{60, " min"}};
-  for (const auto& unit : kUnits)
-    if (seconds >= 2 * unit.seconds) return std::to_string(seconds / unit.seconds) + unit.name;
-  return std::to_string(seconds) + " s";
-}
-
-using Row = std::array<std::string, 6>;
-
-Row row_of(const client::NamedVm& vm) {
+std::vector<std::string> row_of(const client::NamedVm& vm) {
   if (!vm.record) return {vm.name, "broken", "", "", "", printable(vm.record.error().message())};
   const auto& record = *vm.record;
   auto now = static_cast<std::uint64_t>(std::time(nullptr));
   return {vm.name,
           std::string(api::name(record.state)),
-          in_words(now - std::min(now, record.changed_at)),
+          age_in_words(now - std::min(now, record.changed_at)),
           std::to_string(record.start.memory_bytes >> 20) + " MiB",
           std::to_string(record.start.cpus),
           printable(record.reason)};
 }
 
-std::string table(const std::vector<client::NamedVm>& vms) {
-  std::vector<Row> rows = {{"NAME", "STATE", "SINCE", "MEMORY", "CPUS", "REASON"}};
+std::string listed(const std::vector<client::NamedVm>& vms) {
+  std::vector<std::vector<std::string>> rows = {
+      {"NAME", "STATE", "SINCE", "MEMORY", "CPUS", "REASON"}};
   for (const auto& vm : vms) rows.push_back(row_of(vm));
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t column = 0; column < row.size(); ++column) {
-      std::size_t width = 0;
-      for (const auto& each : rows) width = std::max(width, each.at(column).size());
-      line += row.at(column);
-      line.append(width - row.at(column).size() + 2, ' ');
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
+  return table(rows);
 }
 
 std::string list(const std::vector<client::NamedVm>& vms) {
@@ -97,7 +72,7 @@ int print_vms(const Options& options) {
   for (const auto& note : registry->take_notes()) say(note);
   if (!vms) return report(vms.error());
   if (!options.all) std::erase_if(*vms, [](const auto& vm) { return !is_running(vm); });
-  auto printed = print(options.json ? list(*vms) : table(*vms));
+  auto printed = print(options.json ? list(*vms) : listed(*vms));
   return printed ? kSuccess : report(printed.error());
 }
 
