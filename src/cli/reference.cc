@@ -258,6 +258,7 @@ void add_reference(CLI::App& app, Action& action, const Signals&) {
   auto* reference = app.add_subcommand("reference", "Print all commands and options");
   reference->group("");
   std::vector<std::string> names;
+  names.reserve(kFormats.size());
   for (const auto& each : kFormats) names.emplace_back(each.name);
   reference->add_option("FORMAT", *format)->required()->check(CLI::IsMember(names));
   reference->callback([&action, &app, format] {

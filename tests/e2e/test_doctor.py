@@ -232,7 +232,7 @@ OF_PRIVILEGED = [
     Break("mount -t tmpfs t /capsem/diagnostics", "umount /capsem/diagnostics", "binaries", ["diagnostics"]),
     Break("mount -o remount,rw /capsem; chmod 0755 /capsem/bin/snapshots",
           "chmod 0555 /capsem/bin/snapshots; mount -o remount,ro /capsem", "binaries",
-          ["capsem-pty-agent", "capsem-net-proxy", "capsem-mcp-server", "capsem-sysutil", "halt", "poweroff",
+          ["capsem-pty-agent", "capsem-transfer", "capsem-net-proxy", "capsem-mcp-server", "capsem-sysutil", "halt", "poweroff",
            "reboot", "shutdown", "suspend", "capsem-doctor", "snapshots"]),
     Break("mount -o remount,rw /capsem; chown 1 /capsem/diagnostics/conftest.py",
           "chown 0 /capsem/diagnostics/conftest.py; mount -o remount,ro /capsem", "binaries", ["diagnostics"]),
