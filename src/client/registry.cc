@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <system_error>
 #include <thread>
@@ -118,7 +117,8 @@ Result<sockaddr_un> address_of(const Fd& directory) {
   sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
   if (path.native().size() >= sizeof address.sun_path)
     return fail("use", path, "its name is too long for a socket");
-  std::strcpy(static_cast<char*>(address.sun_path), path.c_str());
+  // The rest of it is zeros.
+  path.native().copy(static_cast<char*>(address.sun_path), sizeof address.sun_path - 1);
   return address;
 }
 

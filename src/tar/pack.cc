@@ -70,7 +70,9 @@ class Packer {
       if (item == nullptr) return {};
       std::string name = item->d_name;
       if (name == "." || name == "..") continue;
-      auto inner = path.empty() ? name : path + "/" + name;
+      std::string inner = path;
+      if (!inner.empty()) inner += '/';
+      inner += name;
       if (auto added = add(directory, name, inner, depth); !added) return added;
     }
   }
