@@ -33,6 +33,12 @@ struct VmRecord {
   bool operator==(const VmRecord&) const = default;
 };
 
+// Puts the record into a state, from now on.
+void set_state(VmRecord& record, RecordedState state, std::string reason);
+
+// What names this boot of the host.
+Result<std::string> host_boot_id();
+
 std::string_view name(RecordedState state);  // running, stopped, failed
 
 std::string to_json(const VmRecord& record);

@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -52,15 +51,6 @@ std::unexpected<Error> fail_not_there(std::string attempted, const std::string& 
 std::unexpected<Error> fail_running(std::string attempted, const std::string& name) {
   return fail(std::move(attempted), in_quotes(name), "it is running",
               "use 'capsem exec' for a command in it, or 'capsem stop' first", ErrorKind::kInvalid);
-}
-
-std::uint64_t now_seconds() {
-  return static_cast<std::uint64_t>(std::time(nullptr));
-}
-
-std::string boot_id() {
-  auto text = read_file("/proc/sys/kernel/random/boot_id", 4096);
-  return text ? std::string(trim(*text)) : std::string();
 }
 
 // What a path of a descriptor's own directory costs is bounded, whereas a socket's name may have
@@ -224,10 +214,10 @@ Result<ClaimedVm> Registry::create(std::string name, api::Start start) const {
   auto files = take_files(name);
   if (!files) return propagate(files);
   start.hostname = name;
-  api::VmRecord record{.created_at = now_seconds(),
-                       .start = std::move(start),
-                       .changed_at = now_seconds(),
-                       .boot_id = boot_id()};
+  api::VmRecord record{.start = std::move(start),
+                       .boot_id = api::host_boot_id().value_or(std::string())};
+  api::set_state(record, api::RecordedState::kStopped, "");
+  record.created_at = record.changed_at;
   if (auto written = api::write_record(directory, record); !written) {
     fs::remove_all(directory, error);
     return propagate(written);
@@ -235,7 +225,9 @@ Result<ClaimedVm> Registry::create(std::string name, api::Start start) const {
   return ClaimedVm{.name = name, .record = std::move(record), .files = std::move(*files)};
 }
 
-Result<ClaimedVm> Registry::claim_there(const std::string& name) const {
+Result<ClaimedVm> Registry::claim(const std::string& name) const {
+  auto all = lock_all();
+  if (!all) return propagate(all);
   if (auto there = check_there(name); !there) return propagate(there);
   auto files = take_files(name);
   if (!files) return propagate(files);
@@ -243,12 +235,6 @@ Result<ClaimedVm> Registry::claim_there(const std::string& name) const {
   if (!record) return propagate(record);
   record->start.hostname = name;
   return ClaimedVm{.name = name, .record = std::move(*record), .files = std::move(*files)};
-}
-
-Result<ClaimedVm> Registry::claim(const std::string& name) const {
-  auto all = lock_all();
-  if (!all) return propagate(all);
-  return claim_there(name);
 }
 
 // The record; of a VM that is not `running` with its end put right, where its monitor was not able
@@ -259,10 +245,9 @@ Result<api::VmRecord> Registry::settled_record(const std::string& name, bool run
   if (!record) return record;
   if (running) record->state = api::RecordedState::kRunning;
   if (running || record->state != api::RecordedState::kRunning) return record;
-  bool rebooted = record->boot_id != boot_id();
-  record->state = api::RecordedState::kStopped;
-  record->changed_at = now_seconds();
-  record->reason = rebooted ? "the host was started again" : "its monitor was killed";
+  bool rebooted = record->boot_id != api::host_boot_id().value_or(std::string());
+  api::set_state(*record, api::RecordedState::kStopped,
+                 rebooted ? "the host was started again" : "its monitor was killed");
   auto written = api::write_record(directory, *record);
   if (!rebooted)
     notes_.push_back(in_quotes(name) + " was not stopped in order: " + record->reason +

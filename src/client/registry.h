@@ -87,7 +87,6 @@ class Registry {
  private:
   Result<Fd> lock_all() const;
   Result<> check_there(const std::string& name) const;
-  Result<ClaimedVm> claim_there(const std::string& name) const;
   Result<std::array<Fd, api::kNamedFds>> take_files(const std::string& name) const;
   Result<api::VmRecord> settled_record(const std::string& name, bool running) const;
 

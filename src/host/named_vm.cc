@@ -9,12 +9,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <chrono>
-#include <ctime>
 #include <string>
 #include <utility>
-
-#include "base/file.h"
-#include "base/text.h"
 
 namespace capsem::host {
 namespace {
@@ -42,12 +38,10 @@ std::string reason_of(const api::End& end) {
 Result<> update(const std::string& directory, api::RecordedState state, std::string reason) {
   auto record = api::read_record(directory);
   if (!record) return propagate(record);
-  auto boot_id = read_file("/proc/sys/kernel/random/boot_id", 4096);
+  auto boot_id = api::host_boot_id();
   if (!boot_id) return propagate(boot_id);
-  record->state = state;
-  record->reason = std::move(reason);
-  record->changed_at = static_cast<std::uint64_t>(std::time(nullptr));
-  record->boot_id = trim(*boot_id);
+  api::set_state(*record, state, std::move(reason));
+  record->boot_id = std::move(*boot_id);
   return api::write_record(directory, *record);
 }
 
@@ -61,7 +55,7 @@ NamedVm::NamedVm(const asio::any_io_executor& executor, std::vector<Fd> files)
 }
 
 NamedVm::~NamedVm() {
-  // Its directory may have another name by now, so that is left to who comes next.
+  // Its directory is left to who comes next, or removes the VM.
   ::unlinkat(file(api::NamedFd::kRuntime).get(), api::kMonitorSocket, 0);
 }
 
