@@ -2,8 +2,6 @@
 // is configured, and the one that started the session.
 #include <sys/socket.h>
 #include <unistd.h>
-// After sys/socket.h, whose sa_family_t it uses.
-#include <linux/vm_sockets.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +12,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "guest/doctor/host_services.h"
+#include "guest/vsock_address.h"
 
 namespace capsem::guest::doctor {
 namespace {
@@ -29,10 +28,7 @@ Outcome host_name_is_set(const Guest&) {
 // PID 1 holds the listening socket; nobody else may take the port over.
 Outcome port_is_taken(const Guest&) {
   Fd socket(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_vm address{};
-  address.svm_family = AF_VSOCK;
-  address.svm_cid = VMADDR_CID_ANY;
-  address.svm_port = wire::kSessionPort.number;
+  auto address = vsock_address(VMADDR_CID_ANY, wire::kSessionPort.number);
   if (socket && ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0)
     return expect(false, "it could be taken");
   return expect(errno == EADDRINUSE, std::strerror(errno));

@@ -1,8 +1,6 @@
 // What the guest reaches over vsock, and what it must not: the ports of the host, all of them, and
 // every other address.
 #include <sys/socket.h>
-// After sys/socket.h, whose sa_family_t it uses.
-#include <linux/vm_sockets.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +11,7 @@
 #include "guest/doctor/groups.h"
 #include "guest/doctor/host_services.h"
 #include "guest/doctor/vsock_socket.h"
+#include "guest/vsock_address.h"
 
 namespace capsem::guest::doctor {
 namespace {
@@ -54,10 +53,7 @@ Outcome scan(const std::vector<std::uint32_t>& accepting) {
 std::uint32_t own_cid() {
   for (std::uint32_t cid = kFirstGuestCid; cid < kFirstGuestCid + kGuestCidsTried; ++cid) {
     Fd socket(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_vm address{};
-    address.svm_family = AF_VSOCK;
-    address.svm_cid = cid;
-    address.svm_port = VMADDR_PORT_ANY;
+    auto address = vsock_address(cid, VMADDR_PORT_ANY);
     if (socket && ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0)
       return cid;
   }
@@ -103,10 +99,7 @@ Outcome other_kinds(const Guest&) {
   for (int type : {SOCK_DGRAM, SOCK_SEQPACKET}) {
     Fd socket(::socket(AF_VSOCK, type | SOCK_CLOEXEC, 0));
     if (!socket) continue;
-    sockaddr_vm address{};
-    address.svm_family = AF_VSOCK;
-    address.svm_cid = VMADDR_CID_HOST;
-    address.svm_port = wire::kControlPort.number;
+    auto address = vsock_address(VMADDR_CID_HOST, wire::kControlPort.number);
     if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0)
       return expect(false, type == SOCK_DGRAM ? "datagrams connect" : "packets connect");
   }

@@ -4,8 +4,6 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-// After sys/socket.h, whose sa_family_t it uses.
-#include <linux/vm_sockets.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +11,7 @@
 
 #include "base/fd.h"
 #include "guest/doctor/deadline.h"
+#include "guest/vsock_address.h"
 
 namespace capsem::guest::doctor {
 namespace {
@@ -26,10 +25,7 @@ Fd open_socket(int flags) {
 }
 
 int connect_to(const Fd& socket, std::uint32_t cid, std::uint32_t port) {
-  sockaddr_vm address{};
-  address.svm_family = AF_VSOCK;
-  address.svm_cid = cid;
-  address.svm_port = port;
+  auto address = vsock_address(cid, port);
   int result = ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
   return result == 0 ? 0 : errno;
 }

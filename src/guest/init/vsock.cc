@@ -1,24 +1,16 @@
 #include "guest/init/vsock.h"
 
 #include <sys/socket.h>
-// After sys/socket.h, whose sa_family_t it uses.
-#include <linux/vm_sockets.h>
 
 #include <cerrno>
 #include <string>
+
+#include "guest/vsock_address.h"
 
 namespace capsem::guest::init {
 namespace {
 
 constexpr int kBacklog = 128;
-
-sockaddr_vm address(std::uint32_t cid, std::uint32_t port) {
-  sockaddr_vm address{};
-  address.svm_family = AF_VSOCK;
-  address.svm_cid = cid;
-  address.svm_port = port;
-  return address;
-}
 
 std::string name(std::uint32_t port) {
   return "vsock port " + std::to_string(port);
@@ -35,7 +27,7 @@ Result<Fd> open_socket(std::uint32_t port) {
 Result<Fd> connect_to_host(std::uint32_t port) {
   auto socket = open_socket(port);
   if (!socket) return socket;
-  auto host = address(VMADDR_CID_HOST, port);
+  auto host = vsock_address(VMADDR_CID_HOST, port);
   if (::connect(socket->get(), reinterpret_cast<sockaddr*>(&host), sizeof host) != 0)
     return fail_system("connect to the host's", name(port), errno);
   return socket;
@@ -44,7 +36,7 @@ Result<Fd> connect_to_host(std::uint32_t port) {
 Result<Fd> listen_on(std::uint32_t port) {
   auto socket = open_socket(port);
   if (!socket) return socket;
-  auto any = address(VMADDR_CID_ANY, port);
+  auto any = vsock_address(VMADDR_CID_ANY, port);
   if (::bind(socket->get(), reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 ||
       ::listen(socket->get(), kBacklog) != 0)
     return fail_system("listen on", name(port), errno);

@@ -3,14 +3,13 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-// After sys/socket.h, whose sa_family_t it uses.
-#include <linux/vm_sockets.h>
 
 #include <cerrno>
 #include <cstdint>
 #include <string>
 #include <utility>
 
+#include "guest/vsock_address.h"
 #include "wire/codec.h"
 #include "wire/frame.h"
 #include "wire/ports.h"
@@ -24,17 +23,9 @@ constexpr timeval kLimit{.tv_sec = 5, .tv_usec = 0};
 constexpr std::uint32_t kFirstOfRoot = 1;
 constexpr std::uint32_t kLastOfRoot = 1023;
 
-sockaddr_vm address(std::uint32_t cid, std::uint32_t port) {
-  sockaddr_vm address{};
-  address.svm_family = AF_VSOCK;
-  address.svm_cid = cid;
-  address.svm_port = port;
-  return address;
-}
-
 Result<> take_port_of_root(const Fd& socket) {
   for (auto port = kLastOfRoot; port >= kFirstOfRoot; --port) {
-    auto own = address(VMADDR_CID_ANY, port);
+    auto own = vsock_address(VMADDR_CID_ANY, port);
     if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&own), sizeof own) == 0) return {};
     if (errno != EADDRINUSE) return fail_system("connect to", kHost, errno);
   }
@@ -47,7 +38,7 @@ Result<Fd> connect_to_host() {
   Fd socket(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket) return fail_system("connect to", kHost, errno);
   if (auto bound = take_port_of_root(socket); !bound) return propagate(bound);
-  auto host = address(VMADDR_CID_HOST, wire::kLifecyclePort.number);
+  auto host = vsock_address(VMADDR_CID_HOST, wire::kLifecyclePort.number);
   if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&host), sizeof host) != 0)
     return fail_system("connect to", kHost, errno);
   return socket;
