@@ -15,9 +15,6 @@ using Clock = std::chrono::steady_clock;
 
 // Above the monitor's own.
 constexpr std::chrono::hours kBootLimit{2};
-// From a VM's end to that of its monitor, which has little left to do.
-constexpr std::chrono::seconds kMonitorEndLimit{10};
-
 struct Started {
   client::OwnedMonitor monitor;
   std::string name;  // of a VM that has one
@@ -93,8 +90,8 @@ Result<> wait_for_boot(const client::Registry& registry, const std::string& name
   vm = ask_vm(
       registry, name,
       [](client::Connection& connection) { return connection.vm(api::State::kEnded); },
-      kMonitorEndLimit);
-  auto gone = registry.wait_for_end(name, kMonitorEndLimit);
+      client::kMonitorEndLimit);
+  auto gone = registry.wait_for_end(name, client::kMonitorEndLimit);
   if (!gone) return propagate(gone);
   if (!vm && vm.error().kind() == ErrorKind::kClosed) {
     auto found = registry.find(name);

@@ -282,6 +282,12 @@ Result<NamedVm> Registry::find(const std::string& name) const {
   return NamedVm{name, std::move(settled)};
 }
 
+Result<api::VmRecord> Registry::record(const std::string& name) const {
+  auto vm = find(name);
+  if (!vm) return propagate(vm);
+  return std::move(vm->record);
+}
+
 Result<std::vector<NamedVm>> Registry::list() const {
   auto names = names_in(state_);
   if (!names) return propagate(names);
@@ -312,13 +318,11 @@ Result<Fd> Registry::connect(const std::string& name) const {
         return socket;
       error = errno;
     }
-    auto vm = find(name);
-    if (!vm) return propagate(vm);
-    if (!vm->record) return propagate(vm->record);
-    if (vm->record->state != api::RecordedState::kRunning)
+    auto now = record(name);
+    if (!now) return propagate(now);
+    if (now->state != api::RecordedState::kRunning)
       return fail("use", in_quotes(name),
-                  vm->record->reason.empty() ? "it is not running"
-                                             : "it is not running: " + vm->record->reason,
+                  now->reason.empty() ? "it is not running" : "it is not running: " + now->reason,
                   "start it with 'capsem start " + name + "'", ErrorKind::kClosed);
     if (Clock::now() > limit)
       return fail_system("connect to the monitor of " + in_quotes(name) + " at",

@@ -20,6 +20,9 @@
 
 namespace capsem::client {
 
+// From a VM's end to that of its monitor, which has little left to do.
+inline constexpr std::chrono::seconds kMonitorEndLimit{10};
+
 // Letters, digits, '.', '_' and '-', the first of them a letter or digit, at most 63: what is also
 // a host name and a file's name. kInvalid, with the rule, for anything else.
 Result<> check_vm_name(std::string_view name);
@@ -60,6 +63,9 @@ class Registry {
 
   // One of them. kNotFound as above.
   Result<NamedVm> find(const std::string& name) const;
+
+  // Its record. Errors as above, and of a record that is damaged.
+  Result<api::VmRecord> record(const std::string& name) const;
 
   // A connection to its monitor. kNotFound as above, kClosed when it does not run.
   Result<Fd> connect(const std::string& name) const;

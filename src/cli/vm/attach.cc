@@ -1,9 +1,5 @@
 // capsem attach NAME [SESSION]
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -15,13 +11,13 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/monitor_request.h"
 #include "cli/session_options.h"
-#include "cli/session_runner.h"
+#include "cli/vm/named_session.h"
 #include "cli/vm/table.h"
 #include "client/connection.h"
 #include "client/registry.h"
 #include "client/session_list.h"
-#include "client/timeline.h"
 
 namespace capsem::cli {
 namespace {
@@ -59,22 +55,6 @@ Task<Result<Sessions>> ask_in_time(client::Connection& connection) {
   co_return fail("list", "the sessions", "the guest does not answer", "", ErrorKind::kTimeout);
 }
 
-Result<Sessions> sessions_of(const client::Registry& registry, const std::string& name) {
-  auto socket = registry.connect(name);
-  if (!socket) return propagate(socket);
-  boost::asio::io_context loop(1);
-  auto connection = client::Connection::create(loop.get_executor(), std::move(*socket));
-  if (!connection) return propagate(connection);
-  std::optional<Result<Sessions>> answer;
-  boost::asio::co_spawn(loop, ask_in_time(*connection),
-                        [&](const std::exception_ptr& thrown, Result<Sessions> value) {
-                          if (thrown) std::rethrow_exception(thrown);
-                          answer = std::move(value);
-                        });
-  loop.run();
-  return std::move(*answer);
-}
-
 std::string listed(const Sessions& sessions) {
   std::vector<std::vector<std::string>> rows = {{"SESSION", "PID", "SINCE", "STATE", "COMMAND"}};
   for (const auto& session : sessions)
@@ -87,10 +67,8 @@ std::string listed(const Sessions& sessions) {
 Result<int> attach(const Options& options, const Signals& signals) {
   auto registry = client::Registry::open();
   if (!registry) return propagate(registry);
-  auto found = registry->find(options.name);
-  if (!found) return propagate(found);
-  if (!found->record) return propagate(found->record);
-  auto sessions = sessions_of(*registry, options.name);
+  if (auto record = registry->record(options.name); !record) return propagate(record);
+  auto sessions = run_request(*registry, options.name, ask_in_time);
   if (!sessions) return propagate(sessions);
   if (options.list) {
     auto printed = print(listed(*sessions));
@@ -99,19 +77,7 @@ Result<int> attach(const Options& options, const Signals& signals) {
   }
   auto chosen = client::choose_session(*sessions, options.session);
   if (!chosen) return propagate(chosen);
-  client::NamedMonitor monitor(*registry, options.name);
-  client::Timeline timeline(std::chrono::steady_clock::now());
-  const VmOfSession vm{.name = options.name, .memory_mib = found->record->start.memory_bytes >> 20};
-  auto end = run_session_in_vm({.options = options.in_session,
-                                .vm = vm,
-                                .monitor = monitor,
-                                .timeline = timeline,
-                                .attach = chosen->id},
-                               signals);
-  if (!end) return propagate(end);
-  // There is nowhere to report a failure of stderr to.
-  [[maybe_unused]] auto printed = print(end->rest, STDERR_FILENO);
-  return end->status;
+  return run_in_running_vm(*registry, options.name, options.in_session, chosen->id, signals);
 }
 
 }  // namespace

@@ -10,9 +10,6 @@
 namespace capsem::cli {
 namespace {
 
-// From a VM's end to that of its monitor, which has little left to do.
-constexpr std::chrono::seconds kMonitorEndLimit{10};
-
 // What a stop takes beyond its grace, the monitor's own limit for a guest that hangs among it.
 constexpr std::chrono::seconds kStopLimit{20};
 constexpr std::chrono::seconds kKillLimit{5};
@@ -21,12 +18,13 @@ constexpr std::chrono::seconds kKillLimit{5};
 Result<> wait_for_monitor(const client::Registry& registry, const std::string& name,
                           Result<api::Vm> ended) {
   if (!ended) return propagate(ended);
-  auto gone = registry.wait_for_end(name, kMonitorEndLimit);
+  auto gone = registry.wait_for_end(name, client::kMonitorEndLimit);
   if (!gone) return propagate(gone);
   if (*gone) return {};
-  return fail("stop", "VM '" + name + "'",
-              "its monitor did not end within " + std::to_string(kMonitorEndLimit.count()) + " s",
-              "", ErrorKind::kTimeout);
+  return fail(
+      "stop", "VM '" + name + "'",
+      "its monitor did not end within " + std::to_string(client::kMonitorEndLimit.count()) + " s",
+      "", ErrorKind::kTimeout);
 }
 
 }  // namespace

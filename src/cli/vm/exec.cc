@@ -1,15 +1,12 @@
 // capsem exec NAME [COMMAND]
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <memory>
 
-#include "base/log.h"
 #include "cli/command.h"
 #include "cli/session_options.h"
-#include "cli/session_runner.h"
+#include "cli/vm/named_session.h"
 #include "client/registry.h"
 #include "client/session.h"
-#include "client/timeline.h"
 
 namespace capsem::cli {
 namespace {
@@ -19,29 +16,13 @@ constexpr const char* kFooter =
     "COMMAND and the exit status are as in 'capsem run'; the VM goes on when it has ended. So does "
     "a terminal that was left by Ctrl-P Ctrl-Q or closed, see 'capsem attach'.";
 
-Result<int> run_in_running_vm(const SessionOptions& options, const std::string& name,
-                              const Signals& signals) {
-  auto registry = client::Registry::open();
-  if (!registry) return propagate(registry);
-  auto found = registry->find(name);
-  if (!found) return propagate(found);
-  if (!found->record) return propagate(found->record);
-  client::NamedMonitor monitor(*registry, name);
-  client::Timeline timeline(std::chrono::steady_clock::now());
-  const VmOfSession vm{.name = name, .memory_mib = found->record->start.memory_bytes >> 20};
-  auto end = run_session_in_vm(
-      {.options = options, .vm = vm, .monitor = monitor, .timeline = timeline}, signals);
-  if (!end) return propagate(end);
-  // There is nowhere to report a failure of stderr to.
-  [[maybe_unused]] auto printed = print(end->rest, STDERR_FILENO);
-  return end->status;
-}
-
 int exec_in_vm(SessionOptions& options, const std::string& name, const Signals& signals) {
   if (auto read = read_environment(options); !read) return report(read.error(), kRunTrouble);
   auto fits = client::check_start(session_start(options), wants_terminal(options));
   if (!fits) return report(fits.error(), kCannotExecute);
-  auto status = run_in_running_vm(options, name, signals);
+  auto registry = client::Registry::open();
+  if (!registry) return report(registry.error(), kRunTrouble);
+  auto status = run_in_running_vm(*registry, name, options, "", signals);
   return status ? *status : report(status.error(), kRunTrouble);
 }
 

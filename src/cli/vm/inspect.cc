@@ -20,12 +20,11 @@ using nlohmann::ordered_json;
 constexpr std::chrono::seconds kAnswerLimit{10};
 
 Result<std::string> describe(const client::Registry& registry, const std::string& name) {
-  auto found = registry.find(name);
-  if (!found) return propagate(found);
-  if (!found->record) return propagate(found->record);
+  auto record = registry.record(name);
+  if (!record) return propagate(record);
   // What our own writers give is valid.
-  ordered_json all = {{"name", name}, {"record", ordered_json::parse(to_json(*found->record))}};
-  if (found->record->state == api::RecordedState::kRunning) {
+  ordered_json all = {{"name", name}, {"record", ordered_json::parse(to_json(*record))}};
+  if (record->state == api::RecordedState::kRunning) {
     auto vm = ask_vm(
         registry, name, [](client::Connection& connection) { return connection.vm(); },
         kAnswerLimit);

@@ -15,14 +15,13 @@ namespace {
 
 // With what it was made with, on a freshly packed image.
 Result<> start(const client::Registry& registry, const std::string& name, const Signals& signals) {
-  auto found = registry.find(name);
-  if (!found) return propagate(found);
-  if (!found->record) return propagate(found->record);
-  if (found->record->state == api::RecordedState::kRunning)
+  auto record = registry.record(name);
+  if (!record) return propagate(record);
+  if (record->state == api::RecordedState::kRunning)
     return fail("start", "VM '" + name + "'", "it is running", "", ErrorKind::kInvalid);
   client::Timeline timeline(std::chrono::steady_clock::now());
   auto claim = [&](const api::Start&) { return registry.claim(name); };
-  auto started = start_named_vm({}, found->record->start, claim, signals, timeline);
+  auto started = start_named_vm({}, record->start, claim, signals, timeline);
   if (!started) return propagate(started);
   return wait_for_boot(registry, name);
 }
