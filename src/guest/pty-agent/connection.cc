@@ -97,14 +97,14 @@ Result<> Connection::attach(Fd socket, std::uint64_t unread_bytes) {
   return {};
 }
 
-Result<> Connection::receive() {
+Result<bool> Connection::receive() {
   auto room = decoder_.prepare();
   ssize_t n = ::recv(socket_.get(), room.data(), room.size(), MSG_DONTWAIT);
   if (n == 0) return host_gone("read from", "the connection has ended");
-  if (n < 0 && would_block(errno)) return {};
+  if (n < 0 && would_block(errno)) return false;
   if (n < 0) return host_gone("read from", "the connection was reset");
   decoder_.commit(static_cast<std::size_t>(n));
-  return {};
+  return true;
 }
 
 Result<std::optional<wire::HostSession>> Connection::next() {

@@ -45,8 +45,8 @@ class Connection {
   // As Attached has it: only a host that knows this number may resume.
   std::uint32_t attachment() const { return attachment_; }
 
-  // Reads what has arrived. kClosed when the host has gone.
-  Result<> receive();
+  // Reads what has arrived; false when it is nothing. kClosed when the host has gone.
+  Result<bool> receive();
   // The next message that arrived whole, if any; kInvalid when the host breaks the protocol. Those
   // that only say what the host has received are handled here.
   Result<std::optional<wire::HostSession>> next();

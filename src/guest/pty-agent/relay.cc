@@ -148,10 +148,20 @@ int Relay::timeout() const {
 Result<> Relay::talk_to_host(short events) {
   if (connection_.fd() < 0) return {};
   if ((events & ~POLLOUT) != 0) {
-    if (auto received = connection_.receive(); !received) return received;
+    if (auto received = connection_.receive(); !received) return propagate(received);
     if (auto handled = handle_messages(); !handled) return handled;
   }
-  return connection_.flush();
+  auto flushed = connection_.flush();
+  if (flushed) return {};
+  if (auto handled = take_last_words(); !handled) return handled;
+  return flushed;
+}
+
+// What the host said before it went, which may be that it detaches.
+Result<> Relay::take_last_words() {
+  while (connection_.fd() >= 0 && connection_.receive().value_or(false))
+    if (auto handled = handle_messages(); !handled) return handled;
+  return {};
 }
 
 // A lost connection is no reason to end, for as long as the host wanted.

@@ -66,6 +66,7 @@ class Relay {
   bool has_open_output() const;
 
   Result<> talk_to_host(short events);
+  Result<> take_last_words();
   Result<> tolerate_loss(Result<> talked);
   void take_connection();
   void resume(Resumption resumption);

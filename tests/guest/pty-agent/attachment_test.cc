@@ -1,12 +1,14 @@
 // Sessions that go on when their host has left them, and are shown to another one.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <thread>
 #include <vector>
 
+#include "base/file.h"
 #include "guest/pty-agent/last_output.h"
 #include "tests/guest/pty-agent/agent_service.h"
 #include "tests/guest/pty-agent/host_peer.h"
@@ -108,6 +110,25 @@ TEST_F(Attachments, TheCommandIsNotHeldBackWhileNobodyIsThere) {
   ASSERT_TRUE(shown);
   EXPECT_LE(shown->data.size(), kLastOutputBytes);
   EXPECT_THAT(shown->data, HasSubstr("\r\n999999\r\n1000000\r\n"));
+}
+
+// As far as the agent's writing shows it, the host is gone before its last message was read.
+TEST_F(Attachments, AHostThatDetachesAndGoesAtOnceHasDetached) {
+  testing::TemporaryDirectory directory;
+  auto begun = directory / "begun";
+  auto written = directory / "written";
+  auto host = start("echo $PPID >" + (directory / "server").string() + "; touch " + begun.string() +
+                    "; seq 1 1000000; touch " + written.string() + "; exec sleep 1000");
+  wait_until_exists(begun);
+  auto server = std::stoi(read_file(directory / "server", 100).value());
+  ::kill(server, SIGSTOP);
+  // More than the agent reads at once.
+  for (int i = 0; i < 2; ++i) host.send(wire::Stdin{std::string(wire::kDataBytes, 'x')});
+  host.send(wire::Detach{});
+  host.close();
+  ::kill(server, SIGCONT);
+  wait_until_exists(written);
+  EXPECT_FALSE(list().front().attached);
 }
 
 TEST_F(Attachments, ALostHostHoldsTheCommandBackForItsTimeOnly) {
