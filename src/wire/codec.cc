@@ -4,6 +4,7 @@
 #include <concepts>
 #include <protozero/pbf_reader.hpp>
 #include <protozero/pbf_writer.hpp>
+#include <protozero/varint.hpp>
 #include <type_traits>
 #include <utility>
 
@@ -218,6 +219,16 @@ Envelope take_envelope(std::span<const std::byte> payload) {
   throw BrokenRule("its kind is unknown");
 }
 
+// Of a field that holds `size` bytes, which follow.
+std::string begin_of(std::uint32_t number, std::size_t size) {
+  constexpr unsigned kTypeBits = 3;
+  std::string begin;
+  protozero::add_varint_to_buffer(
+      &begin, number << kTypeBits | static_cast<std::uint32_t>(pbf_wire_type::length_delimited));
+  protozero::add_varint_to_buffer(&begin, size);
+  return begin;
+}
+
 }  // namespace
 
 template <class Envelope>
@@ -236,6 +247,15 @@ Result<std::string> encode(const Envelope& message) {
   auto prefix = prefix_of(static_cast<std::uint32_t>(size));
   frame.replace(0, prefix.size(), prefix.data(), prefix.size());
   return frame;
+}
+
+std::string output_header(OutputStream stream, std::size_t size) {
+  auto message_kind = stream == OutputStream::kStdout ? GuestSession(Stdout{}).index()
+                                                      : GuestSession(Stderr{}).index();
+  auto data = begin_of(std::get<0>(kFields<Stdout>).number, size);
+  auto message = begin_of(kKinds<GuestSession>.at(message_kind).number, data.size() + size);
+  auto prefix = prefix_of(static_cast<std::uint32_t>(message.size() + data.size() + size));
+  return std::string(prefix.data(), prefix.size()) + message + data;
 }
 
 template <class Envelope>

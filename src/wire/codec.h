@@ -17,6 +17,10 @@ namespace capsem::wire {
 template <class Envelope>
 Result<std::string> encode(const Envelope& message);
 
+// The first bytes of the frame of a Stdout or Stderr message with `size` bytes of data, at most
+// kDataBytes, which are the rest of it: for data that is not to be copied into a message first.
+std::string output_header(OutputStream stream, std::size_t size);
+
 // The message in a frame's `payload`. Anything but exactly one message of a known kind, whole and
 // within its limit, is an error (kInvalid). Unknown fields inside a message are passed over.
 template <class Envelope>

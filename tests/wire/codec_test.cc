@@ -24,6 +24,16 @@ TEST(Codec, SenderRefusesAMessageOverItsKindsLimit) {
             "cannot send a Stdout message: 65608 bytes, more than the limit of 65600");
 }
 
+TEST(Codec, OutputBehindItsHeaderIsTheMessage) {
+  for (std::size_t size : {1UL, 127UL, 128UL, 5000UL, kDataBytes}) {
+    std::string data(size, 'x');
+    EXPECT_EQ(output_header(OutputStream::kStdout, size) + data,
+              encode(GuestSession(Stdout{data})).value());
+    EXPECT_EQ(output_header(OutputStream::kStderr, size) + data,
+              encode(GuestSession(Stderr{data})).value());
+  }
+}
+
 TEST(Codec, ReceiverRefusesAMessageOverItsKindsLimit) {
   // A Failure may be large, a Heartbeat may not: the limit is the kind's, not the connection's.
   std::string payload = {'\x12', '\x7f'};

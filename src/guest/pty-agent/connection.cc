@@ -149,6 +149,19 @@ void Connection::queue(const wire::GuestSession& message) {
   if (kept_) kept_->add(std::move(*frame));
 }
 
+void Connection::queue_output(wire::OutputStream stream, std::string_view data) {
+  if (detached_) return;
+  auto header = wire::output_header(stream, data.size());
+  if (kept_) {
+    header += data;
+    if (socket_) unsent_ += header;
+    return kept_->add(std::move(header));
+  }
+  if (!socket_) return;
+  unsent_ += header;
+  unsent_ += data;
+}
+
 Result<> Connection::flush() {
   while (sent_ < unsent_.size()) {
     ssize_t n =

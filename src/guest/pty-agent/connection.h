@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -55,6 +56,8 @@ class Connection {
 
   // Puts a message behind those not sent yet.
   void queue(const wire::GuestSession& message);
+  // The same for output of at most kDataBytes, copied once and no more.
+  void queue_output(wire::OutputStream stream, std::string_view data);
   // Sends as much as the stream takes now. kClosed when the host has gone.
   Result<> flush();
   std::size_t unsent_bytes() const { return unsent_.size() - sent_; }

@@ -40,8 +40,9 @@ Relay::Relay(Connection& connection, Child child, const SessionGroup* group,
       line_(line),
       line_is_closed_(!line),
       serving_(std::move(serving)),
-      outputs_{Output{.fd = &child_.output, .to_stderr = false},
-               Output{.fd = &child_.error, .to_stderr = true}} {}
+      outputs_{Output{.fd = &child_.output, .stream = wire::OutputStream::kStdout},
+               Output{.fd = &child_.error, .stream = wire::OutputStream::kStderr}},
+      read_buffer_(wire::kDataBytes) {}
 
 void Relay::run() {
   // Without the agent it runs as well, only that no connection finds its way to it.
@@ -72,15 +73,15 @@ Result<> Relay::wait_and_relay() {
   }
   if (slots[kLine].revents != 0)
     take_connection();
-  else if (auto talked = tolerate_loss(talk_to_host(slots[kConnection].revents)); !talked)
-    return talked;
+  else if (auto heard = tolerate_loss(listen_to_host(slots[kConnection].revents)); !heard)
+    return heard;
   if (slots[kInput].revents != 0) write_input();
   if (slots[kOutput].fd >= 0) settle(outputs_[0], slots[kOutput].revents != 0);
   if (slots[kError].fd >= 0) settle(outputs_[1], slots[kError].revents != 0);
   tell_agent();
   // Last, so that what an output yields from the next round on was written before the end.
   if (slots[kProcess].revents != 0) note_end();
-  return {};
+  return tolerate_loss(talk_to_host());
 }
 
 Result<> Relay::deliver() {
@@ -145,23 +146,20 @@ int Relay::timeout() const {
 
 // ---- the host
 
-Result<> Relay::talk_to_host(short events) {
-  if (connection_.fd() < 0) return {};
-  if ((events & ~POLLOUT) != 0) {
-    if (auto received = connection_.receive(); !received) return propagate(received);
-    if (auto handled = handle_messages(); !handled) return handled;
-  }
-  auto flushed = connection_.flush();
-  if (flushed) return {};
-  if (auto handled = take_last_words(); !handled) return handled;
-  return flushed;
+Result<> Relay::listen_to_host(short events) {
+  if (connection_.fd() < 0 || (events & ~POLLOUT) == 0) return {};
+  if (auto received = connection_.receive(); !received) return propagate(received);
+  return handle_messages();
 }
 
-// What the host said before it went, which may be that it detaches.
-Result<> Relay::take_last_words() {
+Result<> Relay::talk_to_host() {
+  if (connection_.fd() < 0) return {};
+  auto flushed = connection_.flush();
+  if (flushed) return {};
+  // What the host said before it went is still there, which may be that it detaches.
   while (connection_.fd() >= 0 && connection_.receive().value_or(false))
     if (auto handled = handle_messages(); !handled) return handled;
-  return {};
+  return flushed;
 }
 
 // A lost connection is no reason to end, for as long as the host wanted.
@@ -371,17 +369,13 @@ void Relay::settle(Output& output, bool readable) {
 }
 
 void Relay::read_output(Output& output) {
-  std::string data(wire::kDataBytes, '\0');
-  ssize_t n = ::read(output.fd->get(), data.data(), data.size());
+  ssize_t n = ::read(output.fd->get(), read_buffer_.data(), read_buffer_.size());
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
   // EIO: how a terminal's master says that its other end was hung up.
   if (n <= 0) return output.fd->reset();
-  data.resize(static_cast<std::size_t>(n));
+  std::string_view data(read_buffer_.data(), static_cast<std::size_t>(n));
   if (serving_.detachable) last_output_.add(data);
-  if (output.to_stderr)
-    connection_.queue(wire::Stderr{std::move(data)});
-  else
-    connection_.queue(wire::Stdout{std::move(data)});
+  connection_.queue_output(output.stream, data);
   if (!ended_) return;
   quiet_since_ = Clock::now();
   output.bytes_since_end += static_cast<std::size_t>(n);

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "guest/pty-agent/child.h"
 #include "guest/pty-agent/connection.h"
@@ -52,7 +53,7 @@ class Relay {
 
   struct Output {
     Fd* fd;
-    bool to_stderr;
+    wire::OutputStream stream;
     bool emptied = false;  // since the command ended: all it had written is read
     std::size_t bytes_since_end = 0;
   };
@@ -65,8 +66,8 @@ class Relay {
   bool has_room() const;
   bool has_open_output() const;
 
-  Result<> talk_to_host(short events);
-  Result<> take_last_words();
+  Result<> listen_to_host(short events);
+  Result<> talk_to_host();
   Result<> tolerate_loss(Result<> talked);
   void take_connection();
   void resume(Resumption resumption);
@@ -99,6 +100,7 @@ class Relay {
   LastOutput last_output_;     // of a session that is detachable
   Clock::time_point lost_at_;  // when the connection is lost
   std::array<Output, 2> outputs_;
+  std::vector<char> read_buffer_;
 
   std::string input_;              // from the host, not yet written to the command
   std::size_t input_written_ = 0;  // of input_
