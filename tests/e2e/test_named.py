@@ -292,3 +292,15 @@ def test_sigterm_to_the_monitor_is_a_stop_in_order(vms: Capsem) -> None:
     wait_until(lambda: gone(pid), 30)
     (vm,) = listed(vms)
     assert (vm["state"], vm["reason"]) == ("stopped", "")
+
+
+def test_pid_1_that_cannot_wait_serves_the_host_all_the_same(vms: Capsem) -> None:
+    # More descriptors than its limit are what poll(2) refuses.
+    command = "prlimit --pid 1 --nofile=1:1024 && kill $(pidof capsem-net-proxy)"
+    vms.run("--name", "one", "--privileged", command)
+    time.sleep(2)
+    assert vms.call("stop", "one").returncode == 0
+    console = output(vms, "logs", "one")
+    # Once a second, where a loop that takes it for a signal's interruption would not rest.
+    assert 1 <= console.count("cannot wait for signals and the host: Invalid argument") < 10
+    assert "the machine ends; its processes are asked to" in console

@@ -125,9 +125,8 @@ class Init {
     log(Error::system("wait for", "signals and the host", errno).message());
     timespec pause{.tv_sec = 1, .tv_nsec = 0};
     ::nanosleep(&pause, nullptr);
-    // poll(2) changes nothing when it fails.
-    for (auto& one : waiting) one.revents = 0;
-    waiting.front().revents = POLLIN;
+    // Reads of either do not wait when there is nothing.
+    for (auto& one : waiting) one.revents = one.fd < 0 ? 0 : POLLIN;
   }
 
   void handle_signals() {
