@@ -1,11 +1,45 @@
 #!/usr/bin/env bash
-# Small images and streams as Debian's tools make them: make_seeds.sh TARGET DIRECTORY
+# What the fuzzers begin with: small images, archives and streams as Debian's tools make them, and
+# requests and documents as they are: make_seeds.sh TARGET DIRECTORY
 set -euo pipefail
 target=$1
 mkdir -p "$2"
 out=$(readlink -f "$2")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+
+case $target in
+  http_fuzz)
+    seed() { # NAME METHOD TARGET [HEADERS AND BODY]
+      printf '\177%s %s HTTP/1.1\r\nHost: capsem\r\n%b\r\n' "$2" "$3" "${4:-}" >"$out/$1"
+    }
+    seed vm GET /v1/vm
+    seed wait GET '/v1/vm?wait=ended'
+    seed events GET '/v1/events?since=1'
+    seed follow GET '/v1/events?follow=1'
+    for one in session copy port; do
+      path=${one%y}; [ "$path" = "$one" ] && path+=s || path+=ies
+      seed "$path" POST "/v1/$path" "Connection: Upgrade\\r\\nUpgrade: capsem-$one\\r\\n"
+    done
+    seed stop POST /v1/stop 'Content-Length: 13\r\n\r\n{"grace_ms":5}'
+    seed chunked POST /v1/stop 'Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n'
+    seed kill POST /v1/kill
+    exit
+    ;;
+  api_json_fuzz)
+    printf '{"grace_ms":5}' >"$out/stop"
+    printf '{"sequence":1,"dropped":0,"at_us":2,"kind":"state","text":"x"}' >"$out/event"
+    error='{"message":"m","attempted":"a","subject":"b","reason":"c","advice":"d","kind":"invalid"}'
+    printf '{"error":%s,"console":["x"]}' "$error" >"$out/failure"
+    start='{"accelerator":"tcg","memory_bytes":1,"cpus":1,"boot_limit_ms":1,"hostname":"h","cache_directory":"/c"}'
+    printf '%s' "$start" >"$out/start"
+    printf '{"created_at":1,"start":%s,"state":"stopped","changed_at":1,"reason":"","boot_id":""}' \
+      "$start" >"$out/record"
+    printf '{"state":"ended","timeline":[{"name":"n","begin_us":1,"end_us":2}],"end":{"kind":"failed","error":%s}}' \
+      "$error" >"$out/vm"
+    exit
+    ;;
+esac
 
 # A tree with one of each type that an ordinary user can make.
 mkdir -p "$work/tree/bin" "$work/tree/empty"
@@ -16,6 +50,16 @@ ln init bin/linked
 ln -s ../init bin/link
 mkfifo fifo
 head -c 3000 /dev/zero | tr '\0' x >bin/large
+if [ "$target" = tar_fuzz ]; then
+  truncate -s 64k bin/sparse
+  printf x | dd of=bin/sparse bs=1 seek=40000 conv=notrunc status=none
+  mkdir -p "bin/$(printf 'long%.0s' {1..50})"
+  cd ..
+  mv tree a  # the name that the fuzzer asks for
+  tar --format=ustar -cf "$out/ustar" a/init a/empty a/bin/link
+  for format in pax gnu; do tar --format=$format --sparse -cf "$out/$format" a; done
+  exit
+fi
 cpio_of() { find . | LC_ALL=C sort | cpio -o --quiet "$@"; }
 cpio_of -H newc >"$work/newc"
 cpio_of -H crc >"$work/crc"
