@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -27,6 +29,7 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
+constexpr std::uint64_t kMaxLockListBytes = 4 << 20;
 constexpr std::size_t kMaxNameBytes = 63;  // of a host name's label, RFC 1123
 constexpr int kInventions = 100;
 constexpr int kBacklog = 128;
@@ -125,6 +128,41 @@ Result<Fd> listen_in(const Fd& directory, const fs::path& shown) {
   return socket;
 }
 
+// The process that has the lock, as the kernel lists it (/proc/locks, proc(5)); 0 when it is none
+// that can be seen from here.
+pid_t holder_of(const Fd& file) {
+  struct stat status{};
+  if (::fstat(file.get(), &status) != 0) return 0;
+  auto locks = read_file("/proc/locks", kMaxLockListBytes);
+  if (!locks) return 0;
+  // "7: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"; a waiting one has "->" before its kind.
+  const auto inode = ":" + std::to_string(status.st_ino) + " ";
+  for (auto line : split(*locks, '\n')) {
+    auto kind = line.find(": FLOCK");
+    auto place = line.find(inode);
+    if (kind == std::string_view::npos || place == std::string_view::npos) continue;
+    auto number = line.substr(0, line.rfind(' ', place));
+    number.remove_prefix(number.rfind(' ') + 1);
+    pid_t pid = 0;
+    std::from_chars(number.data(), number.data() + number.size(), pid);
+    return std::max(pid, 0);
+  }
+  return 0;
+}
+
+// Removes what a crash left of a VM that was being made: no more than its lock, and a record that
+// had not got its name yet. A directory with anything else in it is the user's; false then.
+bool remove_unfinished(const fs::path& directory) {
+  auto names = names_in(directory);
+  if (!names) return false;
+  auto is_ours = [](const std::string& name) {
+    return name == api::kLockFile || name.starts_with(std::string(".") + api::kRecordFile);
+  };
+  if (!std::ranges::all_of(*names, is_ours)) return false;
+  for (const auto& name : *names) ::unlink((directory / name).c_str());
+  return ::rmdir(directory.c_str()) == 0;
+}
+
 void remove_runtime(const fs::path& directory) {
   ::unlink((directory / api::kMonitorSocket).c_str());
   ::rmdir(directory.c_str());
@@ -158,7 +196,37 @@ Result<Registry> Registry::open() {
 }
 
 Result<Fd> Registry::lock_all() const {
-  return lock_file(state_ / kRegistryLock, LockMode::kExclusive);
+  const auto path = state_ / kRegistryLock;
+  auto file = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+  if (!file) return propagate(file, "lock", path);
+  for (auto until = Clock::now() + lock_limit_; ::flock(file->get(), LOCK_EX | LOCK_NB) != 0;) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return fail_system("lock", path, errno);
+    if (Clock::now() < until) {
+      std::this_thread::sleep_for(kPause);
+      continue;
+    }
+    auto pid = holder_of(*file);
+    auto who = pid > 0 ? "process " + std::to_string(pid) : std::string("another process");
+    return fail("lock", path, who + " holds it", "see why that one does not go on, or end it",
+                ErrorKind::kTimeout);
+  }
+  remove_leftovers();
+  return file;
+}
+
+// Of those that were killed while they held the lock. What lies below the runtime directory belongs
+// to a VM of that name, so that nothing of another registry's that shares it is touched.
+void Registry::remove_leftovers() const {
+  std::error_code ignored;
+  for (const auto& name : names_in(state_).value_or(std::vector<std::string>())) {
+    if (name.starts_with(kRemoved)) {
+      remove_runtime(runtime_ / name.substr(std::string_view(kRemoved).size()));
+      fs::remove_all(state_ / name, ignored);
+    } else if (check_vm_name(name) && !fs::exists(state_ / name / api::kRecordFile, ignored) &&
+               !is_locked(state_ / name / api::kLockFile).value_or(true)) {
+      if (remove_unfinished(state_ / name)) remove_runtime(runtime_ / name);
+    }
+  }
 }
 
 Result<> Registry::check_there(const std::string& name) const {
@@ -205,9 +273,6 @@ Result<ClaimedVm> Registry::create(std::string name, api::Start start) const {
   }
   if (auto free = check_free(name); !free) return propagate(free);
   auto directory = state_directory(name);
-  // What a crash left of a making is empty but for its lock; anything else is the user's.
-  ::unlink((directory / api::kLockFile).c_str());
-  ::rmdir(directory.c_str());
   if (::mkdir(directory.c_str(), 0700) != 0)
     return fail_system("make the directory", directory, errno,
                        "move away what is there, which is no VM of capsem's");
@@ -383,15 +448,14 @@ Result<> Registry::rename(const std::string& name, const std::string& to) const 
   if (!all) return propagate(all);
   if (auto there = check_there(name); !there) return there;
   if (auto checked = check_vm_name(to); !checked) return checked;
-  // Its socket would be left behind at the old name.
   auto lock = try_lock(state_directory(name) / api::kLockFile);
   if (!lock) return propagate(lock);
   if (!*lock) return fail_running("rename", name);
+  // Before it, so that a crash leaves nothing at a name that is no VM's.
+  remove_runtime(runtime_ / name);
   if (::renameat2(AT_FDCWD, state_directory(name).c_str(), AT_FDCWD, state_directory(to).c_str(),
-                  RENAME_NOREPLACE) == 0) {
-    remove_runtime(runtime_ / name);
+                  RENAME_NOREPLACE) == 0)
     return {};
-  }
   if (errno == EEXIST)
     return fail("rename", in_quotes(name), "there is one called '" + to + "' already", "",
                 ErrorKind::kInvalid);

@@ -44,8 +44,11 @@ class Registry {
   // Over the user's directories (base/user_directories.h), made with mode 0700 when they are
   // missing. kPermission when one of them is another user's or open to others.
   static Result<Registry> open();
-  Registry(std::filesystem::path state, std::filesystem::path runtime)
-      : state_(std::move(state)), runtime_(std::move(runtime)) {}
+  // `lock_limit`: how long an operation waits for another that makes, removes or renames a VM,
+  // which takes milliseconds unless its process was stopped.
+  Registry(std::filesystem::path state, std::filesystem::path runtime,
+           std::chrono::milliseconds lock_limit = std::chrono::seconds(5))
+      : state_(std::move(state)), runtime_(std::move(runtime)), lock_limit_(lock_limit) {}
 
   // Whether create() could use the name now; its error otherwise.
   Result<> check_free(const std::string& name) const;
@@ -92,12 +95,14 @@ class Registry {
 
  private:
   Result<Fd> lock_all() const;
+  void remove_leftovers() const;
   Result<> check_there(const std::string& name) const;
   Result<std::array<Fd, api::kNamedFds>> take_files(const std::string& name) const;
   Result<api::VmRecord> settled_record(const std::string& name, bool running) const;
 
   std::filesystem::path state_;
   std::filesystem::path runtime_;
+  std::chrono::milliseconds lock_limit_;
   mutable std::vector<std::string> notes_;
 };
 

@@ -11,6 +11,7 @@
 
 #include <string>
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "tests/temporary_directory.h"
 
@@ -127,6 +128,35 @@ TEST_F(RegistryTest, WhatACrashLeftOfAMakingIsNoVmAndInNobodysWay) {
   EXPECT_THAT(*registry.list(), IsEmpty());
   EXPECT_EQ(registry.claim("one").error().kind(), ErrorKind::kNotFound);
   EXPECT_TRUE(registry.create("one", {}));
+}
+
+TEST_F(RegistryTest, WhatACrashLeftGoesWithTheNextChange) {
+  registry.create("kept", {})->files = {};
+  fs::create_directories(state / ".removed-one/logs");
+  fs::create_directory(state / "half");
+  ASSERT_TRUE(write_file_atomically(state / "half/lock", "", 0600));
+  ASSERT_TRUE(write_file_atomically(state / "half/.vm.json.0.capsem-new", "{", 0600));
+  fs::create_directories(state / "users/own");
+  for (const char* name : {"one", "half", "anothers"}) {
+    fs::create_directory(runtime / name);
+    ASSERT_TRUE(write_file_atomically(runtime / name / "monitor.sock", "", 0600));
+  }
+  ASSERT_TRUE(registry.rename("kept", "new"));
+  EXPECT_THAT(names_in(state).value(), ElementsAre(".lock", "new", "users"));
+  EXPECT_THAT(names_in(runtime).value(), ElementsAre("anothers"));
+}
+
+TEST_F(RegistryTest, AnOperationThatDoesNotGoOnIsNamedAndNotWaitedForForever) {
+  registry.create("one", {})->files = {};
+  const Registry hurried(state, runtime, milliseconds(50));
+  auto held = lock_file(state / ".lock", LockMode::kExclusive);
+  auto refused = hurried.rename("one", "two");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind(), ErrorKind::kTimeout);
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("process " + std::to_string(::getpid()) + " holds it"));
+  held->reset();
+  EXPECT_TRUE(hurried.rename("one", "two"));
 }
 
 TEST_F(RegistryTest, ConnectsToTheSocketOfARunningOne) {
