@@ -1,5 +1,6 @@
 """VMs with a name: they go on when the command has ended, and are found again."""
 
+import fcntl
 import json
 import os
 import re
@@ -244,6 +245,32 @@ def test_the_log_has_console_and_events_with_times_until_the_end(vms: Capsem) ->
     lines = [json.loads(line) for line in output(vms, "logs", "--json", "one").splitlines()]
     assert len(lines) == len(text.splitlines())
     assert abs(lines[-1]["at_ms"] / 1000 - time.time()) < 60
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_log_that_is_followed_says_that_the_monitor_was_killed(vms: Capsem, form: list[str]) -> None:
+    assert vms.run("--name", "one", "true").returncode == 0
+    following = subprocess.Popen(
+        vms.command("logs", "--follow", *form, "one"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=vms.env()
+    )
+    assert following.stdout is not None and b"starting" in following.stdout.readline()
+    os.kill(monitor(vms), signal.SIGKILL)
+    _, errors = following.communicate(timeout=30)
+    assert following.returncode == 2
+    assert errors == b"capsem: cannot follow the log of VM 'one' to its end: its monitor was killed\n"
+
+
+def test_a_process_that_does_not_go_on_stops_nobody_for_ever(vms: Capsem) -> None:
+    assert listed(vms) == []
+    lock = Path(vms.environment["XDG_STATE_HOME"], "capsem/vms/.lock")
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        begin = time.monotonic()
+        result = vms.call("rm", "one")
+        assert 4 < time.monotonic() - begin < 20
+        assert result.returncode == 2
+        assert f"process {os.getpid()} holds it" in the_error(result)
+    assert "none of that name" in the_error(vms.call("rm", "one"))
 
 
 def test_an_empty_name_and_a_detached_session_are_refused(vms: Capsem) -> None:

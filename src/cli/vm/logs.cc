@@ -13,6 +13,7 @@
 #include <string>
 #include <thread>
 
+#include "api/json.h"
 #include "api/vm_log.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -63,6 +64,9 @@ class Printer {
     }
   }
 
+  // Whether its last state is the end, which a monitor writes unless it was killed.
+  bool says_end() const { return says_end_; }
+
   // Whether the path is another file by now, so that nothing more comes.
   bool is_replaced(const std::filesystem::path& path) const {
     struct stat here{};
@@ -77,9 +81,11 @@ class Printer {
     if (end == std::string::npos) return {};
     std::string text;
     for (auto line : split(std::string_view(partial_).substr(0, end), '\n')) {
-      auto read = json_ ? Result<api::LogLine>() : api::parse_log_line(line);
+      auto read = api::parse_log_line(line);
       // One that a full disk cut off.
-      if (!read) continue;
+      if (!read && !json_) continue;
+      if (read && read->kind == api::name(api::EventKind::kState))
+        says_end_ = read->text == api::name(api::State::kEnded);
       text += (json_ ? std::string(line) : in_words(*read)) + "\n";
     }
     partial_.erase(0, end + 1);
@@ -90,7 +96,18 @@ class Printer {
   std::string name_;
   bool json_;
   std::string partial_;
+  bool says_end_ = false;
 };
+
+// What there is to say of a log that was followed to the VM's end, and does not tell of it.
+Result<> explain_end(const client::Registry& registry, const std::string& name) {
+  auto vm = registry.find(name);
+  // What it would say of the same end is said below.
+  [[maybe_unused]] auto notes = registry.take_notes();
+  auto reason = vm && vm->record ? vm->record->reason : std::string();
+  return fail("follow", "the log of VM '" + printable(name) + "' to its end",
+              reason.empty() ? "its monitor did not write how it ended" : reason);
+}
 
 Result<std::unique_ptr<Printer>> open_log(const std::filesystem::path& path, bool json) {
   auto file = open_file(path, O_RDONLY | O_NOFOLLOW);
@@ -111,6 +128,7 @@ Result<> print_log(const Options& options) {
   if (*older)
     if (auto printed = (*older)->go_on(); !printed) return printed;
   std::unique_ptr<Printer> current;
+  bool was_running = false;
   for (;; std::this_thread::sleep_for(kPause)) {
     // Looked at first: what was written before its end is read below.
     auto ended = registry->wait_for_end(options.name, std::chrono::milliseconds(0));
@@ -124,7 +142,10 @@ Result<> print_log(const Options& options) {
       if (current == nullptr) break;
       if (auto printed = current->go_on(); !printed) return printed;
     } while (current->is_replaced(directory / api::kLogFile));
+    if (*ended && was_running && (current == nullptr || !current->says_end()))
+      return explain_end(*registry, options.name);
     if (*ended || !options.follow) return {};
+    was_running = true;
   }
 }
 
