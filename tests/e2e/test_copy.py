@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -203,6 +203,55 @@ def test_a_signal_ends_a_copy_with_its_status(vm: Capsem) -> None:
     assert into.returncode in (128 + signal.SIGTERM, -signal.SIGTERM), errors
     os.close(reading)
     os.close(writing)
+
+
+def on_terminal(vm: Capsem, *words: str, after: "Callable[[subprocess.Popen[bytes]], object]", **options: object) -> str:
+    """What a copy shows where its standard error is a terminal; `after` is called when it has begun."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(vm.command("cp", *words), stderr=theirs, env=vm.env(), **options)  # type: ignore[call-overload]
+    os.close(theirs)
+    after(process)
+    assert process.wait(timeout=60) == 0
+    shown = b""
+    try:
+        while piece := os.read(ours, 4096):
+            shown += piece
+    except OSError:  # nobody has the other side any more
+        pass
+    os.close(ours)
+    return shown.decode()
+
+
+def test_a_terminal_shows_how_far_a_copy_is_and_is_left_clean(vm: Capsem, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(os.urandom(100 << 20))
+
+    def hold_up(process: "subprocess.Popen[bytes]") -> None:
+        io = Path(f"/proc/{process.pid}/io")
+        wait_until(lambda: int(io.read_text().split()[1]) > 10 << 20, 20)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1.2)
+        process.send_signal(signal.SIGCONT)
+
+    shown = on_terminal(vm, str(large), "one:/root/", after=hold_up)
+    line = re.escape(f"\r\x1b[Kcapsem: copying {large}: ") + r"\d+ %"
+    assert re.fullmatch(rf"({line})+" + re.escape("\r\x1b[K"), shown), shown
+    # Of a stream nobody knows how much there is.
+    reading, writing = os.pipe()
+    archive = subprocess.check_output(["tar", "-C", str(tmp_path), "-cf", "-", "large"])
+
+    def feed(_: object) -> None:
+        os.close(reading)
+        with open(writing, "wb") as stream:
+            stream.write(archive[: 1 << 20])
+            time.sleep(1.2)
+            stream.write(archive[1 << 20 :])
+
+    shown = on_terminal(vm, "-", "one:/root/", after=feed, stdin=reading)
+    assert re.fullmatch(r"(\r\x1b\[Kcapsem: copying -: [\d.]+ [kM]?B)+\r\x1b\[K", shown), shown
+    # What is over within a second shows nothing.
+    assert on_terminal(vm, "one:/etc/hostname", str(tmp_path), after=lambda _: None) == ""
+    output(vm, "rm /root/large")
 
 
 @pytest.fixture
