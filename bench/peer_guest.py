@@ -140,7 +140,7 @@ class PeerGuest:
         self.directory = directory
         directory.mkdir()
         make_keys(directory)
-        initrd = make_initrd(directory, assets / "modules.img", packages)
+        initrd = make_initrd(directory, assets / "modules.img", packages.resolve())
         port = free_port()
         same = [word for option, value in zip(machine, machine[1:]) if option in SAME_OPTIONS for word in (option, value)]
         self.console = directory / "console"
