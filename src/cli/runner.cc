@@ -2,15 +2,14 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
-#include <optional>
 #include <utility>
 
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
 #include "cli/session_runner.h"
+#include "cli/vm/named_session.h"
 #include "cli/vm_start.h"
 #include "client/owned_monitor.h"
 #include "client/registry.h"
@@ -30,32 +29,6 @@ api::Start start_message(const RunOptions& options) {
           .memory_bytes = std::uint64_t{options.memory_mib} << 20,
           .cpus = options.cpus,
           .boot_limit_ms = static_cast<std::uint64_t>(options.boot_limit_seconds) * 1000};
-}
-
-// What is left of the user's options for the session after a reboot.
-class RemainingSession {
- public:
-  explicit RemainingSession(const SessionOptions& options) : options_(options) {}
-
-  // To be asked before each session.
-  const SessionOptions& options() {
-    using Seconds = std::chrono::duration<double>;
-    if (options_.time_limit_seconds && begin_)
-      options_.time_limit_seconds =
-          std::max(*options_.time_limit_seconds - Seconds(Clock::now() - *begin_).count(), 0.001);
-    begin_ = Clock::now();
-    return options_;
-  }
-
- private:
-  SessionOptions options_;
-  std::optional<Clock::time_point> begin_;
-};
-
-// Last, since nobody may read it. There is nowhere to report a failure of stderr to.
-void print_rest(const SessionRunEnd& end) {
-  [[maybe_unused]] auto printed = print(end.rest, STDERR_FILENO);
-  if (end.boots_again) say("the guest was rebooted");
 }
 
 // In a VM that ends with the session, or boots again as a new one.
@@ -79,7 +52,7 @@ Result<int> run_in_own_vm(const RunOptions& options, const Signals& signals,
   }
 }
 
-// In a VM that goes on when the session has ended, and boots again under its name.
+// In a VM that goes on when the session has ended.
 Result<int> run_in_named_vm(const RunOptions& options, const Signals& signals,
                             client::Timeline& timeline) {
   auto registry = client::Registry::open();
@@ -88,33 +61,17 @@ Result<int> run_in_named_vm(const RunOptions& options, const Signals& signals,
   if (!options.name.empty())
     if (auto free = registry->check_free(options.name); !free) return propagate(free);
   Claim claim = [&](api::Start start) { return registry->create(options.name, std::move(start)); };
-  RemainingSession session(options.session);
-  for (;;) {
-    auto name = start_named_vm(options.boot, start_message(options), claim, signals, timeline);
-    if (!name) return propagate(name);
-    if (options.detach) {
-      auto booted = wait_for_boot(*registry, *name);
-      if (!booted) return propagate(booted);
-      auto printed = print(*name + "\n");
-      if (!printed) return propagate(printed);
-      return kSuccess;
-    }
-    client::NamedMonitor monitor(*registry, *name);
-    const VmOfSession vm{.name = *name,
-                         .started_here = true,
-                         .timing = options.timing,
-                         .memory_mib = options.memory_mib};
-    auto end = run_session_in_vm(
-        {.options = session.options(), .vm = vm, .monitor = monitor, .timeline = timeline},
-        signals);
-    if (!end) return propagate(end);
-    print_rest(*end);
-    if (!end->boots_again) return end->status;
-    // Until then the VM is a running one, which cannot be claimed.
-    auto gone = registry->wait_for_end(*name, kMonitorEndLimit);
-    if (!gone) return propagate(gone);
-    claim = [&registry, name = *name](const api::Start&) { return registry->claim(name); };
-  }
+  auto name = start_named_vm(options.boot, start_message(options), claim, signals, timeline);
+  if (!name) return propagate(name);
+  if (!options.detach)
+    return run_in_running_vm(*registry,
+                             {.name = *name, .started_here = true, .timing = options.timing},
+                             options.session, "", signals, timeline);
+  auto booted = wait_for_boot(*registry, *name);
+  if (!booted) return propagate(booted);
+  auto printed = print(*name + "\n");
+  if (!printed) return propagate(printed);
+  return kSuccess;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -13,6 +14,7 @@
 
 #include "async/signal_reader.h"
 #include "async/task_group.h"
+#include "base/log.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
 #include "client/connection.h"
@@ -64,6 +66,7 @@ class Runner {
 
   // What is left to be told when the VM has been ended.
   std::string rest() const { return messages_.rest(); }
+  bool rebooted() const { return rebooted_; }
   bool boots_again() const { return boots_again_; }
 
  private:
@@ -260,12 +263,14 @@ class Runner {
     if (!vm->end) co_return report(error);
     const api::End& end = *vm->end;
     // A command is not run twice: what it had done is gone, or was done.
-    boots_again_ = end.kind == api::EndKind::kRebooted && vm_.started_here &&
-                   options_.command.empty() && wants_terminal(options_);
+    rebooted_ = end.kind == api::EndKind::kRebooted;
+    boots_again_ =
+        rebooted_ && attach_.empty() && options_.command.empty() && wants_terminal(options_);
     if (boots_again_) co_return kSuccess;
-    if (end.kind == api::EndKind::kRebooted)
+    if (rebooted_)
       co_return report(Error("go on with", "the session", "the guest was rebooted",
-                             "its state is gone; " + again()));
+                             vm_.name.empty() ? "its state is gone; " + again()
+                                              : "VM '" + vm_.name + "' boots again"));
     if (end.error)
       co_return report(Error("go on with", "the session", "the VM ended: " + end.error->message()));
     if (end.kind == api::EndKind::kStopped)
@@ -302,6 +307,7 @@ class Runner {
   client::Messages messages_;
   async::TaskGroup tasks_;
   int status_ = kRunTrouble;
+  bool rebooted_ = false;
   bool boots_again_ = false;
   bool session_ended_ = false;   // and the VM's end is waited for
   bool not_started_ = false;     // the command, within kStartLimit
@@ -309,6 +315,21 @@ class Runner {
 };
 
 }  // namespace
+
+const SessionOptions& RemainingSession::options() {
+  using Seconds = std::chrono::duration<double>;
+  if (options_.time_limit_seconds && begin_)
+    options_.time_limit_seconds =
+        std::max(*options_.time_limit_seconds - Seconds(Clock::now() - *begin_).count(), 0.001);
+  begin_ = Clock::now();
+  return options_;
+}
+
+void print_rest(const SessionRunEnd& end) {
+  // There is nowhere to report a failure of stderr to.
+  [[maybe_unused]] auto printed = print(end.rest, STDERR_FILENO);
+  if (end.boots_again) say("the guest was rebooted");
+}
 
 Result<SessionRunEnd> run_session_in_vm(const SessionRun& run, const Signals& signals) {
   asio::io_context loop(1);
@@ -318,8 +339,10 @@ Result<SessionRunEnd> run_session_in_vm(const SessionRun& run, const Signals& si
   if (!reader) return propagate(reader);
   Runner runner(run, signals, std::move(*reader), loop);
   int status = runner.run();
-  return SessionRunEnd{
-      .status = status, .boots_again = runner.boots_again(), .rest = runner.rest()};
+  return SessionRunEnd{.status = status,
+                       .rebooted = runner.rebooted(),
+                       .boots_again = runner.boots_again(),
+                       .rest = runner.rest()};
 }
 
 }  // namespace capsem::cli

@@ -2,8 +2,11 @@
 // to the command's exit status.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/signals.h"
@@ -32,12 +35,31 @@ struct SessionRun {
 
 struct SessionRunEnd {
   int status;
-  // The guest was rebooted under a shell on a terminal, for which there is to be another one;
-  // nothing was said of it.
+  bool rebooted;  // the guest was
+  // That was under a shell on a terminal, for which there is to be another one; nothing was said of
+  // it.
   bool boots_again;
   // What nobody had read of our lines on stderr; to be printed last, since that may wait.
   std::string rest;
 };
+
+// What is left of the user's options for the session after a reboot.
+class RemainingSession {
+ public:
+  explicit RemainingSession(SessionOptions options) : options_(std::move(options)) {}
+
+  // To be asked before each session.
+  const SessionOptions& options();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  SessionOptions options_;
+  std::optional<Clock::time_point> begin_;
+};
+
+// To be said last, since nobody may read it.
+void print_rest(const SessionRunEnd& end);
 
 // Returns the exit status: the command's, or one of exit_status.h after a line on stderr. The error
 // is of the preparations.

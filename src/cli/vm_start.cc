@@ -79,6 +79,17 @@ Result<std::string> start_named_vm(const BootChoice& choice, api::Start message,
   return std::move(started->name);
 }
 
+Result<> start_again(const client::Registry& registry, const std::string& name,
+                     const Signals& signals, client::Timeline& timeline) {
+  // Until then it is a running one, which cannot be claimed.
+  auto gone = registry.wait_for_end(name, client::kMonitorEndLimit);
+  if (!gone) return propagate(gone);
+  auto claim = [&](const api::Start&) { return registry.claim(name); };
+  auto started = start_named_vm({}, {}, claim, signals, timeline);
+  if (!started && started.error().kind() != ErrorKind::kInvalid) return propagate(started);
+  return wait_for_boot(registry, name);
+}
+
 Result<> wait_for_boot(const client::Registry& registry, const std::string& name) {
   auto vm = ask_vm(
       registry, name,

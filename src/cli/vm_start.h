@@ -31,6 +31,10 @@ using Claim = std::function<Result<client::ClaimedVm>(api::Start)>;
 Result<std::string> start_named_vm(const BootChoice& choice, api::Start start, const Claim& claim,
                                    const Signals& signals, client::Timeline& timeline);
 
+// Starts a VM with a name that was running and ends, or waits for it if somebody else started it.
+Result<> start_again(const client::Registry& registry, const std::string& name,
+                     const Signals& signals, client::Timeline& timeline);
+
 // Waits until the VM has booted; the error says why it did not.
 Result<> wait_for_boot(const client::Registry& registry, const std::string& name);
 

@@ -331,3 +331,24 @@ def test_pid_1_that_cannot_wait_serves_the_host_all_the_same(vms: Capsem) -> Non
     # Once a second, where a loop that takes it for a signal's interruption would not rest.
     assert 1 <= console.count("cannot wait for signals and the host: Invalid argument") < 10
     assert "the machine ends; its processes are asked to" in console
+
+
+@pytest.mark.parametrize("who", ["run", "exec"])
+def test_a_reboot_by_a_command_boots_the_vm_again(vms: Capsem, who: str) -> None:
+    reboot = "touch /root/before; shutdown -r now"
+    if who == "run":
+        result = vms.run("--name", "one", reboot)
+    else:
+        vms.run("--name", "one", "true")
+        with subprocess.Popen(
+            vms.command("exec", "one", "cat"), stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=vms.env()
+        ) as other:
+            result = vms.call("exec", "one", reboot)
+            assert other.wait(timeout=60) == 125
+            assert other.stderr is not None and b"the guest was rebooted" in other.stderr.read()
+    assert result.returncode == 125
+    assert the_error(result) == (
+        "capsem: cannot go on with the session: the guest was rebooted; VM 'one' boots again"
+    )
+    assert state(vms, "one") == "running"
+    assert output(vms, "exec", "one", "test -e /root/before || echo gone") == "gone\n"

@@ -18,6 +18,7 @@
 #include "client/connection.h"
 #include "client/registry.h"
 #include "client/session_list.h"
+#include "client/timeline.h"
 
 namespace capsem::cli {
 namespace {
@@ -77,7 +78,9 @@ Result<int> attach(const Options& options, const Signals& signals) {
   }
   auto chosen = client::choose_session(*sessions, options.session);
   if (!chosen) return propagate(chosen);
-  return run_in_running_vm(*registry, options.name, options.in_session, chosen->id, signals);
+  client::Timeline timeline(std::chrono::steady_clock::now());
+  return run_in_running_vm(*registry, {.name = options.name}, options.in_session, chosen->id,
+                           signals, timeline);
 }
 
 }  // namespace

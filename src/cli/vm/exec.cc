@@ -1,5 +1,6 @@
 // capsem exec NAME [COMMAND]
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <memory>
 
 #include "cli/command.h"
@@ -7,6 +8,7 @@
 #include "cli/vm/named_session.h"
 #include "client/registry.h"
 #include "client/session.h"
+#include "client/timeline.h"
 
 namespace capsem::cli {
 namespace {
@@ -22,7 +24,8 @@ int exec_in_vm(SessionOptions& options, const std::string& name, const Signals& 
   if (!fits) return report(fits.error(), kCannotExecute);
   auto registry = client::Registry::open();
   if (!registry) return report(registry.error(), kRunTrouble);
-  auto status = run_in_running_vm(*registry, name, options, "", signals);
+  client::Timeline timeline(std::chrono::steady_clock::now());
+  auto status = run_in_running_vm(*registry, {.name = name}, options, "", signals, timeline);
   return status ? *status : report(status.error(), kRunTrouble);
 }
 

@@ -1,30 +1,32 @@
 #include "cli/vm/named_session.h"
 
-#include <unistd.h>
-
-#include <chrono>
-
-#include "base/log.h"
-#include "cli/session_runner.h"
-#include "client/timeline.h"
+#include "cli/vm_start.h"
 
 namespace capsem::cli {
 
-Result<int> run_in_running_vm(const client::Registry& registry, const std::string& name,
-                              const SessionOptions& options, const std::string& attach,
-                              const Signals& signals) {
-  auto record = registry.record(name);
+Result<int> run_in_running_vm(const client::Registry& registry, VmOfSession vm,
+                              const SessionOptions& options, std::string attach,
+                              const Signals& signals, client::Timeline& timeline) {
+  auto record = registry.record(vm.name);
   if (!record) return propagate(record);
-  client::NamedMonitor monitor(registry, name);
-  client::Timeline timeline(std::chrono::steady_clock::now());
-  const VmOfSession vm{.name = name, .memory_mib = record->start.memory_bytes >> 20};
-  auto end = run_session_in_vm(
-      {.options = options, .vm = vm, .monitor = monitor, .timeline = timeline, .attach = attach},
-      signals);
-  if (!end) return propagate(end);
-  // There is nowhere to report a failure of stderr to.
-  [[maybe_unused]] auto printed = print(end->rest, STDERR_FILENO);
-  return end->status;
+  vm.memory_mib = record->start.memory_bytes >> 20;
+  client::NamedMonitor monitor(registry, vm.name);
+  RemainingSession session(options);
+  for (;;) {
+    auto end = run_session_in_vm({.options = session.options(),
+                                  .vm = vm,
+                                  .monitor = monitor,
+                                  .timeline = timeline,
+                                  .attach = attach},
+                                 signals);
+    if (!end) return propagate(end);
+    print_rest(*end);
+    if (!end->rebooted) return end->status;
+    if (auto started = start_again(registry, vm.name, signals, timeline); !started)
+      return propagate(started);
+    if (!end->boots_again) return end->status;
+    vm.started_here = true;
+  }
 }
 
 }  // namespace capsem::cli
