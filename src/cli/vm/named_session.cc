@@ -5,7 +5,7 @@
 namespace capsem::cli {
 
 Result<int> run_in_running_vm(const client::Registry& registry, VmOfSession vm,
-                              const SessionOptions& options, std::string attach,
+                              const SessionOptions& options, const std::string& attach,
                               const Signals& signals, client::Timeline& timeline) {
   auto record = registry.record(vm.name);
   if (!record) return propagate(record);

@@ -16,7 +16,7 @@ namespace capsem::cli {
 // exit status. A guest that is rebooted under it is started again, with another session for a shell
 // on a terminal. Errors of client::Registry::find(), and of the preparations.
 Result<int> run_in_running_vm(const client::Registry& registry, VmOfSession vm,
-                              const SessionOptions& options, std::string attach,
+                              const SessionOptions& options, const std::string& attach,
                               const Signals& signals, client::Timeline& timeline);
 
 }  // namespace capsem::cli
