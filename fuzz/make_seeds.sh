@@ -58,6 +58,11 @@ if [ "$target" = tar_fuzz ]; then
   mv tree a  # the name that the fuzzer asks for
   tar --format=ustar -cf "$out/ustar" a/init a/empty a/bin/link
   for format in pax gnu; do tar --format=$format --sparse -cf "$out/$format" a; done
+  # Ways out of the target: by its path, and by a link that is there already or comes with it.
+  tar -P --transform 's,^a/init,../canary,' -cf "$out/up" a/init
+  tar -P --transform 's,^a/init,s/canary,' -cf "$out/through" a/init
+  tar -P --transform 's,^a/bin/link,a/l,S;s,^\.\./init,../../beside,;s,^a/init,a/l/new,' -cf "$out/along" \
+    a/bin/link a/init
   exit
 fi
 cpio_of() { find . | LC_ALL=C sort | cpio -o --quiet "$@"; }
