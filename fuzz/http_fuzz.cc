@@ -81,7 +81,7 @@ class Run {
     loop_.poll();
     auto pair = socket_pair().value();
     client_ = std::move(pair.first);
-    spawn(host::serve_http(loop_.get_executor(), std::move(pair.second), monitor_));
+    spawn(host::serve_http(loop_.get_executor(), std::move(pair.second), monitor_, kLimit));
   }
 
   void send(std::string_view text) {

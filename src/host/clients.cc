@@ -29,8 +29,9 @@ Result<> check_peer(const Fd& socket) {
 
 }  // namespace
 
-Clients::Clients(const boost::asio::any_io_executor& executor, Monitor& monitor)
-    : executor_(executor), monitor_(monitor), tasks_(executor) {}
+Clients::Clients(const boost::asio::any_io_executor& executor, Monitor& monitor,
+                 std::chrono::milliseconds request_limit)
+    : executor_(executor), monitor_(monitor), request_limit_(request_limit), tasks_(executor) {}
 
 Result<> Clients::add(Fd socket) {
   if (auto checked = check_peer(socket); !checked) return checked;
@@ -51,7 +52,7 @@ Task<> Clients::serve(Fd socket) {
     Place(const Place&) = delete;
     Place& operator=(const Place&) = delete;
   } place(*this);
-  co_await serve_http(executor_, std::move(socket), monitor_);
+  co_await serve_http(executor_, std::move(socket), monitor_, request_limit_);
 }
 
 Task<bool> Clients::idle() {

@@ -18,9 +18,13 @@ namespace capsem::host {
 class Clients {
  public:
   static constexpr std::size_t kMaxConnections = 512;  // at once; another one is closed
+  // For the next request, so that a client which says nothing, or not all of it, takes nobody's
+  // place.
+  static constexpr std::chrono::milliseconds kRequestLimit{60'000};
 
   // Serves connections on `executor`; the monitor must outlive this.
-  Clients(const boost::asio::any_io_executor& executor, Monitor& monitor);
+  Clients(const boost::asio::any_io_executor& executor, Monitor& monitor,
+          std::chrono::milliseconds request_limit = kRequestLimit);
 
   // Takes over a connected Unix stream socket. kPermission when its peer is another user's process
   // (SO_PEERCRED of unix(7)), kInvalid when it is no such socket.
@@ -38,6 +42,7 @@ class Clients {
 
   boost::asio::any_io_executor executor_;
   Monitor& monitor_;
+  std::chrono::milliseconds request_limit_;
   std::size_t connections_ = 0;
   async::Event left_;  // one of them has ended
   async::TaskGroup tasks_;

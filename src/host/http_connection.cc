@@ -35,8 +35,6 @@ using Response = http::response<http::string_body>;
 
 constexpr std::uint32_t kMaxHeadBytes = 8 << 10;
 constexpr std::uint64_t kMaxBodyBytes = 64 << 10;
-// For the next request, so that a client which says nothing takes nobody's place.
-constexpr std::chrono::seconds kRequestLimit{60};
 constexpr const char* kJson = "application/json";
 constexpr const char* kJsonLines = "application/x-ndjson";
 
@@ -69,7 +67,8 @@ std::optional<std::uint64_t> number(std::string_view text) {
 
 class Connection {
  public:
-  Connection(Socket socket, Monitor& monitor) : socket_(std::move(socket)), monitor_(monitor) {}
+  Connection(Socket socket, Monitor& monitor, std::chrono::milliseconds request_limit)
+      : socket_(std::move(socket)), monitor_(monitor), request_limit_(request_limit) {}
 
   Task<> run();
 
@@ -92,6 +91,7 @@ class Connection {
 
   Socket socket_;
   Monitor& monitor_;
+  std::chrono::milliseconds request_limit_;
   beast::flat_buffer buffer_{kMaxHeadBytes + kMaxBodyBytes};
   Request request_;
 };
@@ -104,7 +104,7 @@ Task<> Connection::run() {
     parser.body_limit(kMaxBodyBytes);
     beast::error_code error;
     request_ = {};
-    if (!co_await async::with_limit(kRequestLimit, read(parser, error))) co_return;
+    if (!co_await async::with_limit(request_limit_, read(parser, error))) co_return;
     bool readable = !error;
     bool malformed = error.category() == http::make_error_code(http::error::bad_method).category();
     if (!readable && malformed && error != http::error::end_of_stream)
@@ -297,13 +297,14 @@ Task<> Connection::client_gone() {
 
 }  // namespace
 
-Task<> serve_http(asio::any_io_executor executor, Fd socket, Monitor& monitor) {
+Task<> serve_http(asio::any_io_executor executor, Fd socket, Monitor& monitor,
+                  std::chrono::milliseconds request_limit) {
   Socket owned(executor);
   boost::system::error_code error;
   if (owned.assign(asio::generic::stream_protocol(AF_UNIX, 0), socket.get(), error)) co_return;
   socket.release();
   // On the heap: GCC 12 takes a coroutine frame that holds it for a mismatched allocation.
-  auto connection = std::make_unique<Connection>(std::move(owned), monitor);
+  auto connection = std::make_unique<Connection>(std::move(owned), monitor, request_limit);
   co_await connection->run();
 }
 

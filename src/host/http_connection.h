@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <chrono>
 
 #include "async/task.h"
 #include "base/fd.h"
@@ -10,7 +11,9 @@
 namespace capsem::host {
 
 // Serves the connected stream socket to its end. A request's head may have 8 KiB and its body 64;
-// an error of the connection ends it, since there is nobody left to tell.
-Task<> serve_http(boost::asio::any_io_executor executor, Fd socket, Monitor& monitor);
+// it has to be whole within `request_limit`. An error of the connection ends it, since there is
+// nobody left to tell.
+Task<> serve_http(boost::asio::any_io_executor executor, Fd socket, Monitor& monitor,
+                  std::chrono::milliseconds request_limit);
 
 }  // namespace capsem::host

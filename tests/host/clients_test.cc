@@ -25,11 +25,12 @@ constexpr std::string_view kSessionRequest =
 
 class ClientsTest : public ::testing::Test {
  protected:
-  explicit ClientsTest(const MonitorOptions& options = {}) {
+  explicit ClientsTest(const MonitorOptions& options = {},
+                       std::chrono::milliseconds request_limit = Clients::kRequestLimit) {
     auto made = std::make_unique<FakeMachine>(loop);
     machine = made.get();
     monitor.emplace(loop.executor(), std::move(made), options);
-    clients.emplace(loop.executor(), *monitor);
+    clients.emplace(loop.executor(), *monitor, request_limit);
     loop.spawn(monitor->run());
     loop.context().poll();
   }
@@ -113,6 +114,47 @@ TEST_F(ClientsTest, RefusesWhatItDoesNotKnowWithAReason) {
 TEST_F(ClientsTest, EndsAConnectionWhoseHeadIsTooLong) {
   auto answer = ask("GET /v1/vm HTTP/1.1\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n");
   EXPECT_THAT(answer, HasSubstr("400"));
+}
+
+TEST_F(ClientsTest, ABodyThatIsTooLargeOrNoneIsRefusedUnread) {
+  const std::string stop = "POST /v1/stop HTTP/1.1\r\n";
+  EXPECT_THAT(ask(stop + "Content-Length: 70000\r\n\r\n"), HasSubstr("400"));
+  EXPECT_THAT(ask(stop + "Content-Length: 18446744073709551616\r\n\r\n"), HasSubstr("400"));
+  EXPECT_THAT(ask(stop + "Content-Length: -1\r\n\r\n"), HasSubstr("400"));
+  const std::string chunked = stop + "Transfer-Encoding: chunked\r\n\r\n";
+  EXPECT_THAT(ask(chunked + "zz\r\n"), HasSubstr("400"));
+  EXPECT_THAT(ask(chunked + "fffffffffffffffff\r\n"), HasSubstr("400"));
+  EXPECT_THAT(ask(chunked + "11170\r\n" + std::string(0x11170, 'x') + "\r\n0\r\n\r\n"),
+              HasSubstr("400"));
+  EXPECT_EQ(monitor->vm().state, State::kStarting);
+}
+
+TEST_F(ClientsTest, ARequestThatIsCutOffIsDoneNothingFor) {
+  const std::string kill = "POST /v1/kill HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
+  for (std::size_t size = 0; size < kill.size(); ++size) ask(kill.substr(0, size));
+  EXPECT_EQ(monitor->vm().state, State::kStarting);
+  EXPECT_THAT(ask(kill), HasSubstr("200 OK"));
+}
+
+class HurriedClients : public ClientsTest {
+ protected:
+  HurriedClients() : ClientsTest({}, std::chrono::milliseconds(200)) {}
+};
+
+TEST_F(HurriedClients, ARequestThatDoesNotComeToItsEndInTimeIsHungUpOn) {
+  auto slow = connect();
+  const std::string head = "GET /v1/vm HTTP/1.1\r\nX: ";
+  ASSERT_TRUE(write_full(slow, as_bytes(head), "the request"));
+  const auto begin = std::chrono::steady_clock::now();
+  std::array<std::byte, 64> answer{};
+  ssize_t size = -1;
+  // Each byte that comes is no reason to wait longer.
+  while (size < 0 && std::chrono::steady_clock::now() - begin < std::chrono::seconds(5)) {
+    ::send(slow.get(), "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    loop.context().run_for(std::chrono::milliseconds(20));
+    size = ::recv(slow.get(), answer.data(), answer.size(), MSG_DONTWAIT);
+  }
+  EXPECT_EQ(size, 0) << "it is closed, without an answer";
 }
 
 TEST_F(ClientsTest, WaitsForAState) {
