@@ -446,8 +446,8 @@ Result<> Registry::remove(const std::string& name) const {
 Result<> Registry::rename(const std::string& name, const std::string& to) const {
   auto all = lock_all();
   if (!all) return propagate(all);
-  if (auto there = check_there(name); !there) return there;
   if (auto checked = check_vm_name(to); !checked) return checked;
+  if (auto there = check_there(name); !there) return there;
   auto lock = try_lock(state_directory(name) / api::kLockFile);
   if (!lock) return propagate(lock);
   if (!*lock) return fail_running("rename", name);

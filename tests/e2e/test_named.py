@@ -131,12 +131,22 @@ def test_a_name_is_taken_once(vms: Capsem) -> None:
     assert state(vms, "one") == "running"
 
 
-@pytest.mark.parametrize("name", ["../x", ".", "-rf", "x" * 64, "a/b", "a\nb", "é"])
+@pytest.mark.parametrize("name", ["../x", ".", "..", "", "-rf", "x" * 64, "x" * 300, "a/b", "a\nb", "é"])
 def test_names_that_cannot_be_are_refused_by_name(vms: Capsem, name: str) -> None:
-    for words in (["run", "--name", name, "true"], ["stop", "--", name], ["rm", "--", name]):
+    one = (["start"], ["restart"], ["stop"], ["kill"], ["inspect"], ["logs"], ["rm"], ["attach"], ["rename", "--", "one"])
+    commands = [[*words, *([] if "--" in words else ["--"]), name] for words in one]
+    commands += [["exec", "--", name, "true"], ["rename", "--", name, "one"], ["port", "--", name, "1:2"]]
+    for words in [["run", "--name", name, "true"], *commands]:
         result = vms.call(*words)
-        assert result.returncode in (2, 125)
-        assert "a name has 1 to 63" in the_error(result)
+        assert result.returncode in (2, 125), words
+        assert "a name has 1 to 63" in the_error(result), words
+    for words in (["cp", "--", f"{name}:f", "/nowhere"], ["cp", "--", "/etc/hostname", f"{name}:f"]):
+        result = vms.call(*words)
+        assert result.returncode == 2
+        # With a '/' before its ':' it is a file of the host, as with nothing there.
+        is_a_name = name != "" and "/" not in name
+        assert ("a name has 1 to 63" if is_a_name else "neither end is in a VM") in the_error(result)
+    assert listed(vms) == []
 
 
 def test_a_killed_monitor_takes_qemu_along_and_is_cleaned_up_after(vms: Capsem) -> None:
