@@ -22,13 +22,14 @@ CHANGES = re.compile(
     r"(mkdir|rename|unlink|rmdir|link|chmod|fchmod|bind|listen|write|ftruncate|f(data)?sync|flock)\w*\("
     r"|openat\(.*(O_CREAT|O_TMPFILE)|fcntl\(.*SETLK"
 )
+TRACE = ("-f", "-y", "-qq", "-s", "4096", "-o")
 # And those by which one process has another do something, wherever.
 BETWEEN = re.compile(r"(clone3?|vfork|sendmsg)\(")
 
 
 @dataclass
 class Vms:
-    """A registry whose VMs need no boot: their QEMU ends at once, so that each start fails."""
+    """A registry of its own."""
 
     capsem: Capsem
     top: Path
@@ -37,14 +38,18 @@ class Vms:
     def __post_init__(self) -> None:
         self.prepared = self.top / "prepared"
         self.clear()
+        self.environment = {
+            **self.capsem.env(),
+            "XDG_STATE_HOME": str(self.top / "state"), "XDG_RUNTIME_DIR": str(self.top / "runtime"),
+        }  # fmt: skip
+
+    def without_boots(self) -> None:
+        """From now on QEMU ends at once, so that each start fails."""
         programs = self.top / "programs"
         programs.mkdir()
         (programs / "qemu-system-x86_64").write_text("#!/bin/sh\necho no luck >&2\nexit 1\n")
         (programs / "qemu-system-x86_64").chmod(0o755)
-        self.environment = {
-            **self.capsem.env(), "PATH": f"{programs}:{os.environ['PATH']}",
-            "XDG_STATE_HOME": str(self.top / "state"), "XDG_RUNTIME_DIR": str(self.top / "runtime"),
-        }  # fmt: skip
+        self.environment["PATH"] = f"{programs}:{os.environ['PATH']}"
 
     def clear(self) -> None:
         for name in ("state", "runtime"):
@@ -91,7 +96,10 @@ class Vms:
     def moments(self, words: list[str]) -> list[tuple[bool, str, int]]:
         """Each call that changes something: whether children are followed, its name, and which of that name it is."""
         log = self.top / "strace.log"
-        self.run("strace", "-f", "-y", "-qq", "-s", "4096", "-o", str(log), *self.capsem.command(*words))
+        self.run("strace", *TRACE, str(log), *self.capsem.command(*words))
+        return self.changes(log)
+
+    def changes(self, log: Path) -> list[tuple[bool, str, int]]:
         counts: Counter[tuple[str, str]] = Counter()
         found = set()
         first = ""
@@ -152,6 +160,7 @@ def check(vms: Vms, words: list[str], allowed: list[set[str]], refusal: str, lea
 
 
 def make_one(vms: Vms) -> None:
+    vms.without_boots()
     result = vms.call("run", "--accel", "tcg", "--name", "one", "--detach")
     assert result.returncode == 125 and b"no luck" in result.stderr
     vms.keep()
@@ -186,3 +195,38 @@ def test_a_killed_monitor_that_is_cleaned_up_after(vms: Vms) -> None:
     record.write_text(json.dumps({**json.loads(record.read_text()), "state": "running"}))
     vms.keep()
     check(vms, ["ps", "--all"], [{"one"}], "", 4)
+
+
+def monitor_of(vms: Vms) -> int:
+    (pid,) = [each for each in vms.processes() if read(Path(f"/proc/{each}/cmdline")).endswith(b"monitor\0")]
+    return pid
+
+
+def stop_under_strace(vms: Vms, *options: str) -> subprocess.CompletedProcess[bytes]:
+    pid = monitor_of(vms)
+    tracer = subprocess.Popen(["strace", "-p", str(pid), *options], stderr=subprocess.DEVNULL)
+    wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{pid}/status").read_text(), 10)
+    result = vms.call("stop", "--time", "1", "one")
+    tracer.wait(timeout=LIMIT_S)
+    return result
+
+
+def test_a_monitor_that_is_stopping(vms: Vms) -> None:
+    result = vms.call("run", "--accel", "tcg", "--name", "one", "--detach")
+    assert result.returncode == 0, result.stderr
+    log = vms.top / "monitor.log"
+    assert stop_under_strace(vms, *TRACE, str(log)).returncode == 0
+    moments = [(name, number) for follow, name, number in vms.changes(log) if follow]
+    killed = 0
+    for name, number in moments:
+        assert vms.call("start", "one").returncode == 0
+        stopped = stop_under_strace(vms, "-f", "-qq", "-o", "/dev/null", "-e", f"inject={name}:signal=KILL:when={number}")
+        moment = f"killed at {name} number {number}"
+        wait_until(lambda: not vms.processes(), 10)
+        assert stopped.returncode == 0 or error_lines(stopped)[-1].startswith("capsem: cannot "), moment
+        (vm,) = vms.listed().values()
+        assert vm["state"] == "stopped", (moment, vm)
+        killed += vm["reason"] == "its monitor was killed"
+    assert killed > 2
+    assert vms.call("rm", "one").returncode == 0
+    assert vms.left() == []
