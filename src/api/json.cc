@@ -65,12 +65,15 @@ json object(const Guest& guest) {
 }
 
 json object(const Start& start) {
-  return {{"accelerator", start.accelerator},
-          {"memory_bytes", start.memory_bytes},
-          {"cpus", start.cpus},
-          {"boot_limit_ms", start.boot_limit_ms},
-          {"hostname", start.hostname},
-          {"cache_directory", start.cache_directory}};
+  json value = {{"accelerator", start.accelerator},
+                {"memory_bytes", start.memory_bytes},
+                {"cpus", start.cpus},
+                {"boot_limit_ms", start.boot_limit_ms},
+                {"hostname", start.hostname},
+                {"cache_directory", start.cache_directory}};
+  if (start.disk)
+    value["disk"] = {{"size_bytes", start.disk->size_bytes}, {"uuid", start.disk->uuid}};
+  return value;
 }
 
 // ---- reading
@@ -206,6 +209,10 @@ void read_start(Reader& reader, Start& start) {
   reader.read("boot_limit_ms", start.boot_limit_ms);
   reader.read("hostname", start.hostname);
   reader.read("cache_directory", start.cache_directory);
+  reader.read_object("disk", start.disk, [](Reader& inner, Disk& disk) {
+    inner.read("size_bytes", disk.size_bytes);
+    inner.read("uuid", disk.uuid);
+  });
 }
 
 }  // namespace

@@ -103,8 +103,20 @@ struct Stop {
   bool operator==(const Stop&) const = default;
 };
 
-// What a monitor is to start: the first message on its lease, with the descriptors of kernel,
-// initrd and rootfs behind it.
+// The disk that keeps what the sessions of a VM with a name write: an ext4 file system in a sparse
+// file of its directory (vm_record.h).
+struct Disk {
+  static constexpr std::uint64_t kMinBytes = std::uint64_t{64} << 20;  // below, ext4 has no journal
+  static constexpr std::uint64_t kMaxBytes = std::uint64_t{4} << 40;
+  static constexpr std::uint64_t kDefaultBytes = std::uint64_t{8} << 30;
+
+  std::uint64_t size_bytes = kDefaultBytes;
+  std::string uuid;  // of the file system, by which it is known again
+  bool operator==(const Disk&) const = default;
+};
+
+// What a monitor is to start: the first message on its lease, with the descriptors of lease.h
+// behind it.
 struct Start {
   std::string accelerator = "auto";  // auto, kvm or tcg
   std::uint64_t memory_bytes = std::uint64_t{1} << 30;
@@ -112,6 +124,7 @@ struct Start {
   std::uint64_t boot_limit_ms = 60'000;
   std::string hostname = "capsem";
   std::string cache_directory;  // where the accelerator's verdict is remembered
+  std::optional<Disk> disk;     // without one, what is written is gone with the VM
   bool operator==(const Start&) const = default;
 };
 

@@ -14,8 +14,11 @@ namespace capsem::api {
 
 // In the VM's directory of state, $XDG_STATE_HOME/capsem/vms/NAME.
 inline constexpr const char* kRecordFile = "vm.json";
-// Locked (F_OFD_SETLK of fcntl(2)) as long as the VM has a monitor.
+// Locked for writing (F_OFD_SETLK of fcntl(2)) as long as the VM has a monitor, and for reading
+// while it is copied.
 inline constexpr const char* kLockFile = "lock";
+// Of a VM whose record has a disk.
+inline constexpr const char* kDiskFile = "disk";
 // In the VM's runtime directory, $XDG_RUNTIME_DIR/capsem/vms/NAME.
 inline constexpr const char* kMonitorSocket = "monitor.sock";
 

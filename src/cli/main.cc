@@ -39,6 +39,7 @@ constexpr std::array kSubcommands = {
     Subcommand{.name = "kill", .add = add_kill},
     Subcommand{.name = "restart", .add = add_restart},
     Subcommand{.name = "rename", .add = add_rename},
+    Subcommand{.name = "fork", .add = add_fork},
     Subcommand{.name = "rm", .add = add_rm},
     Subcommand{.name = "initrd", .add = add_initrd},
     Subcommand{.name = kBuildAssets, .add = add_build_assets, .takes_words = true},

@@ -11,6 +11,7 @@
 #include "cli/session_runner.h"
 #include "cli/vm/named_session.h"
 #include "cli/vm_start.h"
+#include "client/disk.h"
 #include "client/owned_monitor.h"
 #include "client/registry.h"
 #include "client/session.h"
@@ -60,7 +61,11 @@ Result<int> run_in_named_vm(const RunOptions& options, const Signals& signals,
   // Before the build: the name is taken for good only after it.
   if (!options.name.empty())
     if (auto free = registry->check_free(options.name); !free) return propagate(free);
-  Claim claim = [&](api::Start start) { return registry->create(options.name, std::move(start)); };
+  if (options.disk_bytes != 0)
+    if (auto found = client::find_mke2fs(); !found) return propagate(found);
+  Claim claim = [&](api::Start start) {
+    return registry->create(options.name, std::move(start), options.disk_bytes);
+  };
   auto name = start_named_vm(options.boot, start_message(options), claim, signals, timeline);
   if (!name) return propagate(name);
   if (!options.detach)

@@ -1,6 +1,7 @@
 // The whole of `capsem run`: from the stale source to the command's exit status.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/signals.h"
@@ -19,6 +20,8 @@ struct RunOptions {
   bool timing = false;
   std::string name;     // of a VM that goes on when the session has ended
   bool detach = false;  // no session; the name is invented when it is empty
+  std::uint64_t disk_bytes =
+      0;  // of a VM that keeps what is written in it; 0 for one that does not
 };
 
 // Returns the exit status: the command's, or one of exit_status.h after a line on stderr.

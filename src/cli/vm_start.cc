@@ -56,6 +56,10 @@ Result<Started> start(const BootChoice& choice, api::Start message, const Claim*
       fds.push_back(file.get());
       held.push_back(std::move(file));
     }
+    if (claimed->disk) {
+      fds.push_back(claimed->disk.get());
+      held.push_back(std::move(claimed->disk));
+    }
   }
   auto started = monitor->start_vm(message, fds);
   if (!started) return propagate(started);

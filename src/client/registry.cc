@@ -20,7 +20,9 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/user_directories.h"
-#include "client/vm_name.h"
+#include "client/disk.h"
+#include "client/registry_errors.h"
+#include "client/vm_lock.h"
 
 namespace capsem::client {
 namespace {
@@ -31,7 +33,6 @@ using std::chrono::milliseconds;
 
 constexpr std::uint64_t kMaxLockListBytes = 4 << 20;
 constexpr std::size_t kMaxNameBytes = 63;  // of a host name's label, RFC 1123
-constexpr int kInventions = 100;
 constexpr int kBacklog = 128;
 constexpr milliseconds kPause{5};
 // Between the lock's being taken and the socket's being there.
@@ -39,21 +40,10 @@ constexpr milliseconds kSocketLimit{2000};
 constexpr milliseconds kEndLimit{1000};
 // Held by who makes, renames or removes a VM; begins with a dot, as no VM does.
 constexpr const char* kRegistryLock = ".lock";
-// Before the name of a VM that is being removed.
-constexpr const char* kRemoved = ".removed-";
-
-std::string in_quotes(std::string_view name) {
-  return "VM '" + printable(name) + "'";
-}
 
 std::unexpected<Error> fail_not_there(std::string attempted, const std::string& name) {
   return fail(std::move(attempted), in_quotes(name), "there is none of that name",
               "'capsem ps --all' lists those there are", ErrorKind::kNotFound);
-}
-
-std::unexpected<Error> fail_running(std::string attempted, const std::string& name) {
-  return fail(std::move(attempted), in_quotes(name), "it is running",
-              "use 'capsem exec' for a command in it, or 'capsem stop' first", ErrorKind::kInvalid);
 }
 
 // What a path of a descriptor's own directory costs is bounded, whereas a socket's name may have
@@ -75,34 +65,6 @@ Result<> make_private_directory(const fs::path& path) {
 
 Result<Fd> open_directory(const fs::path& path) {
   return open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-}
-
-struct flock whole_file(short type) {
-  struct flock lock{};
-  lock.l_type = type;
-  lock.l_whence = SEEK_SET;
-  return lock;
-}
-
-// Whether another open file description has it locked. Asking takes no lock, so that nobody is
-// kept from starting the VM meanwhile.
-Result<bool> is_locked(const fs::path& file) {
-  auto fd = open_file(file, O_RDONLY);
-  if (!fd && fd.error().kind() == ErrorKind::kNotFound) return false;
-  if (!fd) return propagate(fd);
-  auto lock = whole_file(F_WRLCK);
-  if (::fcntl(fd->get(), F_OFD_GETLK, &lock) != 0) return fail_system("look at", file, errno);
-  return lock.l_type != F_UNLCK;
-}
-
-// The lock; nothing when another has it.
-Result<std::optional<Fd>> try_lock(const fs::path& file) {
-  auto fd = open_file(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-  if (!fd) return propagate(fd, "lock", file);
-  auto lock = whole_file(F_WRLCK);
-  if (::fcntl(fd->get(), F_OFD_SETLK, &lock) == 0) return std::optional(std::move(*fd));
-  if (errno == EAGAIN || errno == EACCES) return std::nullopt;
-  return fail_system("lock", file, errno);
 }
 
 Result<sockaddr_un> address_of(const Fd& directory) {
@@ -150,17 +112,13 @@ pid_t holder_of(const Fd& file) {
   return 0;
 }
 
-// Removes what a crash left of a VM that was being made: no more than its lock, and a record that
-// had not got its name yet. A directory with anything else in it is the user's; false then.
-bool remove_unfinished(const fs::path& directory) {
-  auto names = names_in(directory);
-  if (!names) return false;
-  auto is_ours = [](const std::string& name) {
-    return name == api::kLockFile || name.starts_with(std::string(".") + api::kRecordFile);
-  };
-  if (!std::ranges::all_of(*names, is_ours)) return false;
-  for (const auto& name : *names) ::unlink((directory / name).c_str());
-  return ::rmdir(directory.c_str()) == 0;
+// Of one whose `lock` was not to be had.
+std::unexpected<Error> fail_locked(std::string attempted, const std::string& name,
+                                   const fs::path& lock) {
+  auto running = is_running(lock);
+  if (!running || *running) return fail_running(std::move(attempted), name);
+  return fail(std::move(attempted), in_quotes(name), "it is being copied",
+              "try again when 'capsem fork' has ended", ErrorKind::kInvalid);
 }
 
 void remove_runtime(const fs::path& directory) {
@@ -214,18 +172,19 @@ Result<Fd> Registry::lock_all() const {
   return file;
 }
 
-// Of those that were killed while they held the lock. What lies below the runtime directory belongs
-// to a VM of that name, so that nothing of another registry's that shares it is touched.
+// Of those that were killed while they made or removed a VM. What lies below the runtime directory
+// belongs to a VM of that name, so that nothing of another registry's that shares it is touched.
 void Registry::remove_leftovers() const {
   std::error_code ignored;
-  for (const auto& name : names_in(state_).value_or(std::vector<std::string>())) {
-    if (name.starts_with(kRemoved)) {
-      remove_runtime(runtime_ / name.substr(std::string_view(kRemoved).size()));
-      fs::remove_all(state_ / name, ignored);
-    } else if (check_vm_name(name) && !fs::exists(state_ / name / api::kRecordFile, ignored) &&
-               !is_locked(state_ / name / api::kLockFile).value_or(true)) {
-      if (remove_unfinished(state_ / name)) remove_runtime(runtime_ / name);
-    }
+  for (const auto& entry : names_in(state_).value_or(std::vector<std::string>())) {
+    bool removed = entry.starts_with(kRemoved);
+    if (!removed && !entry.starts_with(kNew)) continue;
+    auto lock = removed ? Result<std::optional<Fd>>() : try_lock(state_ / entry / kNewLock);
+    if (!removed && (!lock || !*lock)) continue;  // a copy is at work
+    auto name = entry.substr(std::string_view(removed ? kRemoved : kNew).size());
+    if (!fs::exists(state_directory(name) / api::kRecordFile, ignored))
+      remove_runtime(runtime_ / name);
+    fs::remove_all(state_ / entry, ignored);
   }
 }
 
@@ -236,12 +195,13 @@ Result<> Registry::check_there(const std::string& name) const {
   return fail_not_there("use", name);
 }
 
-Result<std::array<Fd, api::kNamedFds>> Registry::take_files(const std::string& name) const {
-  auto state = open_directory(state_directory(name));
+Result<std::array<Fd, api::kNamedFds>> Registry::take_files(const std::string& name,
+                                                            const fs::path& directory) const {
+  auto state = open_directory(directory);
   if (!state) return propagate(state);
-  auto lock = try_lock(state_directory(name) / api::kLockFile);
+  auto lock = try_lock(directory / api::kLockFile);
   if (!lock) return propagate(lock);
-  if (!*lock) return fail_running("start", name);
+  if (!*lock) return fail_locked("start", name, directory / api::kLockFile);
   auto runtime_path = runtime_ / name;
   if (auto made = make_private_directory(runtime_path); !made) return propagate(made);
   auto runtime = open_directory(runtime_path);
@@ -252,54 +212,29 @@ Result<std::array<Fd, api::kNamedFds>> Registry::take_files(const std::string& n
                                         std::move(*listener)};
 }
 
-Result<> Registry::check_free(const std::string& name) const {
-  if (auto checked = check_vm_name(name); !checked) return checked;
-  std::error_code error;
-  if (!fs::exists(state_directory(name) / api::kRecordFile, error)) return {};
-  return fail("make", in_quotes(name), "there is one of that name already",
-              "use 'capsem exec' or 'capsem start' for that one, or remove it with 'capsem rm'",
-              ErrorKind::kInvalid);
-}
-
-Result<ClaimedVm> Registry::create(std::string name, api::Start start) const {
-  auto all = lock_all();
-  if (!all) return propagate(all);
-  std::error_code error;
-  bool invented = name.empty();
-  for (int i = 0; invented && i < kInventions; ++i) {
-    name = invented_vm_name();
-    if (i >= kInventions / 2) name += "-" + std::to_string(i);
-    if (!fs::exists(state_directory(name), error)) break;
-  }
-  if (auto free = check_free(name); !free) return propagate(free);
-  auto directory = state_directory(name);
-  if (::mkdir(directory.c_str(), 0700) != 0)
-    return fail_system("make the directory", directory, errno,
-                       "move away what is there, which is no VM of capsem's");
-  auto files = take_files(name);
-  if (!files) return propagate(files);
-  start.hostname = name;
-  api::VmRecord record{.start = std::move(start),
-                       .boot_id = api::host_boot_id().value_or(std::string())};
-  api::set_state(record, api::RecordedState::kStopped, "");
-  record.created_at = record.changed_at;
-  if (auto written = api::write_record(directory, record); !written) {
-    fs::remove_all(directory, error);
-    return propagate(written);
-  }
-  return ClaimedVm{.name = name, .record = std::move(record), .files = std::move(*files)};
-}
-
 Result<ClaimedVm> Registry::claim(const std::string& name) const {
   auto all = lock_all();
   if (!all) return propagate(all);
   if (auto there = check_there(name); !there) return propagate(there);
-  auto files = take_files(name);
+  auto directory = state_directory(name);
+  auto files = take_files(name, directory);
   if (!files) return propagate(files);
   auto record = settled_record(name, false);
   if (!record) return propagate(record);
+  auto disk = record->start.disk ? open_disk(directory, *record->start.disk) : Result<Fd>();
+  if (!disk && disk.error().kind() == ErrorKind::kInvalid) return propagate(disk);  // in use
+  if (!disk) {
+    api::set_state(*record, api::RecordedState::kFailed, disk.error().message());
+    // Who could not read the disk is told that, whether it can be written down or not.
+    [[maybe_unused]] auto written = api::write_record(directory, *record);
+    remove_runtime(runtime_ / name);
+    return propagate(disk);
+  }
   record->start.hostname = name;
-  return ClaimedVm{.name = name, .record = std::move(*record), .files = std::move(*files)};
+  return ClaimedVm{.name = name,
+                   .record = std::move(*record),
+                   .files = std::move(*files),
+                   .disk = std::move(*disk)};
 }
 
 // The record; of a VM that is not `running` with its end put right, where its monitor was not able
@@ -324,7 +259,7 @@ Result<api::VmRecord> Registry::settled_record(const std::string& name, bool run
 Result<NamedVm> Registry::find(const std::string& name) const {
   if (auto there = check_there(name); !there) return propagate(there);
   auto lock_path = state_directory(name) / api::kLockFile;
-  auto running = is_locked(lock_path);
+  auto running = is_running(lock_path);
   if (!running) return propagate(running);
   if (*running) {
     auto record = settled_record(name, true);
@@ -407,7 +342,7 @@ Result<> Registry::kill_monitor(const std::string& name) const {
     return fail_system("find the monitor of", in_quotes(name), errno);
   Fd process(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
   // Looked at again: the number could be another process's by now.
-  auto running = is_locked(state_directory(name) / api::kLockFile);
+  auto running = is_running(state_directory(name) / api::kLockFile);
   if (!running) return propagate(running);
   if (!*running) return {};
   if (process && ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0) == 0)
@@ -417,7 +352,7 @@ Result<> Registry::kill_monitor(const std::string& name) const {
 
 Result<bool> Registry::wait_for_end(const std::string& name, milliseconds limit) const {
   for (auto until = Clock::now() + limit;; std::this_thread::sleep_for(kPause)) {
-    auto running = is_locked(state_directory(name) / api::kLockFile);
+    auto running = is_running(state_directory(name) / api::kLockFile);
     if (!running) return propagate(running);
     if (!*running) return true;
     if (Clock::now() >= until) return false;
@@ -430,7 +365,7 @@ Result<> Registry::remove(const std::string& name) const {
   if (auto there = check_there(name); !there) return there;
   auto lock = try_lock(state_directory(name) / api::kLockFile);
   if (!lock) return propagate(lock);
-  if (!*lock) return fail_running("remove", name);
+  if (!*lock) return fail_locked("remove", name, state_directory(name) / api::kLockFile);
   // First of all, so that what a crash leaves is no VM any more.
   auto removed = state_ / (kRemoved + name);
   std::error_code error;
@@ -450,7 +385,7 @@ Result<> Registry::rename(const std::string& name, const std::string& to) const 
   if (auto there = check_there(name); !there) return there;
   auto lock = try_lock(state_directory(name) / api::kLockFile);
   if (!lock) return propagate(lock);
-  if (!*lock) return fail_running("rename", name);
+  if (!*lock) return fail_locked("rename", name, state_directory(name) / api::kLockFile);
   // Before it, so that a crash leaves nothing at a name that is no VM's.
   remove_runtime(runtime_ / name);
   if (::renameat2(AT_FDCWD, state_directory(name).c_str(), AT_FDCWD, state_directory(to).c_str(),

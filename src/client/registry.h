@@ -37,6 +37,7 @@ struct ClaimedVm {
   std::string name;
   api::VmRecord record;
   std::array<Fd, api::kNamedFds> files;  // by api::NamedFd
+  Fd disk;                               // where the record has one
 };
 
 class Registry {
@@ -53,13 +54,17 @@ class Registry {
   // Whether create() could use the name now; its error otherwise.
   Result<> check_free(const std::string& name) const;
 
-  // Makes a VM that is not started yet; an empty name stands for an invented one. kInvalid for a
-  // name that cannot be, or is taken.
-  Result<ClaimedVm> create(std::string name, api::Start start) const;
+  // Makes a VM that is not started yet; an empty name stands for an invented one. Its disk has
+  // `disk_bytes`; none is made for 0. kInvalid for a name that cannot be, or is taken.
+  Result<ClaimedVm> create(std::string name, api::Start start, std::uint64_t disk_bytes = 0) const;
 
   // Takes a stopped one to start it. kNotFound when there is none of that name, kInvalid when it
-  // runs.
+  // runs or is being copied. One whose disk cannot be used is recorded as failed, with the reason.
   Result<ClaimedVm> claim(const std::string& name) const;
+
+  // Makes a stopped VM called `to` with all that a stopped one has on its disk. Errors as claim()
+  // and create() have them.
+  Result<> fork(const std::string& name, const std::string& to) const;
 
   // All of them, by name.
   Result<std::vector<NamedVm>> list() const;
@@ -94,10 +99,23 @@ class Registry {
   std::vector<std::string> take_notes() const { return std::exchange(notes_, {}); }
 
  private:
+  class NewVm;
+  // Before the name of a VM that is being removed, or made; they begin with a dot, as no VM does.
+  static constexpr const char* kRemoved = ".removed-";
+  static constexpr const char* kNew = ".new-";
+  // In the directory of one that is being made: locked as long as somebody is at it.
+  static constexpr const char* kNewLock = "making";
+
   Result<Fd> lock_all() const;
-  void remove_leftovers() const;
   Result<> check_there(const std::string& name) const;
-  Result<std::array<Fd, api::kNamedFds>> take_files(const std::string& name) const;
+  Result<std::array<Fd, api::kNamedFds>> take_files(const std::string& name,
+                                                    const std::filesystem::path& directory) const;
+  // Ends what killed processes left, which costs room and nothing else where it cannot be removed.
+  // Under lock_all().
+  void remove_leftovers() const;
+  // Under lock_all(): a directory for a VM called `name`, which keep() makes that VM.
+  Result<NewVm> make_new(const std::string& name) const;
+  Result<> keep(NewVm made, const std::string& name, const api::VmRecord& record) const;
   Result<api::VmRecord> settled_record(const std::string& name, bool running) const;
 
   std::filesystem::path state_;

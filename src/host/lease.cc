@@ -42,9 +42,16 @@ Task<Result<Started>> Lease::start() {
   auto start = api::parse_start(message->text);
   if (!start) co_return propagate(start);
   auto& fds = message->fds;
-  if (fds.size() != api::kStartFds && fds.size() != api::kStartFds + api::kNamedFds)
+  bool named_vm = fds.size() > api::kStartFds;
+  auto needed =
+      api::kStartFds + (named_vm ? api::kNamedFds : 0) + (start->disk ? std::size_t{1} : 0);
+  if (fds.size() != needed || (start->disk && !named_vm))
     co_return fail("start", "a VM", "its files were not handed over", "", ErrorKind::kInvalid);
-  Started started{.start = std::move(*start), .files = {}, .named = {}};
+  Started started{.start = std::move(*start), .files = {}, .named = {}, .disk = {}};
+  if (started.start.disk) {
+    started.disk = std::move(fds.back());
+    fds.pop_back();
+  }
   auto named = fds.begin() + api::kStartFds;
   std::move(named, fds.end(), std::back_inserter(started.named));
   std::move(fds.begin(), named, std::back_inserter(started.files));

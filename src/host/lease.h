@@ -19,6 +19,7 @@ struct Started {
   api::Start start;
   std::vector<Fd> files;  // kernel, initrd, rootfs
   std::vector<Fd> named;  // by api::NamedFd, of a VM with a name
+  Fd disk;                // where the start has one
 };
 
 class Lease {

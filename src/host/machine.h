@@ -31,6 +31,8 @@ class MachineObserver {
       std::string_view reason) = 0;                    // QEMU's ShutdownCause (qapi/run-state.json)
   virtual void on_device_end(const Error& error) = 0;  // the vsock device serves no more
   virtual void on_warning(const Error& error) = 0;
+  // The machine is stopped until the host has room for what it writes to its disk; or goes on.
+  virtual void on_disk_full(bool full) = 0;
 
  protected:
   ~MachineObserver() = default;

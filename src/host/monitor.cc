@@ -245,6 +245,7 @@ Task<> Monitor::watch_heartbeat() {
     auto now = Clock::now();
     // It was us who were stopped: what the guest said meanwhile is still to be read.
     if (now - timer.expiry() > options_.heartbeat_check) continue;
+    if (disk_full_) continue;
     auto silence = now - last_heard_;
     if (silence < options_.silence) told = false;
     if (silence < options_.silence || told) continue;
@@ -288,6 +289,16 @@ void Monitor::on_device_end(const Error& error) {
 
 void Monitor::on_warning(const Error& error) {
   events_.publish_for_guest(api::EventKind::kWarning, error.message());
+}
+
+void Monitor::on_disk_full(bool full) {
+  disk_full_ = full;
+  last_heard_ = Clock::now();
+  events_.publish_for_guest(
+      api::EventKind::kWarning,
+      full ? "the host's disk is full; the VM waits until there is room for what it writes, and "
+             "then goes on"
+           : "there is room on the host's disk again; the VM goes on");
 }
 
 // ---- the control connection

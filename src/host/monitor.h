@@ -97,6 +97,7 @@ class Monitor final : private MachineObserver {
   void on_shutdown(std::string_view reason) override;
   void on_device_end(const Error& error) override;
   void on_warning(const Error& error) override;
+  void on_disk_full(bool full) override;
 
   void enter(api::State state);
   void begin_shutdown(wire::ShutdownAction action, std::chrono::milliseconds grace);
@@ -120,6 +121,7 @@ class Monitor final : private MachineObserver {
   std::array<async::Latch, 4> reached_;  // by api::State
   async::Event end_wanted_;
   std::chrono::steady_clock::time_point last_heard_;
+  bool disk_full_ = false;  // the guest is stopped, and cannot be heard of
   std::uint64_t started_us_ = 0;
   // What the guest was asked to do, with the time at which its grace is over.
   std::optional<wire::ShutdownAction> shutdown_;

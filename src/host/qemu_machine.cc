@@ -1,5 +1,7 @@
 #include "host/qemu_machine.h"
 
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -17,6 +19,10 @@ using Clock = std::chrono::steady_clock;
 
 // QEMU answers at once, unless it is stopped itself.
 constexpr std::chrono::seconds kAnswerLimit{60};
+
+// From a write for which the host had no room to trying it again; and how long a machine has to go
+// on without another one until there is room again.
+constexpr std::chrono::milliseconds kRoomPause{1000};
 
 std::uint64_t microseconds(Clock::time_point when) {
   return static_cast<std::uint64_t>(
@@ -41,12 +47,17 @@ class QemuMachine final : public Machine {
   Result<> start_qemu(MachineObserver& observer);
   Task<> connect_qmp();
   Task<> find_why_stopped();
+  void take_event(std::string_view event, const nlohmann::json& data);
+  Task<> wait_for_room();
 
   asio::any_io_executor executor_;
   QemuMachineOptions options_;
   std::optional<Error> failure_;  // found by us; ends QEMU
   std::optional<vm::Qemu> qemu_;
   std::unique_ptr<vsock::Device> device_;
+  MachineObserver* observer_ = nullptr;
+  bool waits_for_room_ = false;  // wait_for_room() runs
+  bool write_failed_ = false;    // since it let the machine go on
   async::TaskGroup tasks_;
 };
 
@@ -67,16 +78,16 @@ Task<Result<>> QemuMachine::start(MachineObserver& observer) {
 }
 
 Result<> QemuMachine::start_qemu(MachineObserver& observer) {
+  observer_ = &observer;
+  if (options_.disk) options_.machine.disk = &options_.disk;
   auto qemu = vm::Qemu::start(executor_, options_.machine);
   if (!qemu) return propagate(qemu);
   qemu_.emplace(std::move(*qemu));
+  options_.machine.disk = nullptr;
+  options_.disk.reset();
   qemu_->console().on_line([&observer](std::string_view line) { observer.on_console_line(line); });
-  qemu_->qmp().on_event([&observer](std::string_view event, const nlohmann::json& data) {
-    if (event == "GUEST_PANICKED") observer.on_panic();
-    if (event == "SHUTDOWN" && data.is_object() && data.contains("reason") &&
-        data["reason"].is_string())
-      observer.on_shutdown(data["reason"].get<std::string>());
-  });
+  qemu_->qmp().on_event(
+      [this](std::string_view event, const nlohmann::json& data) { take_event(event, data); });
   vsock::DeviceOptions device_options;
   device_options.on_broken_ring = [&observer](const Error& error) { observer.on_warning(error); };
   device_options.on_refused = [&observer](const Error& error) { observer.on_warning(error); };
@@ -92,6 +103,39 @@ Result<> QemuMachine::start_qemu(MachineObserver& observer) {
   return {};
 }
 
+void QemuMachine::take_event(std::string_view event, const nlohmann::json& data) {
+  auto word = [&data](const char* key) {
+    auto found = data.is_object() ? data.find(key) : data.end();
+    return found != data.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  if (event == "GUEST_PANICKED") observer_->on_panic();
+  if (event == "SHUTDOWN")
+    if (auto reason = word("reason"); !reason.empty()) observer_->on_shutdown(reason);
+  // Stopped by what add_disk() of vm/arguments.cc says of a write.
+  if (event == "BLOCK_IO_ERROR" && word("action") == "stop") {
+    write_failed_ = true;
+    if (!std::exchange(waits_for_room_, true)) tasks_.spawn(wait_for_room());
+  }
+}
+
+// QEMU keeps what the guest wrote and tries that first.
+Task<> QemuMachine::wait_for_room() {
+  asio::steady_timer timer(executor_);
+  observer_->on_disk_full(true);
+  while (write_failed_) {
+    timer.expires_after(kRoomPause);
+    co_await timer.async_wait(asio::use_awaitable);
+    write_failed_ = false;
+    auto asked = qemu_->qmp().execute("cont", nlohmann::json::object(), kAnswerLimit);
+    auto done = co_await std::move(asked);
+    if (!done) co_return;  // QEMU has gone
+    timer.expires_after(kRoomPause);
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+  waits_for_room_ = false;
+  observer_->on_disk_full(false);
+}
+
 Task<> QemuMachine::connect_qmp() {
   auto connected = co_await qemu_->connect();
   if (connected) co_return;
@@ -105,6 +149,8 @@ Task<> QemuMachine::find_why_stopped() {
   auto asked = qemu_->qmp().execute("query-status", nlohmann::json::object(), kAnswerLimit);
   auto status = co_await std::move(asked);
   if (!status || !status->is_object()) co_return;
+  // One that waits for room was stopped, and let go on since.
+  if (waits_for_room_) co_return;
   if (status->value("running", false) && device_) device_->driver_left();
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "host/machine.h"
 #include "vm/accelerator.h"
 #include "vm/machine.h"
@@ -14,6 +15,9 @@ namespace capsem::host {
 struct QemuMachineOptions {
   vm::Machine machine;  // its accelerator is chosen by the query
   vm::AcceleratorQuery accelerator;
+  // The machine's disk, if it has one; given up once QEMU has it, with the locks that QEMU takes on
+  // it (it shares the open file).
+  Fd disk;
 };
 
 // A machine that is not started. The descriptors that `options` refer to must outlive its start.

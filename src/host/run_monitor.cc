@@ -27,7 +27,7 @@ namespace asio = boost::asio;
 
 constexpr int kOwnMappingBytes = 32 << 10;
 
-Result<QemuMachineOptions> machine_options(const Started& started) {
+Result<QemuMachineOptions> machine_options(Started& started) {
   QemuMachineOptions options;
   auto choice = vm::parse_accelerator(started.start.accelerator);
   if (!choice) return propagate(choice);
@@ -38,6 +38,9 @@ Result<QemuMachineOptions> machine_options(const Started& started) {
   options.machine.kernel = &started.files.at(0);
   options.machine.initrd = &started.files.at(1);
   options.machine.rootfs = &started.files.at(2);
+  options.disk = std::move(started.disk);
+  // Without it the guest would take a disk that fails to appear for a VM that has none.
+  if (started.start.disk) options.machine.command_line = "capsem.disk=" + started.start.disk->uuid;
   return options;
 }
 

@@ -27,6 +27,7 @@ struct Machine {
   const Fd* kernel = nullptr;  // an uncompressed vmlinux with a PVH note, or a bzImage
   const Fd* initrd = nullptr;  // may be absent
   const Fd* rootfs = nullptr;  // a raw image, offered read-only as a virtio block device; or absent
+  const Fd* disk = nullptr;    // a raw image, open to read and write, as the second one; or absent
   std::string command_line;    // added to the options every Linux guest of ours gets
 
   bool linux_guest = true;   // false: the command line is passed as it is

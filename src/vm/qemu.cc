@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -29,6 +30,8 @@ namespace {
 
 constexpr const char* kPackageAdvice =
     "install QEMU 7.2 or newer (Debian: apt-get install qemu-system-x86)";
+
+constexpr const char* kFileSizeAdvice = "raise the limit on the size of files (ulimit -f)";
 
 // Our ends of what Endpoints holds QEMU's of.
 struct Channels {
@@ -70,8 +73,20 @@ Result<> check_file_size_limit(const Machine& machine) {
   ::getrlimit(RLIMIT_FSIZE, &limit);
   if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= machine.memory_bytes) return {};
   return fail("give", "the VM its " + human_size(machine.memory_bytes) + " of memory",
-              "a file may have " + human_size(limit.rlim_cur) + " here",
-              "raise the limit on the size of files (ulimit -f)", ErrorKind::kNoSpace);
+              "a file may have " + human_size(limit.rlim_cur) + " here", kFileSizeAdvice,
+              ErrorKind::kNoSpace);
+}
+
+// Nor for a write past the limit to its disk.
+Result<> check_disk_size_limit(const Machine& machine) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_FSIZE, &limit);
+  if (machine.disk == nullptr || limit.rlim_cur == RLIM_INFINITY) return {};
+  struct stat status{};
+  if (::fstat(machine.disk->get(), &status) != 0) return fail_system("use", "the disk", errno);
+  if (static_cast<std::uint64_t>(status.st_size) <= limit.rlim_cur) return {};
+  return fail("give", "the VM its disk", "a file may have " + human_size(limit.rlim_cur) + " here",
+              kFileSizeAdvice, ErrorKind::kNoSpace);
 }
 
 // A machine whose files a QEMU without privileges can open; the copies are held until it has.
@@ -222,6 +237,7 @@ Result<Qemu> Qemu::start(const asio::any_io_executor& executor, const Machine& m
   auto path = find_qemu(program);
   if (!path) return propagate(path);
   if (auto enough = check_file_size_limit(machine); !enough) return propagate(enough);
+  if (auto enough = check_disk_size_limit(machine); !enough) return propagate(enough);
   auto readable = make_readable(machine);
   if (!readable) return propagate(readable, "start", program);
   auto channels = make_channels(machine.vsock);

@@ -58,6 +58,8 @@ TEST(ApiJson, TheOthersComeBackAsTheyWere) {
               .hostname = "h",
               .cache_directory = "/c"};
   EXPECT_EQ(*parse_start(to_json(start)), start);
+  start.disk = Disk{.size_bytes = 4, .uuid = "u"};
+  EXPECT_EQ(*parse_start(to_json(start)), start);
   auto failure = parse_failure(to_json(Failure{.error = Error("a", "b", "c"), .console = {"l"}}));
   ASSERT_TRUE(failure);
   EXPECT_EQ(failure->error.message(), "cannot a b: c");

@@ -13,6 +13,7 @@
 
 #include "base/directory.h"
 #include "base/file.h"
+#include "client/vm_lock.h"
 #include "tests/temporary_directory.h"
 
 namespace capsem::client {
@@ -133,9 +134,9 @@ TEST_F(RegistryTest, WhatACrashLeftOfAMakingIsNoVmAndInNobodysWay) {
 TEST_F(RegistryTest, WhatACrashLeftGoesWithTheNextChange) {
   registry.create("kept", {})->files = {};
   fs::create_directories(state / ".removed-one/logs");
-  fs::create_directory(state / "half");
-  ASSERT_TRUE(write_file_atomically(state / "half/lock", "", 0600));
-  ASSERT_TRUE(write_file_atomically(state / "half/.vm.json.0.capsem-new", "{", 0600));
+  fs::create_directory(state / ".new-half");
+  ASSERT_TRUE(write_file_atomically(state / ".new-half/lock", "", 0600));
+  ASSERT_TRUE(write_file_atomically(state / ".new-half/.vm.json.0.capsem-new", "{", 0600));
   fs::create_directories(state / "users/own");
   for (const char* name : {"one", "half", "anothers"}) {
     fs::create_directory(runtime / name);
@@ -201,6 +202,77 @@ TEST_F(RegistryTest, RenamesAStoppedOne) {
   EXPECT_EQ(registry.find("one").error().kind(), ErrorKind::kNotFound);
   EXPECT_EQ(state_of("two"), RecordedState::kStopped);
   EXPECT_EQ(registry.claim("two")->record.start.hostname, "two");
+}
+
+TEST_F(RegistryTest, AVmKeepsItsDiskAndWithoutItIsFailed) {
+  auto vm = registry.create("one", {}, api::Disk::kMinBytes);
+  ASSERT_TRUE(vm) << vm.error().message();
+  EXPECT_TRUE(vm->disk);
+  auto disk = vm->record.start.disk;
+  ASSERT_TRUE(disk);
+  *vm = {};
+  auto again = registry.claim("one");
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(again->record.start.disk, disk);
+  EXPECT_TRUE(again->disk);
+  *again = {};
+  fs::rename(state / "one" / api::kDiskFile, state / "elsewhere");
+  EXPECT_THAT(registry.claim("one").error().message(), HasSubstr("No such file"));
+  EXPECT_EQ(state_of("one"), RecordedState::kFailed);
+  EXPECT_THAT(registry.record("one")->reason, HasSubstr("No such file"));
+  EXPECT_FALSE(fs::exists(state / "one" / api::kDiskFile)) << "made anew";
+  fs::rename(state / "elsewhere", state / "one" / api::kDiskFile);
+  EXPECT_TRUE(registry.claim("one"));
+}
+
+TEST_F(RegistryTest, CopiesAStoppedOneWithItsDisk) {
+  auto vm = registry.create("one", {.memory_bytes = 7}, api::Disk::kMinBytes);
+  ASSERT_TRUE(vm) << vm.error().message();
+  EXPECT_THAT(registry.fork("one", "two").error().message(), HasSubstr("it is running"));
+  *vm = {};
+  registry.create("three", {})->files = {};
+  EXPECT_THAT(registry.fork("one", "three").error().message(), HasSubstr("already"));
+  EXPECT_FALSE(registry.fork("one", "../x"));
+  EXPECT_EQ(registry.fork("none", "two").error().kind(), ErrorKind::kNotFound);
+  auto copied = registry.fork("one", "two");
+  ASSERT_TRUE(copied) << copied.error().message();
+  auto copy = registry.claim("two");
+  ASSERT_TRUE(copy) << copy.error().message();
+  EXPECT_EQ(copy->record.start.hostname, "two");
+  EXPECT_EQ(copy->record.start.memory_bytes, 7);
+  EXPECT_TRUE(registry.claim("one"));
+  EXPECT_THAT(*names_in(state), ElementsAre(".lock", "one", "three", "two"));
+}
+
+TEST_F(RegistryTest, ACopyThatFailsLeavesNothing) {
+  registry.create("one", {}, api::Disk::kMinBytes)->files = {};
+  fs::remove(state / "one" / api::kDiskFile);
+  EXPECT_FALSE(registry.fork("one", "two"));
+  EXPECT_THAT(*names_in(state), ElementsAre(".lock", "one"));
+}
+
+TEST_F(RegistryTest, OneThatIsCopiedIsNoRunningOneAndNotStartedMeanwhile) {
+  registry.create("one", {})->files = {};
+  auto copying = try_share(state / "one" / api::kLockFile);
+  ASSERT_TRUE(copying && *copying);
+  EXPECT_EQ(state_of("one"), RecordedState::kStopped);
+  EXPECT_THAT(registry.claim("one").error().message(), HasSubstr("it is being copied"));
+  EXPECT_THAT(registry.remove("one").error().message(), HasSubstr("it is being copied"));
+  EXPECT_TRUE(registry.fork("one", "two"));
+}
+
+TEST_F(RegistryTest, WhatAKilledMakingOrRemovalLeftIsTakenAwayButNotWhatIsAtWork) {
+  registry.create("one", {})->files = {};
+  for (const char* name : {".new-two", ".removed-three", ".new-four"}) {
+    fs::create_directory(state / name);
+    ASSERT_TRUE(write_file_atomically(state / name / "disk", "x"));
+  }
+  auto at_work = try_lock(state / ".new-four" / "making");
+  EXPECT_THAT(registry.create("four", {}).error().message(), HasSubstr("another command is at it"));
+  EXPECT_THAT(*names_in(state), ElementsAre(".lock", ".new-four", "one"));
+  at_work->reset();
+  EXPECT_TRUE(registry.fork("one", "two"));
+  EXPECT_THAT(*names_in(state), ElementsAre(".lock", "one", "two"));
 }
 
 TEST_F(RegistryTest, FilesThatAreNoVmAreNotTouched) {

@@ -219,6 +219,28 @@ TEST_F(MonitorTest, ASilentGuestIsToldOfButNotAfterTheMonitorItselfWasStopped) {
   run_to_end();
 }
 
+TEST_F(MonitorTest, AGuestThatWaitsForRoomOnTheHostIsToldOfAndNotTakenForAHangingOne) {
+  using std::chrono::milliseconds;
+  start({.heartbeat_check = milliseconds(20), .silence = milliseconds(40)});
+  auto control = boot();
+  auto warnings = [&] {
+    std::vector<std::string> texts;
+    for (const auto& event : monitor->events().after(0))
+      if (event.kind == api::EventKind::kWarning) texts.push_back(event.text);
+    return texts;
+  };
+  machine->observer().on_disk_full(true);
+  auto end = std::chrono::steady_clock::now() + milliseconds(300);
+  loop.run_until([&] { return std::chrono::steady_clock::now() > end; });
+  EXPECT_THAT(warnings(), ElementsAre(HasSubstr("the host's disk is full")));
+  machine->observer().on_disk_full(false);
+  loop.run_until([&] { return warnings().size() == 3; });
+  EXPECT_THAT(warnings(), ElementsAre(HasSubstr("full"), HasSubstr("the VM goes on"),
+                                      HasSubstr("not heard of")));
+  monitor->stop();
+  run_to_end();
+}
+
 TEST_F(MonitorTest, WhoeverWaitsForAStateGoesOnWhenALaterOneComes) {
   start();
   bool reached = false;

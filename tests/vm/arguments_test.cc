@@ -91,6 +91,23 @@ TEST(Invocation, OffersTheRootfsReadOnly) {
   EXPECT_EQ(layers, 2u);
 }
 
+TEST(Invocation, HasADiskThatDiscardsAndFlushesAndStopsWhenTheHostIsFull) {
+  auto kernel = some_file();
+  auto rootfs = some_file();
+  auto disk = some_file();
+  auto made =
+      invocation("qemu", {.kernel = &kernel, .rootfs = &rootfs, .disk = &disk}, endpoints());
+  auto line = join(made.argv, " ");
+  EXPECT_THAT(line, HasSubstr("filename=/dev/fdset/2,discard=unmap,locking=on"));
+  EXPECT_THAT(line, HasSubstr("drive=disk,werror=enospc,rerror=report"));
+  EXPECT_THAT(line, Not(HasSubstr("no-flush")));
+  // The guest finds them by their order.
+  EXPECT_LT(line.find("drive=rootfs"), line.find("drive=disk"));
+  auto word = line.substr(0, line.find(",set=2"));
+  auto number = std::stoi(word.substr(word.rfind('=') + 1));
+  EXPECT_THAT(made.fds, Contains(std::pair(number, disk.get())));
+}
+
 TEST(Invocation, GivesVsockToThoseWhoAsk) {
   auto kernel = some_file();
   EXPECT_THAT(line_of({.kernel = &kernel}), HasSubstr("vhost-user-vsock-pci"));

@@ -27,7 +27,8 @@ bool is_running(const client::NamedVm& vm) {
 }
 
 std::vector<std::string> row_of(const client::NamedVm& vm) {
-  if (!vm.record) return {vm.name, "broken", "", "", "", printable(vm.record.error().message())};
+  if (!vm.record)
+    return {vm.name, "broken", "", "", "", "", printable(vm.record.error().message())};
   const auto& record = *vm.record;
   auto now = static_cast<std::uint64_t>(std::time(nullptr));
   return {vm.name,
@@ -35,12 +36,13 @@ std::vector<std::string> row_of(const client::NamedVm& vm) {
           age_in_words(now - std::min(now, record.changed_at)),
           std::to_string(record.start.memory_bytes >> 20) + " MiB",
           std::to_string(record.start.cpus),
+          record.start.disk ? std::to_string(record.start.disk->size_bytes >> 20) + " MiB" : "",
           printable(record.reason)};
 }
 
 std::string listed(const std::vector<client::NamedVm>& vms) {
   std::vector<std::vector<std::string>> rows = {
-      {"NAME", "STATE", "SINCE", "MEMORY", "CPUS", "REASON"}};
+      {"NAME", "STATE", "SINCE", "MEMORY", "CPUS", "DISK", "REASON"}};
   for (const auto& vm : vms) rows.push_back(row_of(vm));
   return table(rows);
 }
@@ -55,6 +57,7 @@ std::string list(const std::vector<client::NamedVm>& vms) {
       one["changed_at"] = vm.record->changed_at;
       one["memory_bytes"] = vm.record->start.memory_bytes;
       one["cpus"] = vm.record->start.cpus;
+      if (vm.record->start.disk) one["disk_bytes"] = vm.record->start.disk->size_bytes;
       one["reason"] = vm.record->reason;
     } else {
       one["state"] = "broken";
@@ -83,7 +86,7 @@ void add_ps(CLI::App& app, Action& action, const Signals&) {
   auto* ps = app.add_subcommand("ps", "List the VMs with a name that are running");
   ps->add_flag("-a,--all", options->all, "Those that are not running too");
   ps->add_flag("--json", options->json,
-               "An array of objects; times in seconds since the epoch, memory in bytes");
+               "An array of objects; times in seconds since the epoch, memory and disk in bytes");
   ps->callback([&action, options] { action = [options] { return print_vms(*options); }; });
 }
 

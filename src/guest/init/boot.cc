@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "guest/init/console.h"
+#include "guest/init/disk.h"
 #include "guest/init/kernel_settings.h"
 #include "guest/init/modules.h"
 #include "guest/init/mounts.h"
@@ -64,9 +65,10 @@ constexpr Step kSteps[] = {
     {"entry table", read_table},
     {"modules", [](Boot&) { return load_modules(); }},
     {"rootfs", [](Boot&) { return mount_rootfs(); }},
-    {"overlay", [](Boot&) { return mount_overlay(); }},
     {"deploy", deploy_entries},
     {"switch root", [](Boot&) { return switch_root(); }},
+    {"store", [](Boot&) { return mount_store(); }},
+    {"overlay", [](Boot&) { return mount_overlay(); }},
     {"session root", [](Boot&) { return complete_session_root(); }},
     {"kernel settings", [](Boot&) { return apply_kernel_settings(); }},
     {"session limits", [](Boot&) { return limit_sessions(); }},

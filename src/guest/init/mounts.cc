@@ -49,9 +49,12 @@ constexpr Mount kSessionMounts[] = {
     {"tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=3%", 1},
 };
 
-constexpr const char* kOverlayStore = "/run/capsem/overlay";
-constexpr Mount kOverlayStoreMount = {"tmpfs",  kOverlayStore,        "tmpfs",
-                                      MS_NODEV, "mode=0755,size=33%", 5};
+// Of a VM that has no disk.
+constexpr Mount kMemoryStore = {"tmpfs", kOverlayStore, "tmpfs", MS_NODEV, "mode=0755,size=33%", 5};
+
+// overlayfs.rst, "Changes to underlying filesystems": what a disk keeps may lie over another rootfs
+// the next time, which these features do not stand.
+constexpr const char* kOverlayOptions = "index=off,metacopy=off,redirect_dir=nofollow,xino=off";
 
 // Of the mount itself, beside its file system: a remount of the one does not open the other.
 constexpr unsigned long kReadOnlyMount = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
@@ -80,20 +83,8 @@ constexpr Link kDeviceLinks[] = {
     {"/dev/stderr", "/proc/self/fd/2"},
 };
 
-constexpr const char* kDisk = "/dev/vda";
-constexpr int kDiskWaitMilliseconds = 3000;
-
-// The driver makes the node while its module is loaded; a slow host may still be at it.
-Result<> wait_for_disk() {
-  for (int waited = 0; ::access(kDisk, F_OK) != 0; ++waited) {
-    if (waited == kDiskWaitMilliseconds)
-      return fail("find the rootfs disk", kDisk, "the device did not appear",
-                  "is virtio_blk among the boot modules?");
-    timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
-    ::nanosleep(&pause, nullptr);
-  }
-  return {};
-}
+constexpr const char* kRootfsDevice = "/dev/vda";
+constexpr int kDeviceWaitMilliseconds = 3000;
 
 // Removes what the initramfs held, so that its memory is free again. Stays on its file system. What
 // cannot be listed or removed costs memory and nothing else.
@@ -130,6 +121,17 @@ Result<> mount_row(const Mount& row, const std::string& root = {}) {
 
 }  // namespace
 
+Result<> wait_for_device(const std::string& device) {
+  for (int waited = 0; ::access(device.c_str(), F_OK) != 0; ++waited) {
+    if (waited == kDeviceWaitMilliseconds)
+      return fail("find the disk", device, "the device did not appear",
+                  "is virtio_blk among the boot modules?");
+    timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
+    ::nanosleep(&pause, nullptr);
+  }
+  return {};
+}
+
 Result<> mount_file_system(const std::string& source, const std::string& target,
                            const std::string& type, unsigned long flags,
                            const std::string& options) {
@@ -149,18 +151,21 @@ Result<> mount_early() {
 }
 
 Result<> mount_rootfs() {
-  if (auto found = wait_for_disk(); !found) return found;
-  return mount_file_system(kDisk, kRootfs, "squashfs", MS_RDONLY | MS_NODEV, "");
+  if (auto found = wait_for_device(kRootfsDevice); !found) return found;
+  return mount_file_system(kRootfsDevice, kRootfs, "squashfs", MS_RDONLY | MS_NODEV, "");
+}
+
+Result<> mount_memory_store() {
+  return mount_row(kMemoryStore);
 }
 
 Result<> mount_overlay() {
-  if (auto mounted = mount_row(kOverlayStoreMount); !mounted) return mounted;
   std::string store = kOverlayStore;
   for (const char* name : {"/upper", "/work"})
     if (auto made = make_directories(store + name); !made) return made;
-  return mount_file_system("overlay", kSessionRoot, "overlay", 0,
-                           std::string("lowerdir=") + kRootfs + ",upperdir=" + store +
-                               "/upper,workdir=" + store + "/work");
+  return mount_file_system(
+      "overlay", kSessionRoot, "overlay", 0,
+      "lowerdir=/,upperdir=" + store + "/upper,workdir=" + store + "/work," + kOverlayOptions);
 }
 
 Result<> switch_root() {

@@ -13,13 +13,19 @@ namespace capsem::guest::init {
 inline constexpr const char* kRootfs = "/rootfs";
 inline constexpr const char* kDeployment = "/deployment";
 
+// Where the overlay's upper layer lies: what sessions write.
+inline constexpr const char* kOverlayStore = "/run/capsem/overlay";
+
 // /proc, /sys, /dev, /run and what belongs below them.
 Result<> mount_early();
 
 // The squashfs on the virtio disk at kRootfs, read-only.
 Result<> mount_rootfs();
 
-// An overlay of a tmpfs over kRootfs at kSessionRoot (guest/paths.h).
+// A tmpfs at kOverlayStore.
+Result<> mount_memory_store();
+
+// An overlay of kOverlayStore over the root, which is the rootfs, at kSessionRoot (guest/paths.h).
 Result<> mount_overlay();
 
 // Makes kRootfs the root of this process, with the early mounts and /capsem moved there; frees the
@@ -28,6 +34,9 @@ Result<> switch_root();
 
 // What sessions find below kSessionRoot in whatever namespace they are: /tmp, /run and /capsem.
 Result<> complete_session_root();
+
+// The driver makes a device's node while its module is loaded; a slow host may still be at it.
+Result<> wait_for_device(const std::string& device);
 
 // mount(2), with an error that names what was mounted where.
 Result<> mount_file_system(const std::string& source, const std::string& target,

@@ -67,9 +67,12 @@ void unmount_all(const std::function<void(const Error&)>& report) {
   auto mountinfo = read_file(kMountInfo, kMountInfoBytes);
   if (!mountinfo) return report(mountinfo.error());
   for (const auto& target : lasting_mounts(*mountinfo)) {
-    if (::umount2(target.c_str(), 0) == 0) continue;
-    if (::mount(nullptr, target.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0) continue;
-    report(Error::system("unmount", target, errno));
+    // First of all: one that an overlay is laid over is unmounted by name only as long as that
+    // overlay is there.
+    bool closed = ::mount(nullptr, target.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0;
+    int reason = errno;
+    if (::umount2(target.c_str(), 0) != 0 && !closed)
+      report(Error::system("unmount", target, reason));
   }
 }
 

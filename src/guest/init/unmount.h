@@ -15,8 +15,8 @@ namespace capsem::guest::init {
 // sake of what it is laid over.
 std::vector<std::string> lasting_mounts(std::string_view mountinfo);
 
-// Unmounts these. One that is in use, such as below the place of another file system, is made
-// read-only instead, which writes back all the same. `report` is told of each that is neither.
+// Makes these read-only, which writes back what is to be kept, and unmounts those that are not in
+// use. `report` is told of each that is neither.
 void unmount_all(const std::function<void(const Error&)>& report);
 
 }  // namespace capsem::guest::init

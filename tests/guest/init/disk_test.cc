@@ -1,0 +1,88 @@
+#include "guest/init/disk.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+
+namespace capsem::guest::init {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr const char* kUuid = "01234567-89ab-cdef-0102-030405060708";
+
+// A file with a superblock in place of a device, and an e2fsck that does as it is told.
+class MakeReady : public ::testing::Test {
+ protected:
+  MakeReady() {
+    put(0x38, {0x53, 0xef, 1, 0});
+    put(0x68, {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 1, 2, 3, 4, 5, 6, 7, 8});
+    EXPECT_EQ(::ftruncate(disk.get(), 2048), 0);
+  }
+  void put(off_t offset, std::vector<std::uint8_t> bytes) const {
+    EXPECT_EQ(::pwrite(disk.get(), bytes.data(), bytes.size(), 1024 + offset),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  Result<> run(const std::string& uuid = kUuid) {
+    return make_ready("/proc/self/fd/" + std::to_string(disk.get()), uuid,
+                      [this](const std::string&) -> Result<DiskCheck> {
+                        ++checks;
+                        return check;
+                      });
+  }
+
+  Fd disk = unnamed_file().value();
+  DiskCheck check;
+  int checks = 0;
+};
+
+TEST(WantedDisk, IsTheKernelCommandLinesWord) {
+  EXPECT_EQ(wanted_disk("console=ttyS0 capsem.disk=x-1 quiet\n"), "x-1");
+  EXPECT_EQ(wanted_disk("quiet capsem.disk=x\n"), "x");
+  EXPECT_EQ(wanted_disk("quiet xcapsem.disk=x\n"), std::nullopt);
+  EXPECT_EQ(wanted_disk(""), std::nullopt);
+}
+
+TEST_F(MakeReady, OneThatWasLeftInOrderIsNotChecked) {
+  EXPECT_TRUE(run());
+  EXPECT_EQ(checks, 0);
+}
+
+TEST_F(MakeReady, OneThatWasNotIsCheckedFirst) {
+  put(0x60, {0x4, 0, 0, 0});
+  for (int corrected : {0, 1, 2, 3}) {
+    check.status.code = corrected;
+    EXPECT_TRUE(run()) << corrected;
+  }
+  EXPECT_EQ(checks, 4);
+}
+
+TEST_F(MakeReady, WhatTheCheckLeavesToAPersonIsAnErrorWithWhatItSaid) {
+  put(0x3a, {2, 0});
+  check = {.status = {.code = 4},
+           .output = "/dev/vdb: bad \x1b[1m\n\n/dev/vdb: RUN fsck MANUALLY.\n"};
+  auto ready = run();
+  ASSERT_FALSE(ready);
+  EXPECT_THAT(
+      ready.error().message(),
+      AllOf(HasSubstr("exit status 4: /dev/vdb: bad \\x1b[1m; /dev/vdb: RUN fsck MANUALLY."),
+            HasSubstr("e2fsck -f")));
+  check = {.status = {.signal = 11}, .output = ""};
+  EXPECT_THAT(run().error().message(), HasSubstr("signal 11"));
+}
+
+TEST_F(MakeReady, AnotherFileSystemOrNoneIsRefusedUnchecked) {
+  EXPECT_THAT(run("another").error().message(), HasSubstr("has another file system"));
+  put(0x38, {0, 0});
+  EXPECT_THAT(run().error().message(), HasSubstr("it has no ext4 file system"));
+  EXPECT_EQ(checks, 0);
+}
+
+}  // namespace
+}  // namespace capsem::guest::init
