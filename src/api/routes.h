@@ -7,7 +7,7 @@
 
 namespace capsem::api {
 
-enum class Route { kVm, kEvents, kSessions, kCopies, kPorts, kStop, kKill };
+enum class Route { kVm, kEvents, kSessions, kCopies, kPorts, kDeploy, kStop, kKill };
 
 struct RouteRow {
   Route route;
@@ -21,6 +21,7 @@ inline constexpr std::array kRoutes = {
     RouteRow{Route::kSessions, "POST", "/v1/sessions"},
     RouteRow{Route::kCopies, "POST", "/v1/copies"},
     RouteRow{Route::kPorts, "POST", "/v1/ports"},
+    RouteRow{Route::kDeploy, "POST", "/v1/deploy"},
     RouteRow{Route::kStop, "POST", "/v1/stop"},
     RouteRow{Route::kKill, "POST", "/v1/kill"},
 };
@@ -37,6 +38,7 @@ inline constexpr std::array kUpgrades = {
     UpgradeRow{Route::kSessions, "capsem-session", "a session"},
     UpgradeRow{Route::kCopies, "capsem-copy", "a copy"},
     UpgradeRow{Route::kPorts, "capsem-port", "a connection to a port"},
+    UpgradeRow{Route::kDeploy, "capsem-deploy", "a deploy"},
 };
 
 // The row of a route that has one.

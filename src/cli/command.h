@@ -23,6 +23,7 @@ inline constexpr const char* kSeparator = "\x1f--";
 void add_run(CLI::App& app, Action& action, const Signals& signals);
 void add_exec(CLI::App& app, Action& action, const Signals& signals);
 void add_attach(CLI::App& app, Action& action, const Signals& signals);
+void add_deploy(CLI::App& app, Action& action, const Signals& signals);
 void add_ps(CLI::App& app, Action& action, const Signals& signals);
 void add_inspect(CLI::App& app, Action& action, const Signals& signals);
 void add_logs(CLI::App& app, Action& action, const Signals& signals);

@@ -29,6 +29,7 @@ constexpr std::array kSubcommands = {
     Subcommand{.name = "run", .add = add_run, .trouble = kRunTrouble, .takes_words = true},
     Subcommand{.name = "exec", .add = add_exec, .trouble = kRunTrouble, .takes_words = true},
     Subcommand{.name = "attach", .add = add_attach, .trouble = kRunTrouble},
+    Subcommand{.name = "deploy", .add = add_deploy, .trouble = kRunTrouble, .takes_words = true},
     Subcommand{.name = "ps", .add = add_ps},
     Subcommand{.name = "inspect", .add = add_inspect},
     Subcommand{.name = "logs", .add = add_logs},

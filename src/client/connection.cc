@@ -180,8 +180,13 @@ Task<Result<Fd>> Connection::open(api::Route route, std::optional<Refusal>& refu
 
 Task<Result<std::unique_ptr<async::Stream>>> Connection::open_session(
     std::optional<Refusal>& refusal) {
+  co_return co_await open_stream(api::Route::kSessions, refusal);
+}
+
+Task<Result<std::unique_ptr<async::Stream>>> Connection::open_stream(
+    api::Route route, std::optional<Refusal>& refusal) {
   auto executor = state_->socket.get_executor();
-  auto socket = co_await open(api::Route::kSessions, refusal);
+  auto socket = co_await open(route, refusal);
   if (!socket) co_return propagate(socket);
   auto stream = async::SocketStream::create(executor, std::move(*socket));
   if (!stream) co_return propagate(stream);

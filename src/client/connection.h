@@ -51,6 +51,10 @@ class Connection {
   // in `refusal`.
   Task<Result<Fd>> open(api::Route route, std::optional<Refusal>& refusal);
 
+  // The same as a stream.
+  Task<Result<std::unique_ptr<async::Stream>>> open_stream(api::Route route,
+                                                           std::optional<Refusal>& refusal);
+
   // The same for a session: the stream of its messages.
   Task<Result<std::unique_ptr<async::Stream>>> open_session(std::optional<Refusal>& refusal);
 

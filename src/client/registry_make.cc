@@ -58,7 +58,8 @@ Result<> Registry::check_free(const std::string& name) const {
   std::error_code error;
   if (!fs::exists(state_directory(name) / api::kRecordFile, error)) return {};
   return fail("make", in_quotes(name), "there is one of that name already",
-              "use 'capsem exec' or 'capsem start' for that one, or remove it with 'capsem rm'",
+              "use 'capsem exec' or 'capsem start' for that one, 'capsem deploy' to bring changes "
+              "into it, or remove it with 'capsem rm'",
               ErrorKind::kInvalid);
 }
 

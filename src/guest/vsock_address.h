@@ -17,4 +17,13 @@ inline sockaddr_vm vsock_address(std::uint32_t cid, std::uint32_t port) {
   return address;
 }
 
+// Whether a process of the guest itself is at the other end of a connection that was accepted, and
+// not the host: it may connect as well, and is no one to take orders from.
+inline bool is_of_this_guest(int connection) {
+  sockaddr_vm peer{};
+  socklen_t size = sizeof peer;
+  if (::getpeername(connection, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return true;
+  return peer.svm_family == AF_VSOCK && peer.svm_cid != VMADDR_CID_HOST;
+}
+
 }  // namespace capsem::guest

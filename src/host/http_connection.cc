@@ -147,6 +147,8 @@ Task<bool> Connection::answer() {
     case api::Route::kCopies:
     case api::Route::kPorts:
       co_return co_await answer_upgrade(api::upgrade_of(found->route), wire::kTransferPort);
+    case api::Route::kDeploy:
+      co_return co_await answer_upgrade(api::upgrade_of(found->route), wire::kDeployPort);
     case api::Route::kStop:
       co_return co_await answer_stop();
     case api::Route::kKill:

@@ -47,4 +47,7 @@ inline constexpr const char* kProgramDirectory = "/capsem/bin";
 // this folder does not see.
 inline constexpr std::array<std::uint32_t, 6> kHostPorts = {5000, 5002, 5003, 5004, 5006, 5007};
 
+// The one where PID 1 listens itself (wire/ports.h).
+inline constexpr std::uint32_t kInitPort = 5009;
+
 }  // namespace capsem::manifest

@@ -65,6 +65,11 @@ Result<> check_together(const Manifest& manifest) {
                   "the port " + std::to_string(port) + " of " + entry->name +
                       " is that of a service of the host",
                   "listen on another, such as 6000", ErrorKind::kInvalid);
+  if (auto port = ports.find(kInitPort); port != ports.end())
+    return fail("read", manifest.file + ":" + std::to_string(port->second->line),
+                "the port " + std::to_string(kInitPort) + " of " + port->second->name +
+                    " is that of PID 1 itself",
+                "listen on another, such as 6000", ErrorKind::kInvalid);
   return {};
 }
 

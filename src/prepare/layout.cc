@@ -1,7 +1,10 @@
 #include "prepare/layout.h"
 
+#include <sys/stat.h>
+
 #include <nlohmann/json.hpp>
 
+#include "assets/index.h"
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/user_directories.h"
@@ -54,6 +57,13 @@ std::string replaced(std::string text, std::string_view from, std::string_view t
 }
 
 }  // namespace
+
+std::uint64_t assets_built_at(const Layout& layout) {
+  // The file that is written last of them.
+  struct stat status{};
+  if (::stat((layout.assets / assets::kIndexName).c_str(), &status) != 0) return 0;
+  return static_cast<std::uint64_t>(status.st_mtime);
+}
 
 std::string in_words_of_here(std::string message) {
   auto executable = running_executable();

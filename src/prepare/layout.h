@@ -1,6 +1,7 @@
 // Where this capsem finds its parts: in the checkout it was built in, or where it was installed.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -35,6 +36,9 @@ Result<Layout> find_layout();
 // as above; kInvalid for a checkout.json that does not say where the checkout is.
 Result<Layout> layout_around(const std::filesystem::path& executable,
                              const std::filesystem::path& cache);
+
+// When the assets were built, in seconds since the epoch; 0 when there are none.
+std::uint64_t assets_built_at(const Layout& layout);
 
 // A message for the user with the command that they have here: in a checkout `./dev build-assets`,
 // where it says `capsem build-assets`. What writes messages does not know where capsem runs, the

@@ -275,6 +275,8 @@ template Result<std::string> encode(const GuestSession&);
 template Result<std::string> encode(const HostSession&);
 template Result<std::string> encode(const GuestTransfer&);
 template Result<std::string> encode(const HostTransfer&);
+template Result<std::string> encode(const GuestDeploy&);
+template Result<std::string> encode(const HostDeploy&);
 template Result<GuestControl> decode(std::span<const std::byte>);
 template Result<HostControl> decode(std::span<const std::byte>);
 template Result<GuestLifecycle> decode(std::span<const std::byte>);
@@ -283,5 +285,7 @@ template Result<GuestSession> decode(std::span<const std::byte>);
 template Result<HostSession> decode(std::span<const std::byte>);
 template Result<GuestTransfer> decode(std::span<const std::byte>);
 template Result<HostTransfer> decode(std::span<const std::byte>);
+template Result<GuestDeploy> decode(std::span<const std::byte>);
+template Result<HostDeploy> decode(std::span<const std::byte>);
 
 }  // namespace capsem::wire

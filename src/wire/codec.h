@@ -1,6 +1,6 @@
 // Messages to bytes and back: protobuf in length-prefixed frames, as capsem.proto defines them.
 // `Envelope` is one of GuestControl, HostControl, GuestLifecycle, HostLifecycle, GuestSession,
-// HostSession, GuestTransfer and HostTransfer.
+// HostSession, GuestTransfer, HostTransfer, GuestDeploy and HostDeploy.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,8 @@ extern template Result<std::string> encode(const GuestSession&);
 extern template Result<std::string> encode(const HostSession&);
 extern template Result<std::string> encode(const GuestTransfer&);
 extern template Result<std::string> encode(const HostTransfer&);
+extern template Result<std::string> encode(const GuestDeploy&);
+extern template Result<std::string> encode(const HostDeploy&);
 extern template Result<GuestControl> decode(std::span<const std::byte>);
 extern template Result<HostControl> decode(std::span<const std::byte>);
 extern template Result<GuestLifecycle> decode(std::span<const std::byte>);
@@ -42,5 +44,7 @@ extern template Result<GuestSession> decode(std::span<const std::byte>);
 extern template Result<HostSession> decode(std::span<const std::byte>);
 extern template Result<GuestTransfer> decode(std::span<const std::byte>);
 extern template Result<HostTransfer> decode(std::span<const std::byte>);
+extern template Result<GuestDeploy> decode(std::span<const std::byte>);
+extern template Result<HostDeploy> decode(std::span<const std::byte>);
 
 }  // namespace capsem::wire

@@ -163,6 +163,36 @@ inline constexpr auto kFields<TransferDone> = std::tuple(Field{1, &TransferDone:
 template <>
 inline constexpr auto kFields<TransferFailed> = std::tuple(Field{1, &TransferFailed::text});
 
+template <>
+inline constexpr auto kFields<DeployStart> = std::tuple(Field{1, &DeployStart::protocol});
+
+template <>
+inline constexpr auto kFields<DeployState> =
+    std::tuple(Field{1, &DeployState::entries}, Field{2, &DeployState::table});
+
+template <>
+inline constexpr auto kFields<DeploySet> =
+    std::tuple(Field{1, &DeploySet::table}, Field{2, &DeploySet::sums});
+
+template <>
+inline constexpr auto kFields<DeployItem> =
+    std::tuple(Field{1, &DeployItem::paths}, Field{2, &DeployItem::mode},
+               Field{3, &DeployItem::directory}, Field{4, &DeployItem::bytes});
+
+template <>
+inline constexpr auto kFields<DeployData> = std::tuple(Field{1, &DeployData::data});
+
+template <>
+inline constexpr auto kFields<RestartedService> =
+    std::tuple(Field{1, &RestartedService::name}, Field{2, &RestartedService::pid});
+
+template <>
+inline constexpr auto kFields<DeployDone> =
+    std::tuple(Field{1, &DeployDone::restarted}, Field{2, &DeployDone::problems});
+
+template <>
+inline constexpr auto kFields<DeployFailed> = std::tuple(Field{1, &DeployFailed::text});
+
 // The last value of each enum; a larger one from the wire is refused.
 template <class Enum>
 inline constexpr Enum kLast = {};

@@ -312,6 +312,67 @@ struct TransferFailed {
   bool operator==(const TransferFailed&) const = default;
 };
 
+// ---- deploys: the entries of guest.toml, anew, into a guest that runs
+
+// The first message; `protocol` as in Hello.
+struct DeployStart {
+  std::uint32_t protocol = kProtocol;
+  bool operator==(const DeployStart&) const = default;
+};
+
+// What the guest runs, the init among it, and by which entry table: the answer to DeployStart.
+struct DeployState {
+  std::vector<DeployedEntry> entries;
+  std::string table;
+  bool operator==(const DeployState&) const = default;
+};
+
+// What it is to run: the entry table (manifest/table.h), and the hashes of the files of all its
+// entries (manifest/sums.h).
+struct DeploySet {
+  std::string table;
+  std::string sums;
+  bool operator==(const DeploySet&) const = default;
+};
+
+// A directory, or a file whose content follows, of an entry that the guest does not have so.
+struct DeployItem {
+  std::vector<std::string> paths;  // absolute; more than one for the names of one file
+  std::uint32_t mode = 0;
+  bool directory = false;
+  std::uint64_t bytes = 0;  // of the content
+  bool operator==(const DeployItem&) const = default;
+};
+
+struct DeployData {
+  std::string data;
+  bool operator==(const DeployData&) const = default;
+};
+
+// All items were sent.
+struct DeployEnd {
+  bool operator==(const DeployEnd&) const = default;
+};
+
+struct RestartedService {
+  std::string name;
+  std::uint32_t pid = 0;
+  bool operator==(const RestartedService&) const = default;
+};
+
+// The guest runs the new set.
+struct DeployDone {
+  std::vector<RestartedService> restarted;
+  std::vector<std::string> problems;  // services that did not start
+  bool operator==(const DeployDone&) const = default;
+};
+
+// The guest runs what it ran before.
+struct DeployFailed {
+  std::string text;
+  bool operator==(const DeployFailed&) const = default;
+};
+
 // Of a Failed that answers SessionResume: there is no such session, and will be none.
 inline constexpr std::uint32_t kNoSuchSession = 127;
 
@@ -323,6 +384,9 @@ using GuestSession =
 
 using HostTransfer = std::variant<CopyIn, CopyOut, ConnectPort>;
 using GuestTransfer = std::variant<TransferReady, TransferDone, TransferFailed, VersionMismatch>;
+
+using HostDeploy = std::variant<DeployStart, DeploySet, DeployItem, DeployData, DeployEnd>;
+using GuestDeploy = std::variant<DeployState, DeployDone, DeployFailed, VersionMismatch>;
 
 // ---- what each envelope may hold
 
@@ -409,6 +473,30 @@ inline constexpr std::array<Kind, 4> kKinds<GuestTransfer> = {{
     {1, "TransferReady", kOverheadBytes},
     {2, "TransferDone", kOverheadBytes},
     {3, "TransferFailed", kTextBytes + kOverheadBytes},
+    {4, "VersionMismatch", kOverheadBytes},
+}};
+
+// As many paths as a DeployItem may have, however long each is.
+inline constexpr std::size_t kMostItemPaths = 16;
+
+// A table of entries, and hashes of their files, that a DeploySet may have.
+inline constexpr std::size_t kTableBytes = 1 << 20;
+inline constexpr std::size_t kSumsBytes = 4 << 20;
+
+template <>
+inline constexpr std::array<Kind, 5> kKinds<HostDeploy> = {{
+    {1, "DeployStart", kOverheadBytes},
+    {2, "DeploySet", kTableBytes + kSumsBytes + kOverheadBytes},
+    {3, "DeployItem", kMostItemPaths*(kPathBytes + 8) + kOverheadBytes},
+    {4, "DeployData", kDataBytes + kOverheadBytes},
+    {5, "DeployEnd", kOverheadBytes},
+}};
+
+template <>
+inline constexpr std::array<Kind, 4> kKinds<GuestDeploy> = {{
+    {1, "DeployState", kTableBytes + (256 << 10)},
+    {2, "DeployDone", 64 << 10},
+    {3, "DeployFailed", kTextBytes + kOverheadBytes},
     {4, "VersionMismatch", kOverheadBytes},
 }};
 

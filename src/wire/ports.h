@@ -25,7 +25,11 @@ inline constexpr Port kTransferPort{5005, "transfers", Connector::kHost};
 inline constexpr Port kAuditPort{5006, "audit", Connector::kGuest};
 inline constexpr Port kDnsPort{5007, "dns", Connector::kGuest};
 
-inline constexpr std::array kPorts = {kControlPort,   kSessionPort,  kNetPort,   kMcpPort,
-                                      kLifecyclePort, kTransferPort, kAuditPort, kDnsPort};
+// Changed entries of guest.toml for PID 1, which listens there itself.
+inline constexpr Port kDeployPort{5009, "deploy", Connector::kHost};
+
+inline constexpr std::array kPorts = {kControlPort, kSessionPort,   kNetPort,
+                                      kMcpPort,     kLifecyclePort, kTransferPort,
+                                      kAuditPort,   kDnsPort,       kDeployPort};
 
 }  // namespace capsem::wire

@@ -175,6 +175,7 @@ TEST(Parse, KnowsThePortsOfTheHostsServices) {
   for (const auto& port : wire::kPorts)
     if (port.connector == wire::Connector::kGuest) ports.push_back(port.number);
   EXPECT_THAT(kHostPorts, ::testing::UnorderedElementsAreArray(ports));
+  EXPECT_EQ(kInitPort, wire::kDeployPort.number);
 }
 
 TEST(Parse, TakesSourcesWhoseNamesHoldTwoDots) {

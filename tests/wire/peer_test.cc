@@ -26,7 +26,8 @@ using Channels = ::testing::Types<
     Channel<GuestControl, proto::GuestControl>, Channel<HostControl, proto::HostControl>,
     Channel<GuestLifecycle, proto::GuestLifecycle>, Channel<HostLifecycle, proto::HostLifecycle>,
     Channel<GuestSession, proto::GuestSession>, Channel<HostSession, proto::HostSession>,
-    Channel<GuestTransfer, proto::GuestTransfer>, Channel<HostTransfer, proto::HostTransfer>>;
+    Channel<GuestTransfer, proto::GuestTransfer>, Channel<HostTransfer, proto::HostTransfer>,
+    Channel<GuestDeploy, proto::GuestDeploy>, Channel<HostDeploy, proto::HostDeploy>>;
 TYPED_TEST_SUITE(Peer, Channels);
 
 TYPED_TEST(Peer, ReadsWhatWeWrite) {

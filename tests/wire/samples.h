@@ -167,4 +167,32 @@ inline std::vector<Sample<GuestTransfer>> samples() {
   };
 }
 
+template <>
+inline std::vector<Sample<HostDeploy>> samples() {
+  return {
+      {DeployStart{}, "start { protocol: 5 }"},
+      {DeploySet{.table = "capsem-entries 2\n", .sums = "00  /capsem/x\n"},
+       R"(set { table: "capsem-entries 2\n" sums: "00  /capsem/x\n" })"},
+      {DeployItem{
+           .paths = {"/capsem/bin/halt", "/capsem/bin/reboot"}, .mode = 0555, .bytes = 1'500'000},
+       R"(item { paths: "/capsem/bin/halt" paths: "/capsem/bin/reboot" mode: 365 bytes: 1500000 })"},
+      {DeployItem{.paths = {"/capsem/diagnostics"}, .mode = 0555, .directory = true},
+       R"(item { paths: "/capsem/diagnostics" mode: 365 directory: true })"},
+      {DeployData{.data = std::string("a\0b", 3)}, R"(data { data: "a\000b" })"},
+      {DeployEnd{}, "end { }"},
+  };
+}
+
+template <>
+inline std::vector<Sample<GuestDeploy>> samples() {
+  return {
+      {DeployState{.entries = {{"snapshots", Origin::kAbsent}}, .table = "capsem-entries 2\n"},
+       R"(state { entries { name: "snapshots" } table: "capsem-entries 2\n" })"},
+      {DeployDone{.restarted = {{"capsem-pty-agent", 120}}, .problems = {"cannot start it"}},
+       R"(done { restarted { name: "capsem-pty-agent" pid: 120 } problems: "cannot start it" })"},
+      {DeployFailed{.text = "its mode is 0755"}, R"(failed { text: "its mode is 0755" })"},
+      {VersionMismatch{.guest_protocol = 2}, "version_mismatch { guest_protocol: 2 }"},
+  };
+}
+
 }  // namespace capsem::wire

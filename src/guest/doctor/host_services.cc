@@ -40,6 +40,7 @@ std::vector<HostService> host_services() {
        nullptr},
       {wire::kAuditPort, Answer::kAbsent, "the record of what the guest did", nullptr},
       {wire::kDnsPort, Answer::kAbsent, "names", dns_items},
+      {wire::kDeployPort, Answer::kToGuest, "how the host brings changed entries", nullptr},
   };
 }
 

@@ -26,9 +26,18 @@ Result<> read_table(Boot& boot) {
 }
 
 Result<> deploy_entries(Boot& boot) {
-  auto deployment = deploy_for_new_root(boot.manifest);
-  if (!deployment) return propagate(deployment);
-  boot.deployment = std::move(*deployment);
+  auto deployed = deploy_for_new_root(boot.manifest);
+  if (!deployed) return propagate(deployed);
+  boot.deployment = std::move(deployed->deployment);
+  boot.file_system = std::move(deployed->file_system);
+  return {};
+}
+
+Result<> mount_entries(Boot& boot) {
+  auto mount = EntryMount::create(boot.file_system);
+  if (!mount) return propagate(mount);
+  boot.entry_mount = std::move(*mount);
+  boot.file_system.reset();
   return {};
 }
 
@@ -70,6 +79,7 @@ constexpr Step kSteps[] = {
     {"store", [](Boot&) { return mount_store(); }},
     {"overlay", [](Boot&) { return mount_overlay(); }},
     {"session root", [](Boot&) { return complete_session_root(); }},
+    {"entries", mount_entries},
     {"kernel settings", [](Boot&) { return apply_kernel_settings(); }},
     {"session limits", [](Boot&) { return limit_sessions(); }},
     {"network", [](Boot&) { return start_loopback(); }},

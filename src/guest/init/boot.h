@@ -1,8 +1,12 @@
 // The way from the first instruction of PID 1 to running services, as a table of steps.
 #pragma once
 
+#include <optional>
+
 #include "base/error.h"
+#include "base/fd.h"
 #include "guest/init/deploy.h"
+#include "guest/init/entry_mount.h"
 #include "guest/init/supervisor.h"
 #include "guest/init/timeline.h"
 #include "manifest/manifest.h"
@@ -13,6 +17,8 @@ struct Boot {
   Timeline timeline;
   manifest::Manifest manifest;
   Deployment deployment;
+  Fd file_system;  // of the entries, until it is mounted
+  std::optional<EntryMount> entry_mount;
   Supervisor supervisor;
 };
 

@@ -11,7 +11,8 @@ namespace capsem::guest::init {
 
 int confine_service(manifest::CapabilitySet capabilities) {
   if (::unshare(CLONE_NEWNS) != 0) return errno;
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return errno;
+  // Not private: what PID 1 deploys later (entry_mount.h) is to be seen here too.
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return errno;
   return limit_capabilities(capabilities);
 }
 

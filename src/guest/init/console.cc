@@ -73,6 +73,10 @@ void handle_faults() {
   for (int signal : kFaults) ::sigaction(signal, &action, nullptr);
 }
 
+void forget_faults() {
+  for (int signal : kFaults) ::signal(signal, SIG_DFL);
+}
+
 void end_machine(wire::ShutdownAction action) {
   ::sync();
   ::reboot(command_of(action));

@@ -19,6 +19,9 @@ void log_failure(std::string_view text);
 // On a fault of PID 1 itself: the failure's line and power off, in place of a kernel panic.
 void handle_faults();
 
+// In a process that was forked from PID 1: a fault is its own.
+void forget_faults();
+
 // Ends the machine at once; returns never.
 [[noreturn]] void end_machine(wire::ShutdownAction action);
 

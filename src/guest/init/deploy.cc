@@ -1,6 +1,5 @@
 #include "guest/init/deploy.h"
 
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "guest/init/entry_copier.h"
+#include "guest/init/entry_mount.h"
 #include "guest/init/mounts.h"
 #include "manifest/deployed.h"
 #include "manifest/policy.h"
@@ -48,8 +48,10 @@ class Deployer {
  public:
   explicit Deployer(const DeployRoots& roots) : roots_(roots), copier_(roots.target) {}
 
-  // From the first place with a copy that is accepted; why others were not goes to `refusals`.
-  Result<DeployedEntry> deploy(const Entry& entry, std::vector<std::string>& refusals) {
+  // From the first place with a copy that is accepted; why others were not goes to `refusals`, the
+  // hashes of its files to `sums`.
+  Result<DeployedEntry> deploy(const Entry& entry, std::vector<std::string>& refusals,
+                               manifest::Sums& sums) {
     DeployedEntry deployed{.name = entry.name};
     for (std::size_t i = 0; i < kPlaces.size(); ++i) {
       const auto& row = kPlaces[i];
@@ -65,9 +67,18 @@ class Deployer {
       if (!*copied) continue;
       deployed.origin = row.origin;
       deployed.sha256 = **copied;
+      sums.merge(manifest::sums_of_entry((*place)->sums, entry.path));
       break;
     }
     return deployed;
+  }
+
+  // By the list of the initrd, when that was needed for any entry.
+  std::optional<Digest> hash_of_init(const Entry& entry) const {
+    const auto& initrd = places_.front();
+    if (!initrd || !*initrd) return std::nullopt;
+    auto listed = (*initrd)->sums.find(entry.path);
+    return listed == (*initrd)->sums.end() ? std::nullopt : std::optional(listed->second);
   }
 
  private:
@@ -104,8 +115,9 @@ void add_new(std::vector<std::string>& problems, std::vector<std::string> found)
       problems.push_back(std::move(problem));
 }
 
-// What else lies in the guest's /capsem, which `target` becomes.
-Result<> write_records(const manifest::Manifest& manifest, std::span<const DeployedEntry> entries,
+}  // namespace
+
+Result<> write_records(const manifest::Manifest& manifest, const Deployment& deployment,
                        const std::string& target) {
   struct Record {
     std::string path;
@@ -115,14 +127,13 @@ Result<> write_records(const manifest::Manifest& manifest, std::span<const Deplo
   for (const auto& [path, mode, text] :
        {Record{manifest::kTablePath, manifest::kTableMode, manifest::encode_table(manifest)},
         Record{manifest::kDeployedPath, manifest::kDeployedMode,
-               manifest::encode_deployed(entries)}}) {
+               manifest::encode_deployed(deployment.entries)},
+        Record{manifest::kSumsPath, manifest::kSumsMode, manifest::encode_sums(deployment.sums)}}) {
     auto file = target + path.substr(std::string_view(manifest::kGuestRoot).size());
     if (auto written = write_file_atomically(file, text, mode); !written) return written;
   }
   return {};
 }
-
-}  // namespace
 
 Result<Deployment> deploy(const manifest::Manifest& manifest, const DeployRoots& roots) {
   Deployer deployer(roots);
@@ -130,7 +141,7 @@ Result<Deployment> deploy(const manifest::Manifest& manifest, const DeployRoots&
   for (const auto& entry : manifest.entries) {
     if (entry.is_init()) continue;
     std::vector<std::string> refusals;
-    auto deployed = deployer.deploy(entry, refusals);
+    auto deployed = deployer.deploy(entry, refusals, deployment.sums);
     if (!deployed) return propagate(deployed);
     if (deployed->origin == Origin::kAbsent) {
       refusals.push_back(absence(entry, !refusals.empty()));
@@ -139,22 +150,21 @@ Result<Deployment> deploy(const manifest::Manifest& manifest, const DeployRoots&
     add_new(deployment.problems, std::move(refusals));
     deployment.entries.push_back(std::move(*deployed));
   }
+  for (const auto& entry : manifest.entries)
+    if (entry.is_init()) deployment.init = deployer.hash_of_init(entry);
   return deployment;
 }
 
-Result<Deployment> deploy_for_new_root(const manifest::Manifest& manifest) {
-  std::string target = kDeployment;
-  auto mounted =
-      mount_file_system("capsem", target, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=128m");
-  if (!mounted) return propagate(mounted);
+Result<Deployed> deploy_for_new_root(const manifest::Manifest& manifest) {
+  auto file_system = make_entry_file_system();
+  if (!file_system) return propagate(file_system);
+  const auto target = path_of(*file_system);
   auto deployment = deploy(manifest, {.initrd = "", .rootfs = kRootfs, .target = target});
-  if (!deployment) return deployment;
-  if (auto written = write_records(manifest, deployment->entries, target); !written)
+  if (!deployment) return propagate(deployment);
+  if (auto written = write_records(manifest, *deployment, target); !written)
     return propagate(written);
-  unsigned long flags = MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV;
-  if (::mount(nullptr, target.c_str(), nullptr, flags, nullptr) != 0)
-    return fail_system("make read-only", target, errno);
-  return deployment;
+  if (auto sealed = seal(*file_system); !sealed) return propagate(sealed);
+  return Deployed{std::move(*deployment), std::move(*file_system)};
 }
 
 }  // namespace capsem::guest::init

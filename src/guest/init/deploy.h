@@ -1,13 +1,16 @@
-// Puts the entries of guest.toml in place: for each the initrd's copy if there is one, else the
-// rootfs's, on a file system of their own that is read-only once it is complete.
+// Puts the entries of guest.toml in place at boot: for each the initrd's copy if there is one, else
+// the rootfs's, on a file system of their own that is read-only once it is complete.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/deployed.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "manifest/manifest.h"
-#include "wire/messages.h"
+#include "manifest/sums.h"
 
 namespace capsem::guest::init {
 
@@ -19,7 +22,9 @@ struct DeployRoots {
 
 struct Deployment {
   std::vector<DeployedEntry> entries;
+  manifest::Sums sums;                // of the files of these entries
   std::vector<std::string> problems;  // copies that were refused, and entries that are absent
+  std::optional<Digest> init;         // of the init, as the list of the initrd's hashes has it
 };
 
 // Copies each entry but the init to below `roots.target`. A copy whose mode or owner is not the
@@ -28,9 +33,17 @@ struct Deployment {
 // that is accepted: the error says why.
 Result<Deployment> deploy(const manifest::Manifest& manifest, const DeployRoots& roots);
 
-// The boot step: deploys to a tmpfs at kDeployment, with the entry table and the record of
-// what was deployed (manifest/deployed.h), and makes it read-only.
-// switch_root() moves it to /capsem.
-Result<Deployment> deploy_for_new_root(const manifest::Manifest& manifest);
+// What else lies beside the entries in the guest's /capsem, which `target` becomes: the entry
+// table, the record of what was deployed (manifest/deployed.h) and the hashes of its files.
+Result<> write_records(const manifest::Manifest& manifest, const Deployment& deployment,
+                       const std::string& target);
+
+// The boot step: deploys to a file system of its own, with the records, and seals that
+// (entry_mount.h).
+struct Deployed {
+  Deployment deployment;
+  Fd file_system;
+};
+Result<Deployed> deploy_for_new_root(const manifest::Manifest& manifest);
 
 }  // namespace capsem::guest::init

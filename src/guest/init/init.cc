@@ -21,7 +21,9 @@
 #include "guest/init/confine.h"
 #include "guest/init/console.h"
 #include "guest/init/control_link.h"
+#include "guest/init/deploy_port.h"
 #include "guest/init/network.h"
+#include "guest/init/redeploy.h"
 #include "guest/init/unmount.h"
 #include "guest/init/vsock.h"
 #include "wire/ports.h"
@@ -58,6 +60,8 @@ class Init {
         boot_{.timeline = {},
               .manifest = {},
               .deployment = {},
+              .file_system = {},
+              .entry_mount = std::nullopt,
               .supervisor = Supervisor([this](const std::string& service,
                                               const std::string& text) { report(service, text); },
                                        confine_service)},
@@ -66,12 +70,33 @@ class Init {
 
   [[noreturn]] void run() {
     if (auto booted = run_steps(boot_); !booted) fail_boot(booted.error());
+    if (auto opened = open_deploy_port(); !opened) fail_boot(opened.error());
     if (auto greeted = greet(); !greeted) fail_boot(greeted.error());
     while (!end_) wait_and_handle(Clock::time_point::max());
     end();
   }
 
  private:
+  Result<> open_deploy_port() {
+    auto listener = listen_on(wire::kDeployPort.number);
+    if (!listener) return propagate(listener);
+    DeployedEntry init{.name = "init", .origin = Origin::kInitrd, .sha256 = boot_.deployment.init};
+    for (const auto& entry : boot_.manifest.entries)
+      if (entry.is_init()) init.name = entry.name;
+    deploys_.emplace(std::move(*listener), std::move(init));
+    return {};
+  }
+
+  void apply_deploy() {
+    deploys_->read_line([this](const Fd& file_system) -> Result<> {
+      auto redeployment = redeploy(boot_, file_system);
+      if (!redeployment) return propagate(redeployment);
+      redeployment_ = std::move(*redeployment);
+      log("deploy: the entries were replaced");
+      return {};
+    });
+  }
+
   Result<> greet() {
     auto now = Clock::now();
     if (auto opened = link_.open(now); !opened) return opened;
@@ -102,16 +127,21 @@ class Init {
     if (!end_)
       for (auto due : {boot_.supervisor.next_start(), link_.next_open()})
         if (due) wake = std::min(wake, *due);
-    std::array<pollfd, 2> waiting = {pollfd{signals_.get(), POLLIN, 0},
-                                     pollfd{link_.fd(), POLLIN, 0}};
+    auto deploys = end_ ? std::array{-1, -1} : deploys_->fds();
+    std::array waiting = {pollfd{signals_.get(), POLLIN, 0}, pollfd{link_.fd(), POLLIN, 0},
+                          pollfd{deploys[0], POLLIN, 0}, pollfd{deploys[1], POLLIN, 0}};
     wait_for(waiting, wake);
     if (waiting[0].revents != 0) handle_signals();
     if (waiting[1].revents != 0) handle_host();
+    if (waiting[2].revents != 0) deploys_->accept();
+    if (waiting[3].revents != 0) apply_deploy();
     auto now = Clock::now();
     // Why it failed is the same each time, and was said when the connection was lost.
     if (auto due = link_.next_open(); due && now >= *due && !end_)
       if (link_.open(now)) log("the host is connected again");
     boot_.supervisor.start_due(now);
+    if (deploys_->applied() && boot_.supervisor.settled())
+      deploys_->finish(done_of(boot_, redeployment_));
     if (now < next_heartbeat_) return;
     next_heartbeat_ = now + kHeartbeat;
     link_.send(wire::Heartbeat{.uptime_us = uptime_us()}, now);
@@ -196,6 +226,8 @@ class Init {
   Boot boot_;
   ControlLink link_;
   Clock::time_point next_heartbeat_;
+  std::optional<DeployPort> deploys_;
+  Redeployment redeployment_;  // the last
   std::optional<End> end_;
   bool alone_ = false;  // no process is left, for every orphan becomes a child of PID 1
 };

@@ -14,7 +14,6 @@
 #include "base/file.h"
 #include "guest/init/session_limits.h"
 #include "guest/paths.h"
-#include "manifest/manifest.h"
 
 namespace capsem::guest::init {
 namespace {
@@ -56,20 +55,14 @@ constexpr Mount kMemoryStore = {"tmpfs", kOverlayStore, "tmpfs", MS_NODEV, "mode
 // the next time, which these features do not stand.
 constexpr const char* kOverlayOptions = "index=off,metacopy=off,redirect_dir=nofollow,xino=off";
 
-// Of the mount itself, beside its file system: a remount of the one does not open the other.
-constexpr unsigned long kReadOnlyMount = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
-
 // Moved to the new root with everything below them.
 struct Move {
   const char* from;
   const char* to;
 };
 
-constexpr Move kMoves[] = {{"/proc", "/proc"},
-                           {"/sys", "/sys"},
-                           {"/dev", "/dev"},
-                           {"/run", "/run"},
-                           {kDeployment, manifest::kGuestRoot}};
+constexpr Move kMoves[] = {
+    {"/proc", "/proc"}, {"/sys", "/sys"}, {"/dev", "/dev"}, {"/run", "/run"}};
 
 struct Link {
   const char* path;
@@ -189,13 +182,6 @@ Result<> complete_session_root() {
   const std::string root = kSessionRoot;
   for (const auto& row : kSessionMounts)
     if (auto mounted = mount_row(row, root); !mounted) return mounted;
-  auto target = root + manifest::kGuestRoot;
-  if (auto made = make_directories(target); !made) return made;
-  if (::mount(manifest::kGuestRoot, target.c_str(), nullptr, MS_BIND, nullptr) != 0)
-    return fail_system("bind /capsem to", target, errno);
-  for (const auto& path : {std::string(manifest::kGuestRoot), target})
-    if (::mount(nullptr, path.c_str(), nullptr, kReadOnlyMount, nullptr) != 0)
-      return fail_system("make read-only", path, errno);
   return {};
 }
 

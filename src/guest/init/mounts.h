@@ -9,9 +9,8 @@
 
 namespace capsem::guest::init {
 
-// Before the root is switched: the squashfs, and what becomes /capsem.
+// Before the root is switched: the squashfs.
 inline constexpr const char* kRootfs = "/rootfs";
-inline constexpr const char* kDeployment = "/deployment";
 
 // Where the overlay's upper layer lies: what sessions write.
 inline constexpr const char* kOverlayStore = "/run/capsem/overlay";
@@ -28,11 +27,11 @@ Result<> mount_memory_store();
 // An overlay of kOverlayStore over the root, which is the rootfs, at kSessionRoot (guest/paths.h).
 Result<> mount_overlay();
 
-// Makes kRootfs the root of this process, with the early mounts and /capsem moved there; frees the
-// initramfs.
+// Makes kRootfs the root of this process, with the early mounts moved there; frees the initramfs.
 Result<> switch_root();
 
-// What sessions find below kSessionRoot in whatever namespace they are: /tmp, /run and /capsem.
+// What sessions find below kSessionRoot in whatever namespace they are, beside the deployed entries
+// (entry_mount.h): /tmp and /run.
 Result<> complete_session_root();
 
 // The driver makes a device's node while its module is loaded; a slow host may still be at it.

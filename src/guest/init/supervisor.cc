@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/process.h"
 #include "guest/paths.h"
@@ -31,6 +33,15 @@ void pass(const std::vector<Fd>& listeners) {
   for (const auto& listener : listeners)
     moved.push_back(::fcntl(listener.get(), F_DUPFD_CLOEXEC, behind(listeners.size())));
   for (int target = kFirstListenFd; int fd : moved) ::dup2(fd, target++);
+}
+
+// Whether the process executes the file that lies at its program's path now.
+bool executes(pid_t pid, const std::string& program) {
+  struct stat running{};
+  struct stat wanted{};
+  auto link = "/proc/" + std::to_string(pid) + "/exe";
+  return ::stat(link.c_str(), &running) == 0 && ::stat(program.c_str(), &wanted) == 0 &&
+         running.st_dev == wanted.st_dev && running.st_ino == wanted.st_ino;
 }
 
 }  // namespace
@@ -60,7 +71,7 @@ void Supervisor::run(const Service& service, int report) const {
   ::_exit(127);
 }
 
-Result<> Supervisor::add(const manifest::Entry& entry, std::vector<Fd> listeners) {
+Supervisor::Service Supervisor::make(const manifest::Entry& entry, std::vector<Fd> listeners) {
   Service service{.name = entry.name,
                   .argv = {entry.path},
                   .listeners = std::move(listeners),
@@ -68,6 +79,11 @@ Result<> Supervisor::add(const manifest::Entry& entry, std::vector<Fd> listeners
                   .capabilities = entry.service->capabilities};
   service.argv.insert(service.argv.end(), entry.service->arguments.begin(),
                       entry.service->arguments.end());
+  return service;
+}
+
+Result<> Supervisor::add(const manifest::Entry& entry, std::vector<Fd> listeners) {
+  auto service = make(entry, std::move(listeners));
   auto now = Clock::now();
   auto started = start(service, now);
   services_.push_back(std::move(service));
@@ -114,28 +130,115 @@ void Supervisor::schedule(Service& service, Clock::time_point now, const std::st
 bool Supervisor::reaped(pid_t pid, const ExitStatus& status, Clock::time_point now) {
   auto service = std::ranges::find(services_, pid, &Service::pid);
   if (service == services_.end()) return false;
+  if (std::exchange(service->change, Change::kNone) != Change::kNone) {
+    service->pid = 0;
+    service->delay = kFirstDelay;
+    if (service->goes)
+      services_.erase(service);
+    else if (!stopped_)
+      start_or_schedule(*service, now);
+    return true;
+  }
   // Of a program that was never executed, the process's own status says nothing.
   bool never_ran = !service->not_started.empty();
   schedule(*service, now, never_ran ? service->not_started : "ended with " + status.describe());
   return true;
 }
 
+void Supervisor::start_or_schedule(Service& service, Clock::time_point now) {
+  auto started = start(service, now);
+  // A child that could not execute the program is reaped, and scheduled, like any other.
+  if (!started && service.pid == 0) schedule(service, now, started.error().message());
+}
+
 void Supervisor::start_due(Clock::time_point now) {
   if (stopped_) return;
   for (auto& service : services_) {
-    if (!service.due || *service.due > now) continue;
-    auto started = start(service, now);
-    if (started) continue;
-    // A child that could not execute the program is reaped, and scheduled, like any other.
-    if (service.pid == 0) schedule(service, now, started.error().message());
+    look_after(service, now);
+    if (service.due && *service.due <= now) start_or_schedule(service, now);
   }
 }
 
 std::optional<Clock::time_point> Supervisor::next_start() const {
   std::optional<Clock::time_point> next;
-  for (const auto& service : services_)
-    if (service.due && (!next || *service.due < *next)) next = service.due;
+  auto add = [&](Clock::time_point due) {
+    if (!next || due < *next) next = due;
+  };
+  for (const auto& service : services_) {
+    if (service.due) add(*service.due);
+    if (service.change == Change::kExecutes) add(service.looked_at + kChangeCheck);
+    if (service.change != Change::kNone) add(service.change_limit);
+  }
   return next;
+}
+
+// ---- services that become others
+
+Supervisor::Service* Supervisor::find(const std::string& name) {
+  auto found = std::ranges::find(services_, name, &Service::name);
+  return found == services_.end() ? nullptr : &*found;
+}
+
+void Supervisor::begin_change(Service& service, Change change, int signal, Clock::time_point now) {
+  service.change_limit = now + kChangeLimit;
+  service.looked_at = now;
+  service.delay = kFirstDelay;
+  if (service.pid == 0) {
+    // One that has ended for good is not started again.
+    if (service.due) service.due = now;
+    return;
+  }
+  service.change = change;
+  ::kill(service.pid, signal);
+}
+
+void Supervisor::replaced(const std::string& name, Clock::time_point now) {
+  if (auto* service = find(name); service != nullptr)
+    begin_change(*service, Change::kExecutes, SIGHUP, now);
+}
+
+void Supervisor::change(const manifest::Entry& entry, Clock::time_point now) {
+  auto* service = find(entry.name);
+  if (service == nullptr) return;
+  auto changed = make(entry, std::move(service->listeners));
+  changed.pid = service->pid;
+  changed.due = service->due;
+  *service = std::move(changed);
+  begin_change(*service, Change::kEnds, SIGTERM, now);
+}
+
+void Supervisor::remove(const std::string& name, Clock::time_point now) {
+  auto* service = find(name);
+  if (service == nullptr) return;
+  if (service->pid == 0) {
+    std::erase_if(services_, [&](const Service& each) { return each.name == name; });
+    return;
+  }
+  service->goes = true;
+  begin_change(*service, Change::kEnds, SIGTERM, now);
+}
+
+void Supervisor::look_after(Service& service, Clock::time_point now) {
+  if (service.change == Change::kNone) return;
+  if (now >= service.change_limit) {
+    ::kill(service.pid, SIGKILL);
+    service.change = Change::kEnds;
+    service.change_limit = now + kChangeLimit;
+    return;
+  }
+  if (service.change != Change::kExecutes || now < service.looked_at + kChangeCheck) return;
+  service.looked_at = now;
+  if (executes(service.pid, service.argv[0])) service.change = Change::kNone;
+}
+
+bool Supervisor::settled() const {
+  return std::ranges::all_of(
+      services_, [](const Service& service) { return service.change == Change::kNone; });
+}
+
+pid_t Supervisor::pid_of(const std::string& name) const {
+  auto found = std::ranges::find(services_, name, &Service::name);
+  return found == services_.end() ? 0 : found->pid;
 }
 
 }  // namespace capsem::guest::init

@@ -20,6 +20,10 @@ using Clock = std::chrono::steady_clock;
 
 inline constexpr std::chrono::milliseconds kFirstDelay{100};
 inline constexpr std::chrono::milliseconds kLongestDelay{5000};
+// How long a service whose program or settings changed has to end, or to go on as the new program,
+// before it is killed; and how often it is looked at meanwhile.
+inline constexpr std::chrono::milliseconds kChangeLimit{2000};
+inline constexpr std::chrono::milliseconds kChangeCheck{3};
 // A service that ran this long is taken to have been well; its next delay is the first again.
 inline constexpr std::chrono::seconds kWellAfter{10};
 
@@ -47,10 +51,33 @@ class Supervisor {
   // When the next start is due, if any is.
   std::optional<Clock::time_point> next_start() const;
 
+  // The program of a service was replaced. It is told so by SIGHUP: it ends, and is started again
+  // at once, or executes the new program itself and goes on as the same process.
+  void replaced(const std::string& name, Clock::time_point now);
+
+  // The service has these settings from here on, but for its listeners, which it keeps: it is asked
+  // to end, and started again at once.
+  void change(const manifest::Entry& entry, Clock::time_point now);
+
+  // It is a service no longer.
+  void remove(const std::string& name, Clock::time_point now);
+
+  // Whether all that was replaced, changed or removed has been started again, or is gone.
+  bool settled() const;
+
+  // The process of a service, 0 while it has none.
+  pid_t pid_of(const std::string& name) const;
+
   // From here on services may end: none is started again or reported.
   void stop() { stopped_ = true; }
 
  private:
+  enum class Change {
+    kNone,
+    kEnds,      // it was asked to, to be started again
+    kExecutes,  // the same, unless it executes its program anew before
+  };
+
   struct Service {
     std::string name;
     std::vector<std::string> argv;
@@ -62,7 +89,17 @@ class Supervisor {
     Clock::time_point started;
     Clock::duration delay = kFirstDelay;
     std::optional<Clock::time_point> due;
+    Change change = Change::kNone;
+    Clock::time_point change_limit;  // it is killed then
+    Clock::time_point looked_at;
+    bool goes = false;  // it is not started again
   };
+
+  static Service make(const manifest::Entry& entry, std::vector<Fd> listeners);
+  Service* find(const std::string& name);
+  void begin_change(Service& service, Change change, int signal, Clock::time_point now);
+  void look_after(Service& service, Clock::time_point now);
+  void start_or_schedule(Service& service, Clock::time_point now);
 
   Result<> start(Service& service, Clock::time_point now);
   void schedule(Service& service, Clock::time_point now, const std::string& why);

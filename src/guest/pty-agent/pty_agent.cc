@@ -6,8 +6,6 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-// After sys/socket.h, whose sa_family_t it uses.
-#include <linux/vm_sockets.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,7 +29,9 @@
 #include "guest/pty-agent/serve.h"
 #include "guest/pty-agent/session_group.h"
 #include "guest/pty-agent/session_init.h"
+#include "guest/pty-agent/succession.h"
 #include "guest/pty-agent/transfer.h"
+#include "guest/vsock_address.h"
 
 namespace capsem::guest::pty_agent {
 namespace {
@@ -95,6 +95,7 @@ Result<Fd> watch_children() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);
+  sigaddset(&set, SIGHUP);  // PID 1: the program was replaced
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
   Fd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd) return fail_system("watch", "child processes", errno);
@@ -115,14 +116,6 @@ void become_server(const char* name) {
   become_server("pty-session");
   serve_connection(std::move(connection), spaces, group, line);
   ::_exit(0);
-}
-
-// A process of the guest may connect as well as the host, and is no one to take orders from.
-bool is_of_this_guest(const Fd& connection) {
-  sockaddr_vm peer{};
-  socklen_t size = sizeof peer;
-  if (::getpeername(connection.get(), reinterpret_cast<sockaddr*>(&peer), &size) != 0) return true;
-  return peer.svm_family == AF_VSOCK && peer.svm_cid != VMADDR_CID_HOST;
 }
 
 constexpr const char* kNotThere = "it has ended, or its agent was started again since";
@@ -154,15 +147,23 @@ class Agent {
     auto spaces = own_spaces();
     if (!spaces) return propagate(spaces);
     agent.spaces_ = std::move(*spaces);
-    if (!confine) return agent;
-    agent.confine_ = true;
-    agent.spaces_.privileged.on_session_root = true;
+    agent.confine_ = confine;
+    agent.spaces_.privileged.on_session_root = confine;
+    // The sessions of an estate that cannot be read go on as long as their connections do.
+    auto estate = take_estate();
+    auto adopted = estate ? agent.adopt(std::move(*estate)) : propagate(estate);
+    if (!adopted) warn(adopted.error().message());
+    if (!confine || agent.init_) return agent;
     if (auto confined = agent.start_init(); !confined) return propagate(confined);
     return agent;
   }
 
-  Result<> serve() {
+  // `argv` is how it was executed.
+  Result<> serve(char** argv) {
+    // Of the time between two programs.
+    reap();
     for (;;) {
+      if (std::exchange(replaced_, false) && argv != nullptr) warn(execute_anew(argv).message());
       std::vector<pollfd> waiting = {pollfd{listeners_.sessions.get(), POLLIN, 0},
                                      pollfd{children_.get(), POLLIN, 0},
                                      pollfd{init_ ? init_->end_signals.get() : -1, POLLIN, 0},
@@ -198,16 +199,75 @@ class Agent {
   Result<> start_init() {
     auto init = start_session_init();
     if (!init) return propagate(init);
-    init_ = std::move(*init);
-    auto space = confined_space(init_->pid);
+    return take_init(std::move(*init));
+  }
+
+  Result<> take_init(SessionInit init) {
+    auto space = confined_space(init.pid);
     if (!space) return propagate(space);
+    init_ = std::move(init);
     spaces_.ordinary = std::move(*space);
     return {};
   }
 
+  // ---- from one program to the next in this process
+
+  static std::string name_of(const std::optional<SessionGroup>& group) {
+    return group ? group->name() : "";
+  }
+
+  static std::optional<SessionGroup> group_of(const std::string& name) {
+    auto group = name.empty() ? Result<SessionGroup>(fail("find", "a group", "it has no name"))
+                              : SessionGroup::find(name);
+    return group ? std::optional(std::move(*group)) : std::nullopt;
+  }
+
+  // Returns only when it fails.
+  Error execute_anew(char** argv) const {
+    Estate estate{.groups = groups_};
+    if (init_) {
+      estate.init = init_->pid;
+      estate.end_signals = init_->end_signals.get();
+    }
+    for (const auto& [pid, session] : sessions_) {
+      auto age =
+          std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - session.since);
+      estate.sessions.push_back({.pid = pid,
+                                 .line = session.line.get(),
+                                 .group = name_of(session.group),
+                                 .age_ms = static_cast<std::uint64_t>(age.count()),
+                                 .serving = session.serving});
+    }
+    for (const auto& [pid, group] : transfers_)
+      estate.transfers.push_back({.pid = pid, .group = name_of(group)});
+    for (const auto& group : ended_) estate.ended_groups.push_back(group.name());
+    std::vector<int> kept = {listeners_.sessions.get()};
+    if (listeners_.transfers) kept.push_back(listeners_.transfers.get());
+    return execute_successor(estate, kept, argv);
+  }
+
+  Result<> adopt(Estate estate) {
+    groups_ = estate.groups;
+    for (auto& left : estate.sessions) {
+      Session session{.group = group_of(left.group),
+                      .line = Fd(left.line),
+                      .serving = std::move(left.serving),
+                      .since = Clock::now() - std::chrono::milliseconds(left.age_ms)};
+      sessions_.emplace(left.pid, std::move(session));
+    }
+    for (const auto& left : estate.transfers) transfers_.emplace(left.pid, group_of(left.group));
+    for (const auto& name : estate.ended_groups)
+      if (auto group = group_of(name)) ended_.push_back(std::move(*group));
+    if (estate.init == 0) return {};
+    return take_init({.pid = estate.init, .end_signals = Fd(estate.end_signals)});
+  }
+
+  // ----
+
   void reap() {
-    signalfd_siginfo ignored{};
-    [[maybe_unused]] auto n = ::read(children_.get(), &ignored, sizeof ignored);
+    signalfd_siginfo signal{};
+    while (::read(children_.get(), &signal, sizeof signal) == sizeof signal)
+      if (signal.ssi_signo == SIGHUP) replaced_ = true;
     pid_t pid = 0;
     while ((pid = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
       if (init_ && pid == init_->pid)
@@ -308,7 +368,7 @@ class Agent {
   // Answers one of the connections that wait.
   void accept_transfer() {
     Fd connection(::accept4(listeners_.transfers.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!connection || is_of_this_guest(connection)) return;
+    if (!connection || is_of_this_guest(connection.get())) return;
     if (transfers_.size() >= kMaxTransfers) return refuse_transfer(connection, kTooManyTransfers);
     auto group = prepare();
     if (!group) return refuse_transfer(connection, group.error().message().c_str());
@@ -330,7 +390,7 @@ class Agent {
   // The same.
   void accept_session() {
     Fd connection(::accept4(listeners_.sessions.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!connection || is_of_this_guest(connection)) return;
+    if (!connection || is_of_this_guest(connection.get())) return;
     if (sessions_.size() >= kMaxSessions) return refuse_connection(std::move(connection), kTooMany);
     auto group = prepare();
     if (!group) return refuse_connection(std::move(connection), group.error().message().c_str());
@@ -377,6 +437,7 @@ class Agent {
   std::map<pid_t, std::optional<SessionGroup>> transfers_;  // likewise
   std::vector<SessionGroup> ended_;                         // groups that still have processes
   unsigned groups_ = 0;                                     // made so far
+  bool replaced_ = false;                                   // the program, by another one
 };
 
 Result<bool> wants_confinement(int argc, char** argv) {
@@ -390,7 +451,7 @@ Result<bool> wants_confinement(int argc, char** argv) {
 int run(int argc, char** argv) {
   auto confine = wants_confinement(argc, argv);
   auto agent = confine ? Agent::create(*confine) : Result<Agent>(propagate(confine));
-  auto served = agent ? agent->serve() : Result<>(propagate(agent));
+  auto served = agent ? agent->serve(argv) : Result<>(propagate(agent));
   if (!served) warn(served.error().message());
   return 1;
 }

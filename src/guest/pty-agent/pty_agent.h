@@ -17,7 +17,9 @@ inline constexpr std::size_t kMaxTransfers = 256;
 // Accepts connections on the sockets handed over in the manner of sd_listen_fds(3), descriptor 3
 // for sessions and, when there are two, 4 for transfers, and forks a process for each. With the
 // argument --confine, as PID 1 starts it, ordinary sessions have namespaces of their own and the
-// capabilities of sessions. Returns (1) only when it cannot serve.
+// capabilities of sessions. At a SIGHUP it executes its program anew, in the same process: sessions
+// go on, and can be resumed, attached to and listed as before (succession.h). Returns (1) only when
+// it cannot serve.
 int run(int argc, char** argv);
 
 }  // namespace capsem::guest::pty_agent

@@ -63,6 +63,13 @@ Result<SessionGroup> SessionGroup::create(const std::string& name) {
   return group;
 }
 
+Result<SessionGroup> SessionGroup::find(const std::string& name) {
+  auto path = std::string(kSessionsGroup) + "/" + name;
+  auto directory = open_file(path, O_RDONLY | O_DIRECTORY);
+  if (!directory) return propagate(directory);
+  return SessionGroup(std::move(path), std::move(*directory));
+}
+
 void SessionGroup::kill() const {
   // The file is always there (Linux 5.14), and takes nothing but this.
   [[maybe_unused]] auto written = write_small(path_ + "/cgroup.kill", "1");

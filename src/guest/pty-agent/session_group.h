@@ -17,6 +17,11 @@ class SessionGroup {
   // keep another from starting.
   static Result<SessionGroup> create(const std::string& name);
 
+  // The one of this name, which an agent before this one made.
+  static Result<SessionGroup> find(const std::string& name);
+
+  std::string name() const { return path_.substr(path_.rfind('/') + 1); }
+
   // For CLONE_INTO_CGROUP: the group's directory.
   const Fd& directory() const { return directory_; }
 

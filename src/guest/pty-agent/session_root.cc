@@ -118,8 +118,9 @@ Result<> protect_proc() {
 }  // namespace
 
 Result<> make_session_root() {
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-    return fail_system("make private", "the mounts of sessions", errno);
+  // Nothing that is mounted here is seen elsewhere; what PID 1 deploys is seen here.
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
+    return fail_system("set apart", "the mounts of sessions", errno);
   for (const auto& row : kMounts) {
     if (auto mounted = mount_one(row); !mounted) return mounted;
     if (row.target == std::string_view("/dev"))

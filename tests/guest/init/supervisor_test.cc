@@ -280,6 +280,97 @@ TEST_F(SupervisorTest, AfterStopTheEndOfAServiceIsSilentAndFinal) {
   EXPECT_THAT(reports, IsEmpty());
 }
 
+// ---- services that become others
+
+struct SupervisorChange : SupervisorTest {
+  // A service that writes `name` when it runs, and goes on until a signal ends it.
+  manifest::Entry lasting(const std::string& name) {
+    return script("cd " + directory.path().string() + "; echo $$ > " + name + "; exec sleep 100");
+  }
+  void wait_for(const std::string& name) {
+    while (!std::filesystem::exists(directory / name)) ::usleep(1000);
+  }
+  // Ends what still runs.
+  ~SupervisorChange() override {
+    supervisor.stop();
+    if (auto pid = supervisor.pid_of("service"); pid > 0) {
+      ::kill(pid, SIGKILL);
+      ::waitpid(pid, nullptr, 0);
+    }
+  }
+};
+
+TEST_F(SupervisorChange, AReplacedProgramIsStartedAgainAtOnceAndWithoutAWord) {
+  ASSERT_TRUE(supervisor.add(lasting("old"), {}));
+  wait_for("old");
+  auto before = supervisor.pid_of("service");
+  lasting("new");
+  supervisor.replaced("service", Clock::now());
+  EXPECT_FALSE(supervisor.settled());
+  reap(Clock::now());
+  EXPECT_TRUE(supervisor.settled());
+  wait_for("new");
+  EXPECT_NE(supervisor.pid_of("service"), before);
+  EXPECT_THAT(reports, IsEmpty());
+}
+
+TEST_F(SupervisorChange, OneThatExecutesItsProgramAnewStaysTheSameProcess) {
+  // The shell's program is another file than the script, until it executes a copy of sleep there.
+  auto path = directory / "service";
+  ASSERT_TRUE(std::filesystem::copy_file("/bin/sleep", directory / "copy"));
+  auto entry = script("cd " + directory.path().string() +
+                      "; trap 'mv copy service; exec ./service 100' HUP; echo > up;"
+                      " while :; do sleep 0.01; done");
+  ASSERT_TRUE(supervisor.add(entry, {}));
+  wait_for("up");
+  auto before = supervisor.pid_of("service");
+  supervisor.replaced("service", Clock::now());
+  const auto limit = Clock::now() + std::chrono::seconds(20);
+  while (!supervisor.settled() && Clock::now() < limit) {
+    ::usleep(1000);
+    // Before it would be killed.
+    supervisor.start_due(std::min(Clock::now(), supervisor.next_start().value()));
+  }
+  EXPECT_TRUE(supervisor.settled());
+  EXPECT_EQ(supervisor.pid_of("service"), before);
+}
+
+TEST_F(SupervisorChange, OneThatDoesNotFollowIsKilled) {
+  auto entry = script("cd " + directory.path().string() +
+                      "; trap '' HUP TERM; echo > up; while :; do sleep 0.01; done");
+  ASSERT_TRUE(supervisor.add(entry, {}));
+  wait_for("up");
+  lasting("new");
+  auto now = Clock::now();
+  supervisor.replaced("service", now);
+  supervisor.start_due(now + kChangeLimit);
+  reap(Clock::now());
+  wait_for("new");
+  EXPECT_TRUE(supervisor.settled());
+}
+
+TEST_F(SupervisorChange, OtherSettingsHoldFromTheNextStartOn) {
+  ASSERT_TRUE(supervisor.add(lasting("old"), {}));
+  wait_for("old");
+  auto entry = script("cd " + directory.path().string() + "; echo > $1; exec sleep 100");
+  entry.service->arguments = {"argument"};
+  supervisor.change(entry, Clock::now());
+  reap(Clock::now());
+  wait_for("argument");
+  EXPECT_TRUE(supervisor.settled());
+}
+
+TEST_F(SupervisorChange, ARemovedServiceEndsForGood) {
+  ASSERT_TRUE(supervisor.add(lasting("old"), {}));
+  wait_for("old");
+  supervisor.remove("service", Clock::now());
+  reap(Clock::now());
+  EXPECT_TRUE(supervisor.settled());
+  EXPECT_EQ(supervisor.pid_of("service"), 0);
+  EXPECT_EQ(supervisor.next_start(), std::nullopt);
+  EXPECT_FALSE(has_children());
+}
+
 // Where PID 1 happens to hold the listening socket: on the number it gets in the service, or not.
 struct SupervisorListener : SupervisorTest, ::testing::WithParamInterface<int> {
   Fd listening_socket() {

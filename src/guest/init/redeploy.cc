@@ -1,0 +1,73 @@
+#include "guest/init/redeploy.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "guest/init/deploy_update.h"
+#include "guest/init/entry_mount.h"
+#include "guest/init/service_changes.h"
+#include "guest/init/vsock.h"
+
+namespace capsem::guest::init {
+namespace {
+
+Result<> start_new(Boot& boot, const manifest::Entry& entry) {
+  std::vector<Fd> listeners;
+  for (auto port : entry.service->listen) {
+    auto socket = listen_on(port);
+    if (!socket) return propagate(socket, "start", entry.name);
+    listeners.push_back(std::move(*socket));
+  }
+  return boot.supervisor.add(entry, std::move(listeners));
+}
+
+void follow(Boot& boot, const ConcernedService& concerned, Redeployment& redeployment) {
+  const auto now = Clock::now();
+  if (concerned.change == ServiceChange::kGone) return boot.supervisor.remove(concerned.name, now);
+  const auto entry =
+      std::ranges::find(boot.manifest.entries, concerned.name, &manifest::Entry::name);
+  redeployment.services.push_back(concerned.name);
+  if (concerned.change == ServiceChange::kNew) {
+    if (auto started = start_new(boot, *entry); !started)
+      redeployment.problems.push_back(started.error().message());
+    return;
+  }
+  // Its processes have the sockets too, and no two may listen at one port.
+  if (concerned.listens_elsewhere)
+    redeployment.problems.push_back(concerned.name +
+                                    " listens at its other ports after the next boot");
+  if (concerned.change == ServiceChange::kChanged)
+    boot.supervisor.change(*entry, now);
+  else
+    boot.supervisor.replaced(concerned.name, now);
+}
+
+}  // namespace
+
+Result<Redeployment> redeploy(Boot& boot, const Fd& file_system) {
+  auto next = read_records(path_of(file_system));
+  if (!next) return propagate(next);
+  if (auto replaced = boot.entry_mount->replace(file_system); !replaced) return propagate(replaced);
+  auto concerned =
+      concerned_services({boot.manifest, boot.deployment.entries}, {next->manifest, next->entries});
+  boot.manifest = std::move(next->manifest);
+  boot.deployment.entries = std::move(next->entries);
+  boot.deployment.sums = std::move(next->sums);
+  Redeployment redeployment;
+  for (const auto& service : concerned) follow(boot, service, redeployment);
+  return redeployment;
+}
+
+wire::DeployDone done_of(const Boot& boot, const Redeployment& redeployment) {
+  wire::DeployDone done{.restarted = {}, .problems = redeployment.problems};
+  for (const auto& name : redeployment.services) {
+    auto pid = boot.supervisor.pid_of(name);
+    if (pid != 0)
+      done.restarted.push_back({.name = name, .pid = static_cast<std::uint32_t>(pid)});
+    else
+      done.problems.push_back(name + " does not run");
+  }
+  return done;
+}
+
+}  // namespace capsem::guest::init
