@@ -55,5 +55,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   feed<capsem::wire::HostSession>(input, piece);
   feed<capsem::wire::GuestTransfer>(input, piece);
   feed<capsem::wire::HostTransfer>(input, piece);
+  feed<capsem::wire::GuestDeploy>(input, piece);
+  feed<capsem::wire::HostDeploy>(input, piece);
   return 0;
 }

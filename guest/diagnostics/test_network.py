@@ -110,7 +110,6 @@ def test_root_binds_a_low_port() -> None:
 
 
 def test_names_of_this_machine_are_known() -> None:
-    assert socket.gethostname() == "capsem"
     assert socket.gethostbyname("localhost") == "127.0.0.1"
     assert socket.gethostbyname("capsem").startswith("127.")
 

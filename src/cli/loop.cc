@@ -14,6 +14,7 @@ namespace capsem::cli {
 namespace {
 
 constexpr const char* kRun = "capsem run";
+constexpr const char* kRunOrDeploy = "capsem run` or `capsem deploy NAME";
 constexpr const char* kBuildAssets = "capsem build-assets";
 
 struct Row {
@@ -24,9 +25,10 @@ struct Row {
 
 // What is built into guest programs or packed besides the entries of guest.toml.
 const Row kOtherRows[] = {
-    {"src/base/, src/manifest/, src/wire/, src/guest/runtime/", kRun,
+    {"src/base/, src/manifest/, src/wire/, src/guest/runtime/", kRunOrDeploy,
      "the guest programs that link them are rebuilt; the tool itself by ./dev"},
-    {"guest.toml", kRun, "read at every run; it says when a change concerns the rootfs as well"},
+    {"guest.toml", kRunOrDeploy,
+     "read at every run; it says when a change concerns the rootfs as well"},
 };
 
 // What is baked into the assets besides the entries of guest.toml.
@@ -42,9 +44,10 @@ const Row kAssetRows[] = {
 Row row_of(const manifest::Entry& entry) {
   auto changed = entry.build ? "src/guest/" + *entry.build + "/" : *entry.file;
   auto what = entry.name + (entry.build ? " is rebuilt when stale" : " is read anew");
+  if (entry.is_init()) return {changed, kRun, what + " and packed; only a boot starts it"};
   if (entry.in_initrd && entry.in_rootfs)
-    return {changed, kRun, what + " and packed; the initrd's copy wins over the rootfs's"};
-  if (entry.in_initrd) return {changed, kRun, what + " and packed"};
+    return {changed, kRunOrDeploy, what + " and packed; the initrd's copy wins over the rootfs's"};
+  if (entry.in_initrd) return {changed, kRunOrDeploy, what + " and packed"};
   return {changed, kBuildAssets, entry.name + " lies in the rootfs only"};
 }
 

@@ -25,5 +25,5 @@ def test_a_changed_diagnostics_file_needs_no_rootfs(checkout: Checkout) -> None:
 def test_the_docs_table_is_the_one_of_guest_toml(checkout: Checkout) -> None:
     table = subprocess.run([BUILD / "bin/capsem", "loop"], capture_output=True, check=True).stdout.decode()
     assert table in (SOURCE / "docs/loop.md").read_text()
-    assert "| `src/guest/doctor/` | `capsem run` |" in table
+    assert "| `src/guest/doctor/` | `capsem run` or `capsem deploy NAME` |" in table
     assert "| `guest/config/packages.list` | `./dev build-assets` |" in table

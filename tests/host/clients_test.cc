@@ -106,6 +106,7 @@ TEST_F(ClientsTest, RefusesWhatItDoesNotKnowWithAReason) {
   EXPECT_THAT(ask("DELETE /v1/vm HTTP/1.1\r\n\r\n"), HasSubstr("405"));
   EXPECT_THAT(ask("POST /v1/sessions HTTP/1.1\r\n\r\n"), HasSubstr("426"));
   EXPECT_THAT(ask("POST /v1/ports HTTP/1.1\r\n\r\n"), HasSubstr("Upgrade: capsem-port"));
+  EXPECT_THAT(ask("POST /v1/deploy HTTP/1.1\r\n\r\n"), HasSubstr("Upgrade: capsem-deploy"));
   EXPECT_THAT(ask("GET /v1/vm?wait=never HTTP/1.1\r\n\r\n"), HasSubstr("400"));
   EXPECT_THAT(ask("GET /v1/events?since=-1 HTTP/1.1\r\n\r\n"), HasSubstr("'since'"));
   EXPECT_THAT(ask("nonsense\r\n\r\n"), HasSubstr("400"));
