@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -24,6 +25,8 @@ using ::testing::HasSubstr;
 const std::string kHost = "the host";
 
 struct DeployTest : ::testing::Test {
+  void SetUp() override { ::signal(SIGPIPE, SIG_IGN); }
+
   // Runs the deploy of `order` while `guest` is at the other end.
   template <class Guest>
   Result<std::optional<wire::DeployDone>> run(std::optional<DeployOrder> order, Guest guest) {

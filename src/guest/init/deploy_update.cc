@@ -35,7 +35,7 @@ class Updater {
     if (!copied) return propagate(copied, "deploy", entry.name);
     if (!*copied) return fail("deploy", entry.name, join(refusals, "; "));
     sums.merge(manifest::sums_of_entry(place.sums, entry.path));
-    return DeployedEntry{.name = entry.name, .origin = origin_of(entry, place), .sha256 = **copied};
+    return DeployedEntry{.name = entry.name, .origin = origin_of(entry, place), .sha256 = *copied};
   }
 
  private:

@@ -80,6 +80,8 @@ class Init {
   Result<> open_deploy_port() {
     auto listener = listen_on(wire::kDeployPort.number);
     if (!listener) return propagate(listener);
+    // One that has gone before it is accepted must not hold PID 1 up.
+    if (auto set = set_nonblocking(*listener, true); !set) return set;
     DeployedEntry init{.name = "init", .origin = Origin::kInitrd, .sha256 = boot_.deployment.init};
     for (const auto& entry : boot_.manifest.entries)
       if (entry.is_init()) init.name = entry.name;

@@ -30,6 +30,7 @@ int behind(std::size_t listeners) {
 // By way of descriptors that none of them is to have.
 void pass(const std::vector<Fd>& listeners) {
   std::vector<int> moved;
+  moved.reserve(listeners.size());
   for (const auto& listener : listeners)
     moved.push_back(::fcntl(listener.get(), F_DUPFD_CLOEXEC, behind(listeners.size())));
   for (int target = kFirstListenFd; int fd : moved) ::dup2(fd, target++);

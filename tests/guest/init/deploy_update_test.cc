@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -59,6 +60,8 @@ manifest::Entry data(const std::string& name) {
 struct DeployUpdate : ::testing::Test {
   void SetUp() override {
     if (!become_root()) GTEST_SKIP() << "needs root or a user namespace";
+    // A host that is refused writes to nobody.
+    ::signal(SIGPIPE, SIG_IGN);
     table = {.file = "guest.toml", .entries = {program("one"), program("two"), data("data")}};
     for (const char* name : {"running/capsem/bin", "running/capsem/data", "items"})
       ASSERT_TRUE(make_directories(directory / name));
