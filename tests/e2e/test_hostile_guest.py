@@ -13,7 +13,7 @@ from conftest import Capsem
 
 # By port, and whether they come from ports that the guest's kernel gives to root only: those of 5004 are taken,
 # which costs the guest more time.
-FLOODS = [(5000, [], 100_000), (5004, [], 100_000), (5004, ["reserved"], 20_000)]
+FLOODS = [(5000, [], 100_000), (5004, [], 100_000), (5004, ["reserved"], 5_000)]
 # What docs/security.md promises.
 MOST_GROWN_BYTES = 4 << 20
 # Of a command in a guest whose one processor, emulated, the flood has too.
@@ -106,7 +106,7 @@ def test_a_flood_of_connections_is_bounded_and_stalls_nobody(
     took = []
     begin = time.monotonic()
     while flood.poll() is None:
-        assert time.monotonic() - begin < 200
+        assert time.monotonic() - begin < 300
         start = time.monotonic()
         assert vm.call("exec", "one", "true").returncode == 0
         took.append(time.monotonic() - start)
