@@ -280,8 +280,13 @@ class Agent {
   }
 
   void forget_session(pid_t pid) {
-    auto session = sessions_.extract(pid);
-    if (session) forget_group(std::move(session.mapped().group));
+    auto found = sessions_.find(pid);
+    if (found == sessions_.end()) return;
+    // What it handed over before its end may have come after poll(2) was asked.
+    while (read_line(found->second)) {
+    }
+    forget_group(std::move(found->second.group));
+    sessions_.erase(found);
   }
 
   // It stays as long as processes that were left running are in there.
@@ -297,10 +302,12 @@ class Agent {
     if (::read(init_->end_signals.get(), &signal, 1) == 1) ::kill(kInit, signal);
   }
 
-  void read_line(Session& session) {
+  // Whether there was a message.
+  bool read_line(Session& session) {
+    if (!session.line) return false;
     auto message = receive_from_line(session.line);
-    if (!message) return session.line.reset();  // it ends
-    if (!*message) return;
+    if (!message) session.line.reset();  // it ends
+    if (!message || !*message) return false;
     if (auto* serving = std::get_if<Serving>(&**message))
       session.serving = std::move(*serving);
     else if (auto* resumption = std::get_if<Resumption>(&**message))
@@ -309,6 +316,7 @@ class Agent {
       hand_over(std::move(*attachment));
     else
       list_to(std::move(std::get<ListRequest>(**message).connection));
+    return true;
   }
 
   // The session of this id; of two with one id, any of them.

@@ -44,6 +44,19 @@ TEST_F(AgentService, SessionsOutliveARestartAndNewOnesAreServed) {
   EXPECT_EQ(before.wait_for<wire::Exited>(), (wire::Exited{.code = 6}));
 }
 
+// Each request comes by way of a process that ends at once, while others do.
+TEST_F(AgentService, AnswersEveryRequestForTheListHoweverManyComeAtOnce) {
+  start();
+  constexpr int kRounds = 60;
+  constexpr int kAtOnce = 16;
+  for (int round = 0; round < kRounds; ++round) {
+    std::vector<HostPeer> hosts;
+    for (int i = 0; i < kAtOnce; ++i) hosts.push_back(connect());
+    for (auto& host : hosts) host.send(wire::SessionList{});
+    for (auto& host : hosts) ASSERT_TRUE(host.wait_for<wire::Sessions>()) << round;
+  }
+}
+
 // PID 1 starts it again then; otherwise it would take all of a processor.
 TEST_F(AgentService, EndsWhenItCannotWaitAnyMore) {
   start();
