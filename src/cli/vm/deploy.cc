@@ -24,6 +24,7 @@
 #include "client/connection.h"
 #include "client/registry.h"
 #include "client/session.h"
+#include "client/timeline.h"
 #include "prepare/guest_files.h"
 #include "prepare/guest_set.h"
 #include "prepare/layout.h"
@@ -178,7 +179,9 @@ int run(Options& options, const Signals& signals) {
   if (auto told = tell(*deployed, options); !told) return report(told.error(), kRunTrouble);
   if (options.session.command.empty())
     return deployed->done && !deployed->done->problems.empty() ? kRunTrouble : kSuccess;
-  auto status = run_in_running_vm(*registry, options.name, options.session, "", signals);
+  client::Timeline timeline(std::chrono::steady_clock::now());
+  auto status = run_in_running_vm(*registry, {.name = options.name}, options.session, "", signals,
+                                  timeline);
   return status ? *status : report(status.error(), kRunTrouble);
 }
 
