@@ -180,8 +180,8 @@ int run(Options& options, const Signals& signals) {
   if (options.session.command.empty())
     return deployed->done && !deployed->done->problems.empty() ? kRunTrouble : kSuccess;
   client::Timeline timeline(std::chrono::steady_clock::now());
-  auto status = run_in_running_vm(*registry, {.name = options.name}, options.session, "", signals,
-                                  timeline);
+  auto status =
+      run_in_running_vm(*registry, {.name = options.name}, options.session, "", signals, timeline);
   return status ? *status : report(status.error(), kRunTrouble);
 }
 
