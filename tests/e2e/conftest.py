@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,6 +98,22 @@ def link_tree(source: Path, target: Path, names: Sequence[str]) -> None:
 @pytest.fixture(scope="session")
 def capsem() -> Capsem:
     return Capsem(BUILD / "bin/capsem")
+
+
+def registry_in(top: Path) -> dict[str, str]:
+    """The environment of a new registry of VMs with a name, below `top`."""
+    for name in ("state", "runtime"):
+        (top / name).mkdir(mode=0o700)
+    return {"XDG_STATE_HOME": str(top / "state"), "XDG_RUNTIME_DIR": str(top / "runtime")}
+
+
+@pytest.fixture
+def vms(capsem: Capsem, tmp_path: Path) -> Iterator[Capsem]:
+    """capsem with a registry of its own, whose VMs are ended when the test is over."""
+    mine = Capsem(capsem.executable, registry_in(tmp_path))
+    yield mine
+    names = [vm["name"] for vm in json.loads(mine.call("ps", "--all", "--json").stdout)]
+    mine.call("rm", "--force", *names, "none")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Capsem, the_error
+from conftest import Capsem, registry_in, the_error
 from processes import wait_until
 
 TREE = "cd {} && find . -printf '%P %y %m %T@ %l %n\\n' | sort"
@@ -22,11 +22,7 @@ TREE = "cd {} && find . -printf '%P %y %m %T@ %l %n\\n' | sort"
 def vm(capsem: Capsem, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Capsem]:
     """A running VM called "one"."""
     top = tmp_path_factory.mktemp("copy")
-    for name in ("state", "runtime"):
-        (top / name).mkdir(mode=0o700)
-    mine = Capsem(
-        capsem.executable, {"XDG_STATE_HOME": str(top / "state"), "XDG_RUNTIME_DIR": str(top / "runtime")}
-    )
+    mine = Capsem(capsem.executable, registry_in(top))
     assert mine.run("--name", "one", "true").returncode == 0
     yield mine
     mine.call("rm", "--force", "one")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Checkout, the_error
+from conftest import Checkout, registry_in, the_error
 from processes import wait_until
 from test_terminal import Screen
 
@@ -56,13 +56,7 @@ class Deploying(Checkout):
 
 @pytest.fixture
 def vm(checkout: Checkout, tmp_path: Path) -> Iterator[Deploying]:
-    for name in ("state", "runtime"):
-        (tmp_path / name).mkdir(mode=0o700)
-    environment = {
-        **checkout.environment,
-        "XDG_STATE_HOME": str(tmp_path / "state"),
-        "XDG_RUNTIME_DIR": str(tmp_path / "runtime"),
-    }
+    environment = {**checkout.environment, **registry_in(tmp_path)}
     mine = Deploying(checkout.executable, environment, source=checkout.source, build=checkout.build)
     assert mine.run("--name", VM, "true").returncode == 0
     yield mine

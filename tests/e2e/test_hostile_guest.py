@@ -1,7 +1,6 @@
 """A guest that floods the host with connections: it takes a bounded part of the monitor's memory, and hinders no
 session."""
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Capsem
+from conftest import Capsem, registry_in
+from named_vms import monitor
 
 # By port, and whether they come from ports that the guest's kernel gives to root only: those of 5004 are taken,
 # which costs the guest more time.
@@ -60,28 +60,13 @@ int main(int argc, char** argv) {
 def vm(capsem: Capsem, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Capsem]:
     """A running VM called "one", whose sessions are root of the whole guest; the flood is in /root."""
     top = tmp_path_factory.mktemp("hostile")
-    for each in ("state", "runtime"):
-        (top / each).mkdir(mode=0o700)
-    mine = Capsem(
-        capsem.executable, {"XDG_STATE_HOME": str(top / "state"), "XDG_RUNTIME_DIR": str(top / "runtime")}
-    )
+    mine = Capsem(capsem.executable, registry_in(top))
     (top / "flood.c").write_text(FLOOD)
     subprocess.run(["gcc", "-O2", "-static", "-o", top / "flood", top / "flood.c"], check=True)
     assert mine.run("--privileged", "--name", "one", "true").returncode == 0
     assert mine.call("cp", str(top / "flood"), "one:/root/flood").returncode == 0
     yield mine
     mine.call("rm", "--force", "one")
-
-
-def monitor(vm: Capsem) -> int:
-    top = vm.environment["XDG_STATE_HOME"]
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if os.readlink(link).startswith(top) and os.readlink(link).endswith("/lock"):
-                return int(link.parts[2])
-        except OSError:
-            pass
-    raise AssertionError("no process holds the VM's lock")
 
 
 def resident_bytes(pid: int) -> int:

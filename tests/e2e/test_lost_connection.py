@@ -4,7 +4,7 @@ import os
 import subprocess
 import tty
 
-from conftest import LIMIT_S, Capsem, the_error
+from conftest import LIMIT_S, Capsem
 
 # Counts until the driver is back, so that some of it is on its way whenever the connection breaks.
 COUNT = """

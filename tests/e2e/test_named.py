@@ -7,58 +7,13 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from conftest import Capsem, the_error
+from named_vms import listed, monitor, output, state
 from processes import gone, named, wait_until
-
-
-@pytest.fixture
-def vms(capsem: Capsem, tmp_path: Path) -> Iterator[Capsem]:
-    """capsem with a registry of its own, whose VMs are ended when the test is over."""
-    for name in ("state", "runtime"):
-        (tmp_path / name).mkdir(mode=0o700)
-    mine = Capsem(
-        capsem.executable,
-        {"XDG_STATE_HOME": str(tmp_path / "state"), "XDG_RUNTIME_DIR": str(tmp_path / "runtime")},
-    )
-    yield mine
-    mine.call("rm", "--force", *[vm["name"] for vm in listed(mine)], "none")
-
-
-def listed(vms: Capsem) -> list[dict[str, object]]:
-    return json.loads(vms.call("ps", "--all", "--json").stdout)
-
-
-def state(vms: Capsem, name: str) -> object:
-    return {vm["name"]: vm for vm in listed(vms)}[name]["state"]
-
-
-def output(vms: Capsem, *words: str, stdin: bytes = b"") -> str:
-    result = vms.call(*words, stdin=stdin)
-    assert result.returncode == 0, result.stderr
-    assert result.stderr == b""
-    return result.stdout.decode()
-
-
-def monitor(vms: Capsem) -> int:
-    """The process that has a VM's socket; there is one VM."""
-    (link,) = [
-        path
-        for path in Path("/proc").glob("[0-9]*/fd/*")
-        if link_of(path).startswith(vms.environment["XDG_STATE_HOME"]) and link_of(path).endswith("/lock")
-    ]
-    return int(link.parts[2])
-
-
-def link_of(path: Path) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
 
 
 def test_a_named_vm_goes_on_when_its_command_has_ended(vms: Capsem) -> None:

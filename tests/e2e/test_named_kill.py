@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import LIMIT_S, Capsem, Checkout, error_lines
-from processes import gone, named, wait_until
+from processes import gone, wait_until
 
 # Calls that change what others see of a VM, where they name something in its directories.
 CHANGES = re.compile(
@@ -205,7 +205,8 @@ def monitor_of(vms: Vms) -> int:
 def stop_under_strace(vms: Vms, *options: str) -> subprocess.CompletedProcess[bytes]:
     pid = monitor_of(vms)
     tracer = subprocess.Popen(["strace", "-p", str(pid), *options], stderr=subprocess.DEVNULL)
-    wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{pid}/status").read_text(), 10)
+    # Traced, or ended by the first thing it did then.
+    wait_until(lambda: b"TracerPid:\t0" not in read(Path(f"/proc/{pid}/status")), 10)
     result = vms.call("stop", "--time", "1", "one")
     tracer.wait(timeout=LIMIT_S)
     return result

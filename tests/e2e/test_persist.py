@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Capsem, the_error
+from named_vms import listed, monitor, output, state
 from processes import named, wait_until
-from test_named import listed, monitor, output, state, vms  # noqa: F401 (the fixture)
 
 BLOCK = 512  # of st_blocks, stat(2)
 

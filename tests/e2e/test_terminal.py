@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Capsem
+from conftest import Capsem, registry_in
 from processes import children, gone, name, wait_until
 
 
@@ -102,9 +102,8 @@ def test_a_reboot_gives_another_shell(inside: Screen) -> None:
 
 
 def test_a_reboot_of_a_vm_with_a_name_keeps_the_name(screen: Screen, capsem: Capsem, tmp_path: Path) -> None:
-    for name in ("state", "runtime"):
-        (tmp_path / name).mkdir(mode=0o700)
-    screen.type(f"export XDG_STATE_HOME={tmp_path}/state XDG_RUNTIME_DIR={tmp_path}/runtime", "Enter")
+    assignments = " ".join(f"{variable}={value}" for variable, value in registry_in(tmp_path).items())
+    screen.type(f"export {assignments}", "Enter")
     screen.type(f"clear; {capsem.executable} run --accel tcg --name one; echo ended $?", "Enter")
     screen.wait_for("[capsem]")
     screen.type("reboot", "Enter")
