@@ -90,7 +90,11 @@ Result<> start_again(const client::Registry& registry, const std::string& name,
   if (!gone) return propagate(gone);
   auto claim = [&](const api::Start&) { return registry.claim(name); };
   auto started = start_named_vm({}, {}, claim, signals, timeline);
-  if (!started && started.error().kind() != ErrorKind::kInvalid) return propagate(started);
+  if (!started) {
+    // Somebody else may have started it.
+    auto vm = registry.record(name);
+    if (!vm || vm->state != api::RecordedState::kRunning) return propagate(started);
+  }
   return wait_for_boot(registry, name);
 }
 

@@ -189,6 +189,7 @@ Result<> copy_disk(const fs::path& from, const fs::path& to) {
   if (!in) return propagate(in);
   struct stat status{};
   if (::fstat(in->get(), &status) != 0) return fail_system("copy", source, errno);
+  if (auto released = wait_until_released(*in, source); !released) return released;
   auto out = open_file(target, O_RDWR | O_CREAT | O_EXCL, kMode);
   if (!out) return propagate(out);
   // Fails where the file system does not know it, or the two are on different ones.

@@ -221,6 +221,8 @@ Result<ClaimedVm> Registry::claim(const std::string& name) const {
   if (!files) return propagate(files);
   auto record = settled_record(name, false);
   if (!record) return propagate(record);
+  // The VM's own lock is enough for what may take longer.
+  all->reset();
   auto disk = record->start.disk ? open_disk(directory, *record->start.disk) : Result<Fd>();
   if (!disk && disk.error().kind() == ErrorKind::kInvalid) return propagate(disk);  // in use
   if (!disk) {

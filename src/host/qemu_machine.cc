@@ -128,7 +128,8 @@ Task<> QemuMachine::wait_for_room() {
     write_failed_ = false;
     auto asked = qemu_->qmp().execute("cont", nlohmann::json::object(), kAnswerLimit);
     auto done = co_await std::move(asked);
-    if (!done) co_return;  // QEMU has gone
+    if (!done && done.error().kind() == ErrorKind::kClosed) co_return;  // QEMU has gone
+    if (!done) write_failed_ = true;                                    // it is stopped still
     timer.expires_after(kRoomPause);
     co_await timer.async_wait(asio::use_awaitable);
   }

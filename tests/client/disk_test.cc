@@ -98,26 +98,31 @@ TEST_F(DiskTest, AnythingElseIsRefusedInWords) {
   EXPECT_THAT(error_of_opening(*disk), HasSubstr("no file of this user"));
 }
 
-TEST_F(DiskTest, IsNotOpenedWhileAnotherHasItLocked) {
+TEST_F(DiskTest, IsNotOpenedOrCopiedWhileAnotherHasItLocked) {
+  TemporaryDirectory other;
   auto disk = make_disk(directory.path(), Disk::kMinBytes);
   ASSERT_TRUE(disk);
-  // As QEMU does.
-  auto qemu = open_file(path, O_RDWR);
-  struct flock lock{};
-  lock.l_type = F_RDLCK;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = 100;
-  lock.l_len = 1;
-  ASSERT_EQ(::fcntl(qemu->get(), F_OFD_SETLK, &lock), 0);
-  constexpr std::chrono::milliseconds kDelay{200};
-  auto begin = std::chrono::steady_clock::now();
-  std::thread end([&] {
-    std::this_thread::sleep_for(kDelay);
-    qemu->reset();
-  });
-  EXPECT_TRUE(open_disk(directory.path(), *disk));
-  EXPECT_GE(std::chrono::steady_clock::now() - begin, kDelay);
-  end.join();
+  auto takes_until_released = [&](const auto& work) {
+    // As QEMU does.
+    auto qemu = open_file(path, O_RDWR);
+    struct flock lock{};
+    lock.l_type = F_RDLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = 100;
+    lock.l_len = 1;
+    ASSERT_EQ(::fcntl(qemu->get(), F_OFD_SETLK, &lock), 0);
+    constexpr std::chrono::milliseconds kDelay{200};
+    auto begin = std::chrono::steady_clock::now();
+    std::thread end([&] {
+      std::this_thread::sleep_for(kDelay);
+      qemu->reset();
+    });
+    EXPECT_TRUE(work());
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, kDelay);
+    end.join();
+  };
+  takes_until_released([&] { return open_disk(directory.path(), *disk); });
+  takes_until_released([&] { return copy_disk(directory.path(), other.path()); });
 }
 
 TEST_F(DiskTest, ACopyHasItsDataAndItsHoles) {

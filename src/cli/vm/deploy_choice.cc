@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/text.h"
 #include "manifest/table.h"
 
 namespace capsem::cli {
@@ -25,7 +26,7 @@ class Chooser {
   Result<DeployChoice> run() {
     for (const auto& entry : manifest_.entries) sort(entry);
     for (const auto& entry : running_.entries)
-      if (find(manifest_, entry.name) == nullptr) choice_.removed.push_back(entry.name);
+      if (find(manifest_, entry.name) == nullptr) choice_.removed.push_back(printable(entry.name));
     auto table = manifest::encode_table(manifest_);
     if (choice_.changed.empty() && table == state_.table) return std::move(choice_);
     client::DeployOrder order{

@@ -14,6 +14,7 @@
 #include "guest/init/deploy_receiver.h"
 #include "guest/init/deploy_update.h"
 #include "guest/init/entry_mount.h"
+#include "guest/init/kernel_settings.h"
 #include "guest/vsock_address.h"
 #include "manifest/table.h"
 #include "wire/codec.h"
@@ -61,6 +62,9 @@ Result<Fd> make_set(const Fd& connection, const DeployedEntry& init) {
 
 void become_own_process(const Fd& connection) {
   forget_faults();
+  // PID 1's own exemption is not for what receives megabytes: where memory is short, the deploy is
+  // what ends first.
+  [[maybe_unused]] auto first = write_setting("/proc/self/oom_score_adj", "1000");
   ::prctl(PR_SET_NAME, "deploy");
   ::signal(SIGPIPE, SIG_IGN);
   sigset_t none;
@@ -103,6 +107,7 @@ void DeployPort::accept() {
   Fd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!connection || is_of_this_guest(connection.get())) return;
   auto refuse = [&](const std::string& reason) {
+    // Where no process is to be had the host hears of a lost connection.
     if (::fork() != 0) return;
     line_.reset();
     connection_.reset();

@@ -67,7 +67,6 @@ class ItemWriter {
     return refuse(printable(path), "it is no entry of the initrd");
   }
 
-  // Another item than that of a directory's own path may have made it.
   Result<> make_directory(const wire::DeployItem& item) const {
     for (const auto& path : item.paths) {
       const auto made = target(path);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "guest/init/console.h"
 #include "guest/paths.h"
 #include "manifest/manifest.h"
 
@@ -110,8 +111,8 @@ Result<> EntryMount::replace(const Fd& next) {
     ::umount2(kScratch, MNT_DETACH);
   }
   // What happens on it from here on concerns no other.
-  if (make_private(peer) != 0 && replaced)
-    return fail_system("set apart the mount at", kScratch, errno);
+  if (make_private(peer) != 0)
+    log(Error::system("set apart the mount at", kScratch, errno).message());
   while (::umount2(kScratch, MNT_DETACH) == 0) {
   }
   return replaced;

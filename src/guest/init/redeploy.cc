@@ -42,14 +42,35 @@ void follow(Boot& boot, const ConcernedService& concerned, Redeployment& redeplo
     boot.supervisor.replaced(concerned.name, now);
 }
 
+// A service that is there no more may still have its sockets when a new one is started.
+Result<> check_ports(const manifest::Manifest& before, const manifest::Manifest& next,
+                     const std::vector<ConcernedService>& concerned) {
+  auto service = [](const manifest::Manifest& manifest, const std::string& name) {
+    return std::ranges::find(manifest.entries, name, &manifest::Entry::name)->service;
+  };
+  for (const auto& one : concerned) {
+    if (one.change != ServiceChange::kNew) continue;
+    for (auto port : service(next, one.name)->listen)
+      for (const auto& entry : before.entries)
+        if (entry.service &&
+            std::ranges::find(entry.service->listen, port) != entry.service->listen.end())
+          return fail("deploy", one.name,
+                      "port " + std::to_string(port) + " is that of " + entry.name,
+                      "start the VM again");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Redeployment> redeploy(Boot& boot, const Fd& file_system) {
   auto next = read_records(path_of(file_system));
   if (!next) return propagate(next);
-  if (auto replaced = boot.entry_mount->replace(file_system); !replaced) return propagate(replaced);
   auto concerned =
       concerned_services({boot.manifest, boot.deployment.entries}, {next->manifest, next->entries});
+  if (auto free = check_ports(boot.manifest, next->manifest, concerned); !free)
+    return propagate(free);
+  if (auto replaced = boot.entry_mount->replace(file_system); !replaced) return propagate(replaced);
   boot.manifest = std::move(next->manifest);
   boot.deployment.entries = std::move(next->entries);
   boot.deployment.sums = std::move(next->sums);
@@ -61,6 +82,7 @@ Result<Redeployment> redeploy(Boot& boot, const Fd& file_system) {
 wire::DeployDone done_of(const Boot& boot, const Redeployment& redeployment) {
   wire::DeployDone done{.restarted = {}, .problems = redeployment.problems};
   for (const auto& name : redeployment.services) {
+    if (boot.supervisor.has_finished(name)) continue;
     auto pid = boot.supervisor.pid_of(name);
     if (pid != 0)
       done.restarted.push_back({.name = name, .pid = static_cast<std::uint32_t>(pid)});

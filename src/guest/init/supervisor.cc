@@ -99,6 +99,7 @@ Result<> Supervisor::start(Service& service, Clock::time_point now) {
   service.started = now;
   service.due.reset();
   service.not_started.clear();
+  service.killed = service.stuck = false;
   auto pipe = make_pipe();
   if (!pipe) return propagate(pipe, "start", service.name);
   pid_t pid = ::fork();
@@ -175,13 +176,18 @@ std::optional<Clock::time_point> Supervisor::next_start() const {
 
 // ---- services that become others
 
-Supervisor::Service* Supervisor::find(const std::string& name) {
+const Supervisor::Service* Supervisor::find(const std::string& name) const {
   auto found = std::ranges::find(services_, name, &Service::name);
   return found == services_.end() ? nullptr : &*found;
 }
 
+Supervisor::Service* Supervisor::find(const std::string& name) {
+  return const_cast<Service*>(std::as_const(*this).find(name));
+}
+
 void Supervisor::begin_change(Service& service, Change change, int signal, Clock::time_point now) {
   service.change_limit = now + kChangeLimit;
+  service.killed = service.stuck = false;
   service.looked_at = now;
   service.delay = kFirstDelay;
   if (service.pid == 0) {
@@ -222,6 +228,8 @@ void Supervisor::remove(const std::string& name, Clock::time_point now) {
 void Supervisor::look_after(Service& service, Clock::time_point now) {
   if (service.change == Change::kNone) return;
   if (now >= service.change_limit) {
+    service.stuck = service.killed;
+    service.killed = true;
     ::kill(service.pid, SIGKILL);
     service.change = Change::kEnds;
     service.change_limit = now + kChangeLimit;
@@ -233,13 +241,20 @@ void Supervisor::look_after(Service& service, Clock::time_point now) {
 }
 
 bool Supervisor::settled() const {
-  return std::ranges::all_of(
-      services_, [](const Service& service) { return service.change == Change::kNone; });
+  return std::ranges::all_of(services_, [](const Service& service) {
+    return service.change == Change::kNone || service.stuck;
+  });
 }
 
 pid_t Supervisor::pid_of(const std::string& name) const {
-  auto found = std::ranges::find(services_, name, &Service::name);
-  return found == services_.end() ? 0 : found->pid;
+  const auto* service = find(name);
+  bool runs = service != nullptr && service->not_started.empty() && !service->stuck;
+  return runs ? service->pid : 0;
+}
+
+bool Supervisor::has_finished(const std::string& name) const {
+  const auto* service = find(name);
+  return service != nullptr && service->pid == 0 && !service->due && service->not_started.empty();
 }
 
 }  // namespace capsem::guest::init

@@ -62,11 +62,15 @@ class Supervisor {
   // It is a service no longer.
   void remove(const std::string& name, Clock::time_point now);
 
-  // Whether all that was replaced, changed or removed has been started again, or is gone.
+  // Whether all that was replaced, changed or removed has been started again, is gone, or does not
+  // end although it was killed.
   bool settled() const;
 
-  // The process of a service, 0 while it has none.
+  // The process of a service, 0 while it has none that runs its program.
   pid_t pid_of(const std::string& name) const;
+
+  // Whether it has ended, and is one that is not started again.
+  bool has_finished(const std::string& name) const;
 
   // From here on services may end: none is started again or reported.
   void stop() { stopped_ = true; }
@@ -92,11 +96,14 @@ class Supervisor {
     Change change = Change::kNone;
     Clock::time_point change_limit;  // it is killed then
     Clock::time_point looked_at;
-    bool goes = false;  // it is not started again
+    bool goes = false;    // it is not started again
+    bool killed = false;  // since change_limit passed
+    bool stuck = false;   // that was kChangeLimit ago, and it has not ended
   };
 
   static Service make(const manifest::Entry& entry, std::vector<Fd> listeners);
   Service* find(const std::string& name);
+  const Service* find(const std::string& name) const;
   void begin_change(Service& service, Change change, int signal, Clock::time_point now);
   void look_after(Service& service, Clock::time_point now);
   void start_or_schedule(Service& service, Clock::time_point now);

@@ -430,10 +430,13 @@ class Agent {
   // Of the next session; none without confinement.
   Result<std::optional<SessionGroup>> make_group() {
     if (!confine_) return std::nullopt;
-    // Those of an agent before this one may still be there.
-    auto made = SessionGroup::create(std::to_string(::getpid()) + "-" + std::to_string(++groups_));
-    if (!made) return propagate(made);
-    return std::move(*made);
+    for (;;) {
+      auto name = std::to_string(::getpid()) + "-" + std::to_string(++groups_);
+      auto made = SessionGroup::create(name);
+      if (made) return std::move(*made);
+      // Those of an agent before this one may still be there.
+      if (made.error().system_error() != EEXIST) return propagate(made);
+    }
   }
 
   Listeners listeners_;

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 
+#include "base/directory.h"
 #include "base/text.h"
 
 namespace capsem::guest::pty_agent {
@@ -111,6 +112,17 @@ void set_inherited(std::span<const int> fds, bool inherited) {
   for (int fd : fds) ::fcntl(fd, F_SETFD, inherited ? 0 : FD_CLOEXEC);
 }
 
+// What was handed over and is known by nobody: the other ends wait for it to be closed. All that is
+// in use here is closed on execution.
+void close_inherited() {
+  constexpr int kFirst = STDERR_FILENO + 1;
+  for (const auto& name : names_in("/proc/self/fd").value_or(std::vector<std::string>())) {
+    int fd = -1;
+    std::from_chars(name.data(), name.data() + name.size(), fd);
+    if (fd >= kFirst && ::fcntl(fd, F_GETFD) == 0) ::close(fd);
+  }
+}
+
 Result<Fd> written(const std::string& text) {
   constexpr const char* kName = "the agent's estate";
   Fd file(::memfd_create("estate", MFD_CLOEXEC));
@@ -191,6 +203,7 @@ Result<Estate> take_estate() {
   std::from_chars(digits.data(), digits.data() + digits.size(), number);
   ::unsetenv(kVariable);
   Fd file(number);
+  ::fcntl(number, F_SETFD, FD_CLOEXEC);
   std::string text;
   std::array<std::byte, 16384> buffer;
   for (std::size_t size = buffer.size(); size == buffer.size();) {
@@ -200,7 +213,10 @@ Result<Estate> take_estate() {
     text += as_text(std::span(buffer).first(size));
   }
   auto estate = decode_estate(text);
-  if (estate) set_inherited(descriptors_of(*estate), false);
+  if (estate)
+    set_inherited(descriptors_of(*estate), false);
+  else
+    close_inherited();
   return estate;
 }
 

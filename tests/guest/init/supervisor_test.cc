@@ -349,6 +349,44 @@ TEST_F(SupervisorChange, OneThatDoesNotFollowIsKilled) {
   EXPECT_TRUE(supervisor.settled());
 }
 
+TEST_F(SupervisorChange, OneThatDoesNotEndThoughItIsKilledIsNotWaitedForForEver) {
+  ASSERT_TRUE(supervisor.add(lasting("old"), {}));
+  wait_for("old");
+  auto now = Clock::now();
+  supervisor.change(lasting("new"), now);
+  supervisor.start_due(now + kChangeLimit);
+  EXPECT_FALSE(supervisor.settled());
+  // Not reaped: to the supervisor it is a process that is there still.
+  supervisor.start_due(now + 2 * kChangeLimit);
+  EXPECT_TRUE(supervisor.settled());
+  EXPECT_EQ(supervisor.pid_of("service"), 0);
+  reap(Clock::now());
+  wait_for("new");
+  EXPECT_NE(supervisor.pid_of("service"), 0);
+}
+
+TEST_F(SupervisorChange, AProgramThatCannotBeExecutedDoesNotRun) {
+  ASSERT_TRUE(supervisor.add(lasting("old"), {}));
+  wait_for("old");
+  supervisor.replaced("service", Clock::now());
+  ASSERT_TRUE(std::filesystem::remove(directory / "service"));
+  reap(Clock::now());
+  EXPECT_EQ(supervisor.pid_of("service"), 0);
+  EXPECT_FALSE(supervisor.has_finished("service"));
+  reap(Clock::now());
+  EXPECT_TRUE(supervisor.next_start());
+}
+
+TEST_F(SupervisorChange, OneThatIsNotStartedAgainHasFinished) {
+  auto entry = script("exit 0", false);
+  ASSERT_TRUE(supervisor.add(entry, {}));
+  reap(Clock::now());
+  EXPECT_TRUE(supervisor.has_finished("service"));
+  supervisor.replaced("service", Clock::now());
+  EXPECT_TRUE(supervisor.settled());
+  EXPECT_TRUE(supervisor.has_finished("service"));
+}
+
 TEST_F(SupervisorChange, OtherSettingsHoldFromTheNextStartOn) {
   ASSERT_TRUE(supervisor.add(lasting("old"), {}));
   wait_for("old");

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -162,14 +163,17 @@ TEST_F(Attachments, TheHostThatIsThereIsTold) {
 
 TEST_F(Attachments, TheOneWhoAttachedMayResume) {
   start("echo here; read line; exit 5").send(wire::Detach{});
+  std::optional<wire::Attached> attached;
   {
     auto host = attach();
-    ASSERT_TRUE(host.wait_for<wire::Attached>());
+    attached = host.wait_for<wire::Attached>();
+    ASSERT_TRUE(attached);
     output(host, "here\r\n");
   }
   wait_until_attached_is(false);
   auto host = connect();
-  host.send(wire::SessionResume{.id = "session-1", .received = 1, .attachment = 2});
+  host.send(
+      wire::SessionResume{.id = "session-1", .received = 1, .attachment = attached->attachment});
   EXPECT_EQ(host.receive(), wire::GuestSession(wire::Resumed{0}));
   host.send(wire::Stdin{"\n"});
   EXPECT_EQ(host.wait_for<wire::Exited>(), (wire::Exited{.code = 5}));
