@@ -162,8 +162,7 @@ Task<bool> Connection::answer_vm(const Target& target) {
   if (auto word = target.parameter("wait")) {
     auto state = api::parse_state(*word);
     if (!state) co_return co_await refuse(http::status::bad_request, "'wait' names no state");
-    using namespace asio::experimental::
-        awaitable_operators;  // NOLINT(google-build-using-namespace)
+    using asio::experimental::awaitable_operators::operator||;
     co_await (monitor_.reached(*state) || client_gone());
   }
   co_return co_await send(http::status::ok, api::to_json(monitor_.vm()) + "\n");
@@ -198,7 +197,7 @@ Task<bool> Connection::answer_events(const Target& target) {
 
 // As chunks, the last of them after the VM's end.
 Task<bool> Connection::send_events(std::uint64_t since) {
-  using namespace asio::experimental::awaitable_operators;  // NOLINT(google-build-using-namespace)
+  using asio::experimental::awaitable_operators::operator||;
   http::response<http::empty_body> head{http::status::ok, request_.version()};
   head.set(http::field::content_type, kJsonLines);
   head.chunked(true);
@@ -239,7 +238,7 @@ Task<bool> Connection::answer_upgrade(const api::UpgradeRow& upgrade, const wire
                               "send 'Connection: Upgrade' and 'Upgrade: " + protocol + "'");
   if (buffer_.size() > 0)
     co_return co_await refuse(http::status::bad_request, "it sent more before the answer");
-  using namespace asio::experimental::awaitable_operators;  // NOLINT(google-build-using-namespace)
+  using asio::experimental::awaitable_operators::operator||;
   auto first = co_await (monitor_.open(port, upgrade.what) || client_gone());
   if (first.index() == 1)
     co_return co_await refuse(http::status::bad_request,

@@ -101,12 +101,12 @@ Result<> bind_read_only(const std::string& path) {
 // All of /proc that is no process: by its files root changes the whole machine. Those that nobody
 // may write too: their mode and owner are the machine's, not the session's.
 Result<> protect_proc() {
-  auto proc = kSessionRoot + std::string("/proc");
+  auto proc = kSessionRoot + std::string("/proc/");
   auto names = names_in(proc);
   if (!names) return propagate(names);
   for (const auto& name : *names) {
     if (name.find_first_not_of("0123456789") == std::string::npos) continue;
-    auto path = proc + "/" + name;
+    auto path = proc + name;
     struct stat status{};
     if (::lstat(path.c_str(), &status) != 0) return fail_system("look at", path, errno);
     if (S_ISLNK(status.st_mode)) continue;
