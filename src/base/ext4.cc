@@ -27,7 +27,6 @@ constexpr std::uint64_t kStateClean = 1;       // EXT4_VALID_FS, and neither an 
 constexpr std::uint64_t kRecover = 0x4;        // EXT4_FEATURE_INCOMPAT_RECOVER
 constexpr std::uint64_t kBlocks64 = 0x80;      // EXT4_FEATURE_INCOMPAT_64BIT
 constexpr std::uint64_t kMaxLogBlockSize = 6;  // blocks of 64 KiB
-constexpr std::size_t kUuidBytes = 16;
 
 using Superblock = std::array<std::byte, kSuperblockBytes>;
 
@@ -37,12 +36,6 @@ std::uint64_t number_at(const Superblock& block, std::size_t offset, std::size_t
   for (std::size_t i = bytes; i-- > 0;)
     value = value << 8 | std::to_integer<std::uint64_t>(block.at(offset + i));
   return value;
-}
-
-std::string uuid_at(const Superblock& block, std::size_t offset) {
-  auto text = hex(std::span(block).subspan(offset, kUuidBytes));
-  for (std::size_t dash : {8, 13, 18, 23}) text.insert(dash, 1, '-');
-  return text;
 }
 
 }  // namespace
@@ -68,7 +61,7 @@ Result<Ext4> read_ext4(const Fd& disk, const std::string& name) {
   if (blocks > UINT64_MAX >> (10 + log_block_size))
     return fail("read", name, "its file system has an impossible size", "", ErrorKind::kDamaged);
   return Ext4{
-      .uuid = uuid_at(block, kUuid),
+      .uuid = uuid_text(std::span(block).subspan<kUuid, 16>()),
       .size_bytes = blocks << (10 + log_block_size),
       .clean = number_at(block, kState, 2) == kStateClean && (incompatible & kRecover) == 0};
 }

@@ -7,12 +7,19 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "base/signals_blocked.h"
+#include "base/text.h"
 
 namespace capsem {
 namespace {
+
+constexpr std::uint64_t kMaxLockListBytes = 4 << 20;
+constexpr std::chrono::milliseconds kLockPause{5};
 
 constexpr std::uint64_t kFirstReadBytes = 4096;
 
@@ -61,6 +68,28 @@ Result<std::filesystem::path> take_temporary_name(const std::filesystem::path& t
               "all " + std::to_string(kTemporaryNames) +
                   " temporary names beside it are in use, as " + temporary_name(target, 0).string(),
               "take away what was left there");
+}
+
+// The process that has the lock, as the kernel lists it (/proc/locks, proc(5)); 0 when it is none
+// that can be seen from here.
+pid_t holder_of(const Fd& file) {
+  struct stat status{};
+  if (::fstat(file.get(), &status) != 0) return 0;
+  auto locks = read_file("/proc/locks", kMaxLockListBytes);
+  if (!locks) return 0;
+  // "7: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"; a waiting one has "->" before its kind.
+  const auto inode = ":" + std::to_string(status.st_ino) + " ";
+  for (auto line : split(*locks, '\n')) {
+    auto kind = line.find(": FLOCK");
+    auto place = line.find(inode);
+    if (kind == std::string_view::npos || place == std::string_view::npos) continue;
+    auto number = line.substr(0, line.rfind(' ', place));
+    number.remove_prefix(number.rfind(' ') + 1);
+    pid_t pid = 0;
+    std::from_chars(number.data(), number.data() + number.size(), pid);
+    return std::max(pid, 0);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -163,10 +192,13 @@ Result<> AtomicFile::commit(Sync sync) {
     return fail_system("replace", target_, errno);
   temporary_.clear();
   ::flock(fd_.get(), LOCK_UN);
-  if (sync != Sync::kContentAndName) return {};
-  auto directory = open_file(directory_of(target_), O_RDONLY | O_DIRECTORY);
+  return sync == Sync::kContentAndName ? sync_directory(directory_of(target_)) : Result<>();
+}
+
+Result<> sync_directory(const std::filesystem::path& path) {
+  auto directory = open_file(path, O_RDONLY | O_DIRECTORY);
   if (!directory) return propagate(directory);
-  if (::fsync(directory->get()) != 0) return fail_system("sync", directory_of(target_), errno);
+  if (::fsync(directory->get()) != 0) return fail_system("sync", path, errno);
   return {};
 }
 
@@ -195,12 +227,25 @@ Result<> write_file_atomically(const std::filesystem::path& path, std::string_vi
   return file->commit();
 }
 
-Result<Fd> lock_file(const std::filesystem::path& path, LockMode mode) {
+Result<Fd> lock_file(const std::filesystem::path& path, LockMode mode,
+                     std::optional<std::chrono::milliseconds> limit) {
+  using Clock = std::chrono::steady_clock;
   auto fd = open_file(path, O_RDWR | O_CREAT, 0644);
   if (!fd) return propagate(fd, "lock", path);
-  int operation = mode == LockMode::kShared ? LOCK_SH : LOCK_EX;
-  while (::flock(fd->get(), operation) != 0)
-    if (errno != EINTR) return fail_system("lock", path, errno);
+  int operation = (mode == LockMode::kShared ? LOCK_SH : LOCK_EX) | (limit ? LOCK_NB : 0);
+  auto until = Clock::now() + limit.value_or(std::chrono::milliseconds(0));
+  while (::flock(fd->get(), operation) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return fail_system("lock", path, errno);
+    if (Clock::now() < until) {
+      std::this_thread::sleep_for(kLockPause);
+      continue;
+    }
+    auto pid = holder_of(*fd);
+    auto who = pid > 0 ? "process " + std::to_string(pid) : std::string("another process");
+    return fail("lock", path, who + " holds it", "see why that one does not go on, or end it",
+                ErrorKind::kTimeout);
+  }
   return fd;
 }
 

@@ -1,8 +1,10 @@
 // Whole files: reading with a limit, and writing so that a reader sees the old or the new one.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -61,9 +63,14 @@ Result<Fd> unnamed_file(std::filesystem::path directory = {});
 Result<> write_file_atomically(const std::filesystem::path& path, std::string_view content,
                                unsigned mode = 0644);
 
+// What was made, renamed or removed in the directory stays so after a power failure.
+Result<> sync_directory(const std::filesystem::path& path);
+
 // An advisory lock (flock(2)) on `path`, made when missing; held until the Fd is closed, and
-// released by the kernel when the process ends. Waits for others.
+// released by the kernel when the process ends. Waits for others, with a limit no longer than that:
+// kTimeout then, with the process that has it where it can be seen.
 enum class LockMode { kShared, kExclusive };
-Result<Fd> lock_file(const std::filesystem::path& path, LockMode mode);
+Result<Fd> lock_file(const std::filesystem::path& path, LockMode mode,
+                     std::optional<std::chrono::milliseconds> limit = std::nullopt);
 
 }  // namespace capsem

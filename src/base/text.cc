@@ -43,6 +43,12 @@ std::string hex(std::span<const std::byte> bytes) {
   return text;
 }
 
+std::string uuid_text(std::span<const std::byte, 16> bytes) {
+  auto text = hex(bytes);
+  for (std::size_t dash : {8, 13, 18, 23}) text.insert(dash, 1, '-');
+  return text;
+}
+
 namespace {
 
 // A row of table 3-7 of the Unicode standard: with a first byte from `first` to `last` a character

@@ -19,6 +19,8 @@ std::string_view trim(std::string_view text);
 
 // Lower-case hexadecimal of `bytes`.
 std::string hex(std::span<const std::byte> bytes);
+// A UUID in the form of RFC 9562, "0123abcd-...".
+std::string uuid_text(std::span<const std::byte, 16> bytes);
 
 // Whether `text` is well-formed UTF-8 (Unicode, table 3-7): no overlong form, no surrogate, nothing
 // above U+10FFFF.

@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "client/vm_lock.h"
 
 namespace capsem::client {
 namespace {
@@ -68,9 +69,7 @@ Result<std::string> random_uuid() {
     return fail_system("make", "a UUID", errno);
   bytes[6] = (bytes[6] & std::byte{0x0f}) | std::byte{0x40};
   bytes[8] = (bytes[8] & std::byte{0x3f}) | std::byte{0x80};
-  auto text = hex(bytes);
-  for (std::size_t dash : {8, 13, 18, 23}) text.insert(dash, 1, '-');
-  return text;
+  return uuid_text(bytes);
 }
 
 Result<> run_mke2fs(const Fd& file, const std::string& uuid) {
@@ -99,11 +98,9 @@ std::unexpected<Error> fail_damaged(const fs::path& path, std::string reason) {
 Result<> wait_until_released(const Fd& disk, const fs::path& path) {
   using Clock = std::chrono::steady_clock;
   for (auto limit = Clock::now() + kReleaseLimit;; std::this_thread::sleep_for(kPause)) {
-    struct flock lock{};
-    lock.l_type = F_WRLCK;
-    lock.l_whence = SEEK_SET;
-    if (::fcntl(disk.get(), F_OFD_GETLK, &lock) != 0) return fail_system("look at", path, errno);
-    if (lock.l_type == F_UNLCK) return {};
+    auto locked = is_locked(disk, path);
+    if (!locked) return propagate(locked);
+    if (!*locked) return {};
     if (Clock::now() > limit)
       return fail("use the disk", path, "another process has it open and locked",
                   "end that process", ErrorKind::kInvalid);

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -11,7 +10,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -31,7 +29,6 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::uint64_t kMaxLockListBytes = 4 << 20;
 constexpr std::size_t kMaxNameBytes = 63;  // of a host name's label, RFC 1123
 constexpr int kBacklog = 128;
 constexpr milliseconds kPause{5};
@@ -90,28 +87,6 @@ Result<Fd> listen_in(const Fd& directory, const fs::path& shown) {
   return socket;
 }
 
-// The process that has the lock, as the kernel lists it (/proc/locks, proc(5)); 0 when it is none
-// that can be seen from here.
-pid_t holder_of(const Fd& file) {
-  struct stat status{};
-  if (::fstat(file.get(), &status) != 0) return 0;
-  auto locks = read_file("/proc/locks", kMaxLockListBytes);
-  if (!locks) return 0;
-  // "7: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"; a waiting one has "->" before its kind.
-  const auto inode = ":" + std::to_string(status.st_ino) + " ";
-  for (auto line : split(*locks, '\n')) {
-    auto kind = line.find(": FLOCK");
-    auto place = line.find(inode);
-    if (kind == std::string_view::npos || place == std::string_view::npos) continue;
-    auto number = line.substr(0, line.rfind(' ', place));
-    number.remove_prefix(number.rfind(' ') + 1);
-    pid_t pid = 0;
-    std::from_chars(number.data(), number.data() + number.size(), pid);
-    return std::max(pid, 0);
-  }
-  return 0;
-}
-
 // Of one whose `lock` was not to be had.
 std::unexpected<Error> fail_locked(std::string attempted, const std::string& name,
                                    const fs::path& lock) {
@@ -154,37 +129,26 @@ Result<Registry> Registry::open() {
 }
 
 Result<Fd> Registry::lock_all() const {
-  const auto path = state_ / kRegistryLock;
-  auto file = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-  if (!file) return propagate(file, "lock", path);
-  for (auto until = Clock::now() + lock_limit_; ::flock(file->get(), LOCK_EX | LOCK_NB) != 0;) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return fail_system("lock", path, errno);
-    if (Clock::now() < until) {
-      std::this_thread::sleep_for(kPause);
-      continue;
-    }
-    auto pid = holder_of(*file);
-    auto who = pid > 0 ? "process " + std::to_string(pid) : std::string("another process");
-    return fail("lock", path, who + " holds it", "see why that one does not go on, or end it",
-                ErrorKind::kTimeout);
-  }
-  remove_leftovers();
-  return file;
+  auto lock = lock_file(state_ / kRegistryLock, LockMode::kExclusive, lock_limit_);
+  if (lock) remove_leftovers();
+  return lock;
 }
 
 // Of those that were killed while they made or removed a VM. What lies below the runtime directory
 // belongs to a VM of that name, so that nothing of another registry's that shares it is touched.
 void Registry::remove_leftovers() const {
-  std::error_code ignored;
-  for (const auto& entry : names_in(state_).value_or(std::vector<std::string>())) {
-    bool removed = entry.starts_with(kRemoved);
-    if (!removed && !entry.starts_with(kNew)) continue;
-    auto lock = removed ? Result<std::optional<Fd>>() : try_lock(state_ / entry / kNewLock);
-    if (!removed && (!lock || !*lock)) continue;  // a copy is at work
-    auto name = entry.substr(std::string_view(removed ? kRemoved : kNew).size());
+  auto remove = [this](const std::string& entry, std::string_view prefix) {
+    std::error_code ignored;
+    auto name = entry.substr(prefix.size());
     if (!fs::exists(state_directory(name) / api::kRecordFile, ignored))
       remove_runtime(runtime_ / name);
     fs::remove_all(state_ / entry, ignored);
+  };
+  for (const auto& entry : names_in(state_).value_or(std::vector<std::string>())) {
+    if (entry.starts_with(kRemoved)) remove(entry, kRemoved);
+    if (!entry.starts_with(kNew)) continue;
+    auto lock = try_lock(state_ / entry / kNewLock);
+    if (lock && *lock) remove(entry, kNew);  // otherwise a copy is at work
   }
 }
 

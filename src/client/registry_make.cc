@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include "base/directory.h"
+#include "base/file.h"
 #include "client/disk.h"
 #include "client/registry.h"
 #include "client/registry_errors.h"
@@ -22,13 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kInventions = 100;
-
-Result<> sync_directory(const fs::path& path) {
-  auto directory = open_file(path, O_RDONLY | O_DIRECTORY);
-  if (!directory) return propagate(directory);
-  if (::fsync(directory->get()) != 0) return fail_system("write", path, errno);
-  return {};
-}
 
 }  // namespace
 

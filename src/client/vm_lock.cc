@@ -17,6 +17,13 @@ struct flock whole_file(short type) {
   return lock;
 }
 
+// Whether another's lock keeps this open file from one of the type.
+Result<bool> is_kept_from(const Fd& file, short type, const fs::path& name) {
+  auto lock = whole_file(type);
+  if (::fcntl(file.get(), F_OFD_GETLK, &lock) != 0) return fail_system("look at", name, errno);
+  return lock.l_type != F_UNLCK;
+}
+
 Result<std::optional<Fd>> try_take(const fs::path& file, short type) {
   auto fd = open_file(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
   if (!fd) return propagate(fd, "lock", file);
@@ -28,13 +35,15 @@ Result<std::optional<Fd>> try_take(const fs::path& file, short type) {
 
 }  // namespace
 
+Result<bool> is_locked(const Fd& file, const fs::path& name) {
+  return is_kept_from(file, F_WRLCK, name);
+}
+
 Result<bool> is_running(const fs::path& file) {
   auto fd = open_file(file, O_RDONLY);
   if (!fd && fd.error().kind() == ErrorKind::kNotFound) return false;
   if (!fd) return propagate(fd);
-  auto lock = whole_file(F_RDLCK);
-  if (::fcntl(fd->get(), F_OFD_GETLK, &lock) != 0) return fail_system("look at", file, errno);
-  return lock.l_type != F_UNLCK;
+  return is_kept_from(*fd, F_RDLCK, file);
 }
 
 Result<std::optional<Fd>> try_lock(const fs::path& file) {

@@ -1,5 +1,6 @@
-// The lock of a VM's directory (api::kLockFile). It belongs to the open file (F_OFD_SETLK), so that
-// it goes with the last copy of the descriptor, whoever has that and whatever ends him.
+// Locks of the files of a VM's directory, above all the VM's own (api::kLockFile). That belongs to
+// the open file (F_OFD_SETLK), so that it goes with the last copy of the descriptor, whoever has
+// that and whatever ends him.
 #pragma once
 
 #include <filesystem>
@@ -9,6 +10,9 @@
 #include "base/fd.h"
 
 namespace capsem::client {
+
+// Whether another open file has any lock on it. `name` is for errors.
+Result<bool> is_locked(const Fd& file, const std::filesystem::path& name);
 
 // Whether it is held for writing, which a monitor does. Asking takes no lock, so that nobody is
 // kept from starting the VM meanwhile.
