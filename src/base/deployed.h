@@ -3,9 +3,11 @@
 // each other.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -30,5 +32,12 @@ struct DeployedEntry {
 
   bool operator==(const DeployedEntry&) const = default;
 };
+
+// That of the entry called `name`; null when it is not listed, or absent.
+inline const DeployedEntry* find_deployed(std::span<const DeployedEntry> entries,
+                                          std::string_view name) {
+  auto found = std::ranges::find(entries, name, &DeployedEntry::name);
+  return found == entries.end() || found->origin == Origin::kAbsent ? nullptr : &*found;
+}
 
 }  // namespace capsem

@@ -41,22 +41,12 @@ Result<> mount_entries(Boot& boot) {
   return {};
 }
 
-bool is_deployed(const Boot& boot, const manifest::Entry& entry) {
-  for (const auto& deployed : boot.deployment.entries)
-    if (deployed.name == entry.name) return deployed.origin != Origin::kAbsent;
-  return false;
-}
-
 Result<> start_services(Boot& boot) {
   for (const auto& entry : boot.manifest.entries) {
-    if (!entry.service || !is_deployed(boot, entry)) continue;
-    std::vector<Fd> listeners;
-    for (auto port : entry.service->listen) {
-      auto socket = listen_on(port);
-      if (!socket) return propagate(socket, "start", entry.name);
-      listeners.push_back(std::move(*socket));
-    }
-    auto started = boot.supervisor.add(entry, std::move(listeners));
+    if (!entry.service || find_deployed(boot.deployment.entries, entry.name) == nullptr) continue;
+    auto listeners = listen_for(entry);
+    if (!listeners) return propagate(listeners);
+    auto started = boot.supervisor.add(entry, std::move(*listeners));
     if (started) continue;
     if (entry.essential) return started;
     boot.deployment.problems.push_back(started.error().message());

@@ -151,7 +151,9 @@ Result<Deployment> deploy(const manifest::Manifest& manifest, const DeployRoots&
     deployment.entries.push_back(std::move(*deployed));
   }
   for (const auto& entry : manifest.entries)
-    if (entry.is_init()) deployment.init = deployer.hash_of_init(entry);
+    if (entry.is_init())
+      deployment.init = {
+          .name = entry.name, .origin = Origin::kInitrd, .sha256 = deployer.hash_of_init(entry)};
   return deployment;
 }
 

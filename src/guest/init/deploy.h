@@ -2,7 +2,6 @@
 // the rootfs's, on a file system of their own that is read-only once it is complete.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +23,7 @@ struct Deployment {
   std::vector<DeployedEntry> entries;
   manifest::Sums sums;                // of the files of these entries
   std::vector<std::string> problems;  // copies that were refused, and entries that are absent
-  std::optional<Digest> init;         // of the init, as the list of the initrd's hashes has it
+  DeployedEntry init;                 // by the initrd's list of hashes, as its copy is gone
 };
 
 // Copies each entry but the init to below `roots.target`. A copy whose mode or owner is not the

@@ -28,7 +28,8 @@ class Updater {
         running_(running) {}
 
   Result<DeployedEntry> deploy(const Entry& entry, manifest::Sums& sums) {
-    if (!entry.in_initrd && !is_running(entry)) return DeployedEntry{.name = entry.name};
+    if (!entry.in_initrd && find_deployed(running_.entries, entry.name) == nullptr)
+      return DeployedEntry{.name = entry.name};
     const auto& place = place_of(entry);
     std::vector<std::string> refusals;
     auto copied = copier_.copy(entry, place, refusals);
@@ -46,19 +47,9 @@ class Updater {
     return was_received ? received_ : kept_;
   }
 
-  const DeployedEntry* find(const Entry& entry) const {
-    auto found = std::ranges::find(running_.entries, entry.name, &DeployedEntry::name);
-    return found == running_.entries.end() ? nullptr : &*found;
-  }
-
-  bool is_running(const Entry& entry) const {
-    const auto* found = find(entry);
-    return found != nullptr && found->origin != Origin::kAbsent;
-  }
-
   // One that is kept, maybe the rootfs's, stays what it was.
   Origin origin_of(const Entry& entry, const Place& place) const {
-    const auto* found = find(entry);
+    const auto* found = find_deployed(running_.entries, entry.name);
     return &place != &received_ && found != nullptr ? found->origin : place.origin;
   }
 

@@ -82,10 +82,7 @@ class Init {
     if (!listener) return propagate(listener);
     // One that has gone before it is accepted must not hold PID 1 up.
     if (auto set = set_nonblocking(*listener, true); !set) return set;
-    DeployedEntry init{.name = "init", .origin = Origin::kInitrd, .sha256 = boot_.deployment.init};
-    for (const auto& entry : boot_.manifest.entries)
-      if (entry.is_init()) init.name = entry.name;
-    deploys_.emplace(std::move(*listener), std::move(init));
+    deploys_.emplace(std::move(*listener), boot_.deployment.init);
     return {};
   }
 

@@ -12,13 +12,9 @@ namespace capsem::guest::init {
 namespace {
 
 Result<> start_new(Boot& boot, const manifest::Entry& entry) {
-  std::vector<Fd> listeners;
-  for (auto port : entry.service->listen) {
-    auto socket = listen_on(port);
-    if (!socket) return propagate(socket, "start", entry.name);
-    listeners.push_back(std::move(*socket));
-  }
-  return boot.supervisor.add(entry, std::move(listeners));
+  auto listeners = listen_for(entry);
+  if (!listeners) return propagate(listeners);
+  return boot.supervisor.add(entry, std::move(*listeners));
 }
 
 void follow(Boot& boot, const ConcernedService& concerned, Redeployment& redeployment) {

@@ -8,17 +8,11 @@ namespace {
 
 using manifest::Entry;
 
-const DeployedEntry* deployed_of(const Set& set, const std::string& name) {
-  auto found = std::ranges::find(set.entries, name, &DeployedEntry::name);
-  bool is_there = found != set.entries.end() && found->origin != Origin::kAbsent;
-  return is_there ? &*found : nullptr;
-}
-
 // The entry of a service that is deployed.
 const Entry* service_of(const Set& set, const std::string& name) {
   auto found = std::ranges::find(set.manifest.entries, name, &Entry::name);
   bool is_service = found != set.manifest.entries.end() && found->service;
-  return is_service && deployed_of(set, name) != nullptr ? &*found : nullptr;
+  return is_service && find_deployed(set.entries, name) != nullptr ? &*found : nullptr;
 }
 
 std::optional<ServiceChange> change_of(const Entry& before, const Entry& now, bool same_program) {
@@ -45,8 +39,8 @@ std::vector<ConcernedService> concerned_services(const Set& before, const Set& n
       concerned.push_back({entry.name, ServiceChange::kNew, true});
       continue;
     }
-    bool same_program =
-        deployed_of(before, entry.name)->sha256 == deployed_of(now, entry.name)->sha256;
+    bool same_program = find_deployed(before.entries, entry.name)->sha256 ==
+                        find_deployed(now.entries, entry.name)->sha256;
     if (auto change = change_of(*was, entry, same_program))
       concerned.push_back({entry.name, *change, was->service->listen != entry.service->listen});
   }

@@ -43,4 +43,14 @@ Result<Fd> listen_on(std::uint32_t port) {
   return socket;
 }
 
+Result<std::vector<Fd>> listen_for(const manifest::Entry& entry) {
+  std::vector<Fd> listeners;
+  for (auto port : entry.service->listen) {
+    auto socket = listen_on(port);
+    if (!socket) return propagate(socket, "start", entry.name);
+    listeners.push_back(std::move(*socket));
+  }
+  return listeners;
+}
+
 }  // namespace capsem::guest::init

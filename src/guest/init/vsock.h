@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "manifest/manifest.h"
 
 namespace capsem::guest::init {
 
@@ -14,5 +16,8 @@ Result<Fd> connect_to_host(std::uint32_t port);
 
 // A listening socket on `port`.
 Result<Fd> listen_on(std::uint32_t port);
+
+// Those of an entry that has a service, in its order.
+Result<std::vector<Fd>> listen_for(const manifest::Entry& entry);
 
 }  // namespace capsem::guest::init

@@ -48,7 +48,16 @@ bool take_kind(std::string_view& text, std::string_view kind) {
   return true;
 }
 
-std::optional<Serving> serving_of(std::string_view text) {
+}  // namespace
+
+std::string encode(const Serving& serving) {
+  return text_of("",
+                 {serving.detachable ? 1U : 0U, serving.attached ? 1U : 0U,
+                  static_cast<std::uint64_t>(serving.pid)},
+                 serving.id + " " + serving.command);
+}
+
+std::optional<Serving> decode_serving(std::string_view text) {
   unsigned detachable = 0;
   unsigned attached = 0;
   pid_t pid = 0;
@@ -62,14 +71,8 @@ std::optional<Serving> serving_of(std::string_view text) {
                  .command = std::string(text.substr(space + 1))};
 }
 
-}  // namespace
-
 Result<> send_on_line(const Fd& line, const Serving& serving) {
-  auto text = text_of(kServing,
-                      {serving.detachable ? 1U : 0U, serving.attached ? 1U : 0U,
-                       static_cast<std::uint64_t>(serving.pid)},
-                      serving.id + " " + serving.command);
-  return send_message(line, text, {});
+  return send_message(line, std::string(kServing) + encode(serving), {});
 }
 
 Result<> send_on_line(const Fd& line, const Resumption& resumption) {
@@ -97,7 +100,7 @@ Result<std::optional<LineMessage>> receive_from_line(const Fd& line) {
   std::string_view text = (*message)->text;
   auto& fds = (*message)->fds;
   if (take_kind(text, kServing) && fds.empty()) {
-    auto serving = serving_of(text);
+    auto serving = decode_serving(text);
     if (!serving) return unknown((*message)->text);
     return std::move(*serving);
   }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "base/error.h"
@@ -24,6 +25,9 @@ struct Serving {
   pid_t pid = 0;         // of the command, as the agent sees it
   std::string command;   // as RunningSession has it
 };
+// As text, and back; nothing for what encode() would not write.
+std::string encode(const Serving& serving);
+std::optional<Serving> decode_serving(std::string_view text);
 
 // The host goes on with a session over `connection`, on which it waits for Resumed.
 struct Resumption {

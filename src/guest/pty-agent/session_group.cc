@@ -53,11 +53,10 @@ Result<> bound_processes(const std::string& path) {
 Result<SessionGroup> SessionGroup::create(const std::string& name) {
   auto path = std::string(kSessionsGroup) + "/" + name;
   if (::mkdir(path.c_str(), 0755) != 0) return fail_system("make the control group", path, errno);
-  auto directory = open_file(path, O_RDONLY | O_DIRECTORY);
-  if (!directory) return propagate(directory);
-  SessionGroup group(std::move(path), std::move(*directory));
-  if (auto bound = bound_processes(group.path_); !bound) {
-    group.remove();
+  auto group = find(name);
+  if (!group) return group;
+  if (auto bound = bound_processes(group->path_); !bound) {
+    group->remove();
     return propagate(bound);
   }
   return group;

@@ -21,10 +21,9 @@ namespace {
 constexpr const char* kVariable = "CAPSEM_AGENT_ESTATE";
 
 // A record is its kind and its fields, each with a NUL behind it.
-constexpr std::string_view kInit = "init";      // PID END-SIGNALS
-constexpr std::string_view kGroups = "groups";  // NUMBER
-constexpr std::string_view kSession =
-    "session";  // PID LINE GROUP AGE DETACHABLE ATTACHED PID ID COMMAND
+constexpr std::string_view kInit = "init";          // PID END-SIGNALS
+constexpr std::string_view kGroups = "groups";      // NUMBER
+constexpr std::string_view kSession = "session";    // PID LINE GROUP AGE SERVING
 constexpr std::string_view kTransfer = "transfer";  // PID GROUP
 constexpr std::string_view kEnded = "ended";        // GROUP
 
@@ -61,12 +60,6 @@ class Fields {
     fine_ = fine_ && error == std::errc() && end == digits.data() + digits.size();
   }
 
-  void take(bool& flag) {
-    unsigned number = 0;
-    take(number);
-    flag = number != 0;
-  }
-
  private:
   std::string_view text_;
   bool fine_ = true;
@@ -84,11 +77,9 @@ bool take_record(std::string_view kind, Fields& fields, Estate& estate) {
     fields.take(session.line);
     session.group = fields.text();
     fields.take(session.age_ms);
-    fields.take(session.serving.detachable);
-    fields.take(session.serving.attached);
-    fields.take(session.serving.pid);
-    session.serving.id = fields.text();
-    session.serving.command = fields.text();
+    auto serving = decode_serving(fields.text());
+    if (!serving) return false;
+    session.serving = std::move(*serving);
   } else if (kind == kTransfer) {
     auto& transfer = estate.transfers.emplace_back();
     fields.take(transfer.pid);
@@ -144,17 +135,12 @@ std::string encode(const Estate& estate) {
   put(text, kGroups);
   put(text, estate.groups);
   for (const auto& session : estate.sessions) {
-    const auto& serving = session.serving;
     put(text, kSession);
     put(text, session.pid);
     put(text, session.line);
     put(text, session.group);
     put(text, session.age_ms);
-    put(text, serving.detachable ? 1 : 0);
-    put(text, serving.attached ? 1 : 0);
-    put(text, serving.pid);
-    put(text, serving.id);
-    put(text, serving.command);
+    put(text, encode(session.serving));
   }
   for (const auto& transfer : estate.transfers) {
     put(text, kTransfer);
