@@ -84,33 +84,29 @@ void add_run(CLI::App& app, Action& action, const Signals& signals) {
   auto* detach =
       run->add_flag("--detach", options->detach,
                     "Start a VM that goes on, without a session in it, and print its name");
-  auto persist = std::make_shared<bool>(false);
-  auto disk_mib = std::make_shared<std::uint64_t>(api::Disk::kDefaultBytes >> 20);
-  auto* persistent = run->add_flag("--persist", *persist,
-                                   "Keep what is written in a VM with a name, but for /tmp and "
-                                   "/run, on a disk of its own, until "
-                                   "'capsem rm'");
+  auto* persist = run->add_flag("--persist", options->persist,
+                                "Keep what is written in a VM with a name, but for /tmp and /run, "
+                                "on a disk of its own, until 'capsem rm'");
   run->add_option(
-         "--disk", *disk_mib,
+         "--disk", options->disk_mib,
          "The size of that disk in MiB, or with a suffix as in 20G. It takes as much of the "
          "host's as is written to it")
       ->transform(CLI::Validator(to_mebibytes, "SIZE"))
       ->check(CLI::Range(api::Disk::kMinBytes >> 20, api::Disk::kMaxBytes >> 20))
-      ->needs(persistent)
+      ->needs(persist)
       ->capture_default_str();
   for (auto* of_session : session_options) detach->excludes(of_session);
-  run->callback([&action, options, run, &signals, persist, disk_mib] {
+  run->callback([&action, options, run, &signals] {
     take_command(*run, options->session);
-    if (*persist && options->name.empty() && !options->detach)
+    if (options->persist && options->name.empty() && !options->detach)
       throw CLI::ValidationError(
           "--persist", "is for a VM that stays; give it a name with --name, or use --detach");
-    if (*persist) options->disk_bytes = *disk_mib << 20;
     if (options->detach && !options->session.command.empty())
       throw CLI::ValidationError("--detach",
                                  "starts no command; use 'capsem exec' in the VM for one");
     action = [options, &signals] {
-      auto read = read_environment(options->session);
-      return read ? run_in_vm(*options, signals) : report(read.error(), kRunTrouble);
+      auto refused = refuse_session(options->session);
+      return refused ? *refused : run_in_vm(*options, signals);
     };
   });
 }

@@ -14,7 +14,6 @@
 #include "client/disk.h"
 #include "client/owned_monitor.h"
 #include "client/registry.h"
-#include "client/session.h"
 #include "client/timeline.h"
 
 namespace capsem::cli {
@@ -61,10 +60,11 @@ Result<int> run_in_named_vm(const RunOptions& options, const Signals& signals,
   // Before the build: the name is taken for good only after it.
   if (!options.name.empty())
     if (auto free = registry->check_free(options.name); !free) return propagate(free);
-  if (options.disk_bytes != 0)
+  if (options.persist)
     if (auto found = client::find_mke2fs(); !found) return propagate(found);
   Claim claim = [&](api::Start start) {
-    return registry->create(options.name, std::move(start), options.disk_bytes);
+    return registry->create(options.name, std::move(start),
+                            options.persist ? options.disk_mib << 20 : 0);
   };
   auto name = start_named_vm(options.boot, start_message(options), claim, signals, timeline);
   if (!name) return propagate(name);
@@ -84,9 +84,6 @@ Result<int> run_in_named_vm(const RunOptions& options, const Signals& signals,
 int run_in_vm(const RunOptions& options, const Signals& signals) {
   auto begin = Clock::now();
   client::Timeline timeline(begin);
-  // What the guest would be told last is looked at first, as nothing is worth a boot otherwise.
-  auto fits = client::check_start(session_start(options.session), wants_terminal(options.session));
-  if (!fits) return report(fits.error(), kCannotExecute);
   bool named = options.detach || !options.name.empty();
   auto status = named ? run_in_named_vm(options, signals, timeline)
                       : run_in_own_vm(options, signals, timeline);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "api/types.h"
 #include "base/signals.h"
 #include "cli/session_options.h"
 #include "cli/vm_start.h"
@@ -18,10 +19,10 @@ struct RunOptions {
   BootChoice boot;
   int boot_limit_seconds = 60;
   bool timing = false;
-  std::string name;     // of a VM that goes on when the session has ended
-  bool detach = false;  // no session; the name is invented when it is empty
-  std::uint64_t disk_bytes =
-      0;  // of a VM that keeps what is written in it; 0 for one that does not
+  std::string name;      // of a VM that goes on when the session has ended
+  bool detach = false;   // no session; the name is invented when it is empty
+  bool persist = false;  // what is written in it is kept, on a disk:
+  std::uint64_t disk_mib = api::Disk::kDefaultBytes >> 20;
 };
 
 // Returns the exit status: the command's, or one of exit_status.h after a line on stderr.

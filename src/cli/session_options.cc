@@ -7,7 +7,9 @@
 
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/exit_status.h"
 #include "client/environment.h"
+#include "client/session.h"
 #include "client/terminal.h"
 #include "wire/protocol.h"
 
@@ -130,6 +132,13 @@ Result<> read_environment(SessionOptions& options) {
     if (auto added = client::add_variable(options.environment, variable, environ, "--env"); !added)
       return added;
   return {};
+}
+
+std::optional<int> refuse_session(SessionOptions& options) {
+  if (auto read = read_environment(options); !read) return report(read.error(), kRunTrouble);
+  auto fits = client::check_start(session_start(options), wants_terminal(options));
+  if (!fits) return report(fits.error(), kCannotExecute);
+  return std::nullopt;
 }
 
 bool wants_terminal(const SessionOptions& options) {

@@ -45,6 +45,11 @@ std::string take_name_and_command(const CLI::App& app, SessionOptions& options);
 // variables in theirs; of two with one name the later holds.
 Result<> read_environment(SessionOptions& options);
 
+// Reads what `options` name for a new session, and looks at whether the guest can be told all of
+// it, as nothing is worth a build or a boot otherwise: the exit status after a line on stderr where
+// there can be no such session.
+std::optional<int> refuse_session(SessionOptions& options);
+
 // Whether the session gets a terminal: what was asked for, or else when there is one to give.
 bool wants_terminal(const SessionOptions& options);
 

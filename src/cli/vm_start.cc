@@ -83,19 +83,31 @@ Result<std::string> start_named_vm(const BootChoice& choice, api::Start message,
   return std::move(started->name);
 }
 
+Result<> start_stopped_vm(const client::Registry& registry, const std::string& name,
+                          std::optional<std::chrono::milliseconds> boot_limit,
+                          const Signals& signals, client::Timeline& timeline) {
+  auto claim = [&](const api::Start&) {
+    auto claimed = registry.claim(name);
+    if (claimed && boot_limit)
+      claimed->record.start.boot_limit_ms = static_cast<std::uint64_t>(boot_limit->count());
+    return claimed;
+  };
+  auto started = start_named_vm({}, {}, claim, signals, timeline);
+  if (!started) return propagate(started);
+  return wait_for_boot(registry, name);
+}
+
 Result<> start_again(const client::Registry& registry, const std::string& name,
                      const Signals& signals, client::Timeline& timeline) {
   // Until then it is a running one, which cannot be claimed.
   auto gone = registry.wait_for_end(name, client::kMonitorEndLimit);
   if (!gone) return propagate(gone);
-  auto claim = [&](const api::Start&) { return registry.claim(name); };
-  auto started = start_named_vm({}, {}, claim, signals, timeline);
-  if (!started) {
-    // Somebody else may have started it.
-    auto vm = registry.record(name);
-    if (!vm || vm->state != api::RecordedState::kRunning) return propagate(started);
-  }
-  return wait_for_boot(registry, name);
+  auto started = start_stopped_vm(registry, name, std::nullopt, signals, timeline);
+  if (started) return started;
+  // Somebody else may have started it.
+  auto vm = registry.record(name);
+  bool runs = vm && vm->state == api::RecordedState::kRunning;
+  return runs ? wait_for_boot(registry, name) : started;
 }
 
 Result<> wait_for_boot(const client::Registry& registry, const std::string& name) {

@@ -1,7 +1,9 @@
 // Starting a VM: its monitor, what boots, and for a VM with a name what makes it one.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "api/types.h"
@@ -31,7 +33,13 @@ using Claim = std::function<Result<client::ClaimedVm>(api::Start)>;
 Result<std::string> start_named_vm(const BootChoice& choice, api::Start start, const Claim& claim,
                                    const Signals& signals, client::Timeline& timeline);
 
-// Starts a VM with a name that was running and ends, or waits for it if somebody else started it.
+// Starts a VM with a name that is stopped, with what it was made with, on a freshly packed image,
+// and waits until it has booted. A limit of the boot takes the place of its own from now on.
+Result<> start_stopped_vm(const client::Registry& registry, const std::string& name,
+                          std::optional<std::chrono::milliseconds> boot_limit,
+                          const Signals& signals, client::Timeline& timeline);
+
+// The same for one that was running and ends; waits for it if somebody else started it.
 Result<> start_again(const client::Registry& registry, const std::string& name,
                      const Signals& signals, client::Timeline& timeline);
 

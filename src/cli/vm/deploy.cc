@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -12,7 +11,6 @@
 #include <vector>
 
 #include "async/limit.h"
-#include "async/socket_stream.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -23,8 +21,6 @@
 #include "cli/vm/named_session.h"
 #include "client/connection.h"
 #include "client/registry.h"
-#include "client/session.h"
-#include "client/timeline.h"
 #include "prepare/guest_files.h"
 #include "prepare/guest_set.h"
 #include "prepare/layout.h"
@@ -35,8 +31,7 @@ namespace {
 constexpr const char* kFooter =
     "capsem deploy [OPTIONS] NAME [COMMAND [ARGUMENTS]]\n"
     "What has changed of guest.toml's entries is built, and takes the place of what the VM runs, "
-    "all "
-    "of it or nothing; services whose program changed are started again, and sessions go on. "
+    "all of it or nothing; services whose program changed are started again, and sessions go on. "
     "COMMAND, if there is one, then runs in the VM as with 'capsem exec', and what was deployed is "
     "said on stderr. The init, the kernel and the rootfs are the next boot's: 'capsem restart'.\n"
     "Exit status: the command's as in 'capsem run'; without one 0 when the VM runs what is built, "
@@ -167,10 +162,7 @@ Result<> tell(const Deployed& deployed, const Options& options) {
 }
 
 int run(Options& options, const Signals& signals) {
-  if (auto read = read_environment(options.session); !read)
-    return report(read.error(), kRunTrouble);
-  auto fits = client::check_start(session_start(options.session), wants_terminal(options.session));
-  if (!fits) return report(fits.error(), kCannotExecute);
+  if (auto refused = refuse_session(options.session)) return *refused;
   auto registry = client::Registry::open();
   if (!registry) return report(registry.error(), kRunTrouble);
   auto deployed = deploy(*registry, options.name, signals);
@@ -179,10 +171,7 @@ int run(Options& options, const Signals& signals) {
   if (auto told = tell(*deployed, options); !told) return report(told.error(), kRunTrouble);
   if (options.session.command.empty())
     return deployed->done && !deployed->done->problems.empty() ? kRunTrouble : kSuccess;
-  client::Timeline timeline(std::chrono::steady_clock::now());
-  auto status =
-      run_in_running_vm(*registry, {.name = options.name}, options.session, "", signals, timeline);
-  return status ? *status : report(status.error(), kRunTrouble);
+  return run_new_session(*registry, options.name, options.session, signals);
 }
 
 }  // namespace

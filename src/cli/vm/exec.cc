@@ -1,14 +1,11 @@
 // capsem exec NAME [COMMAND]
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <memory>
 
 #include "cli/command.h"
 #include "cli/session_options.h"
 #include "cli/vm/named_session.h"
 #include "client/registry.h"
-#include "client/session.h"
-#include "client/timeline.h"
 
 namespace capsem::cli {
 namespace {
@@ -19,14 +16,10 @@ constexpr const char* kFooter =
     "a terminal that was left by Ctrl-P Ctrl-Q or closed, see 'capsem attach'.";
 
 int exec_in_vm(SessionOptions& options, const std::string& name, const Signals& signals) {
-  if (auto read = read_environment(options); !read) return report(read.error(), kRunTrouble);
-  auto fits = client::check_start(session_start(options), wants_terminal(options));
-  if (!fits) return report(fits.error(), kCannotExecute);
+  if (auto refused = refuse_session(options)) return *refused;
   auto registry = client::Registry::open();
   if (!registry) return report(registry.error(), kRunTrouble);
-  client::Timeline timeline(std::chrono::steady_clock::now());
-  auto status = run_in_running_vm(*registry, {.name = name}, options, "", signals, timeline);
-  return status ? *status : report(status.error(), kRunTrouble);
+  return run_new_session(*registry, name, options, signals);
 }
 
 }  // namespace

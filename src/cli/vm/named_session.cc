@@ -1,5 +1,9 @@
 #include "cli/vm/named_session.h"
 
+#include <chrono>
+
+#include "cli/command.h"
+#include "cli/exit_status.h"
 #include "cli/vm_start.h"
 
 namespace capsem::cli {
@@ -27,6 +31,13 @@ Result<int> run_in_running_vm(const client::Registry& registry, VmOfSession vm,
     if (!end->boots_again) return end->status;
     vm.started_here = true;
   }
+}
+
+int run_new_session(const client::Registry& registry, const std::string& name,
+                    const SessionOptions& options, const Signals& signals) {
+  client::Timeline timeline(std::chrono::steady_clock::now());
+  auto status = run_in_running_vm(registry, {.name = name}, options, "", signals, timeline);
+  return status ? *status : report(status.error(), kRunTrouble);
 }
 
 }  // namespace capsem::cli

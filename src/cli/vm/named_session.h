@@ -19,4 +19,9 @@ Result<int> run_in_running_vm(const client::Registry& registry, VmOfSession vm,
                               const SessionOptions& options, const std::string& attach,
                               const Signals& signals, client::Timeline& timeline);
 
+// The same for `capsem exec` and its like: a new session, the exit status after a line on stderr
+// where there is none.
+int run_new_session(const client::Registry& registry, const std::string& name,
+                    const SessionOptions& options, const Signals& signals);
+
 }  // namespace capsem::cli

@@ -1,7 +1,6 @@
 // capsem start NAME..., restart NAME...
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,10 +16,9 @@ namespace {
 
 struct Options {
   std::vector<std::string> names;
-  std::optional<std::uint64_t> boot_limit_seconds;
+  std::optional<unsigned> boot_limit_seconds;
 };
 
-// With what it was made with, on a freshly packed image.
 Result<> start(const client::Registry& registry, const std::string& name, const Options& options,
                const Signals& signals) {
   auto record = registry.record(name);
@@ -28,15 +26,9 @@ Result<> start(const client::Registry& registry, const std::string& name, const 
   if (record->state == api::RecordedState::kRunning)
     return fail("start", "VM '" + name + "'", "it is running", "", ErrorKind::kInvalid);
   client::Timeline timeline(std::chrono::steady_clock::now());
-  auto claim = [&](const api::Start&) {
-    auto claimed = registry.claim(name);
-    if (claimed && options.boot_limit_seconds)
-      claimed->record.start.boot_limit_ms = *options.boot_limit_seconds * 1000;
-    return claimed;
-  };
-  auto started = start_named_vm({}, record->start, claim, signals, timeline);
-  if (!started) return propagate(started);
-  return wait_for_boot(registry, name);
+  std::optional<std::chrono::milliseconds> boot_limit;
+  if (options.boot_limit_seconds) boot_limit = std::chrono::seconds(*options.boot_limit_seconds);
+  return start_stopped_vm(registry, name, boot_limit, signals, timeline);
 }
 
 Result<> restart(const client::Registry& registry, const std::string& name, const Options& options,
