@@ -1,21 +1,15 @@
 #include "manifest/check_table.h"
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <string>
 #include <string_view>
 
 #include "base/text.h"
-#include "manifest/deployed.h"
 #include "manifest/policy.h"
-#include "manifest/sums.h"
-#include "manifest/table.h"
 
 namespace capsem::manifest {
 namespace {
-
-constexpr std::array<std::string_view, 3> kRecords = {kTablePath, kSumsPath, kDeployedPath};
 
 bool is_below(std::string_view path, std::string_view directory) {
   return path.size() > directory.size() + 1 && path.starts_with(directory) &&
@@ -25,7 +19,7 @@ bool is_below(std::string_view path, std::string_view directory) {
 class Checker {
  public:
   explicit Checker(const Manifest& manifest) : manifest_(manifest) {
-    for (auto record : kRecords) paths_.insert(record);
+    for (auto record : kOwnPaths) paths_.insert(record);
     for (auto port : kHostPorts) ports_.insert(port);
     ports_.insert(kInitPort);
   }

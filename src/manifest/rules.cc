@@ -1,23 +1,13 @@
 #include "manifest/rules.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <string>
-#include <string_view>
 
-#include "manifest/deployed.h"
+#include "manifest/check_table.h"
 #include "manifest/parse.h"
-#include "manifest/sums.h"
-#include "manifest/table.h"
 
 namespace capsem::manifest {
-namespace {
-
-// Files of kGuestRoot that are no entries.
-constexpr std::array<std::string_view, 3> kOwnPaths = {kTablePath, kSumsPath, kDeployedPath};
-
-}  // namespace
 
 Result<> check_together(const Manifest& manifest) {
   std::map<std::string, const Entry*> names;

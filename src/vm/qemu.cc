@@ -31,8 +31,6 @@ namespace {
 constexpr const char* kPackageAdvice =
     "install QEMU 7.2 or newer (Debian: apt-get install qemu-system-x86)";
 
-constexpr const char* kFileSizeAdvice = "raise the limit on the size of files (ulimit -f)";
-
 // Our ends of what Endpoints holds QEMU's of.
 struct Channels {
   Fd qmp;
@@ -67,26 +65,23 @@ Result<std::pair<Channels, Endpoints>> make_channels(bool vsock) {
   return std::pair(std::move(ours), std::move(theirs));
 }
 
-// The guest's memory is a file, if one without a name. QEMU would end by a signal, without a word.
-Result<> check_file_size_limit(const Machine& machine) {
+Result<> check_file_size(const std::string& what, std::uint64_t bytes) {
   rlimit limit{};
   ::getrlimit(RLIMIT_FSIZE, &limit);
-  if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= machine.memory_bytes) return {};
-  return fail("give", "the VM its " + human_size(machine.memory_bytes) + " of memory",
-              "a file may have " + human_size(limit.rlim_cur) + " here", kFileSizeAdvice,
-              ErrorKind::kNoSpace);
+  if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= bytes) return {};
+  return fail("give", what, "a file may have " + human_size(limit.rlim_cur) + " here",
+              "raise the limit on the size of files (ulimit -f)", ErrorKind::kNoSpace);
 }
 
-// Nor for a write past the limit to its disk.
-Result<> check_disk_size_limit(const Machine& machine) {
-  rlimit limit{};
-  ::getrlimit(RLIMIT_FSIZE, &limit);
-  if (machine.disk == nullptr || limit.rlim_cur == RLIM_INFINITY) return {};
+// The guest's memory is a file too, if one without a name. QEMU would end by a signal, without a
+// word.
+Result<> check_file_sizes(const Machine& machine) {
+  auto memory = "the VM its " + human_size(machine.memory_bytes) + " of memory";
+  if (auto enough = check_file_size(memory, machine.memory_bytes); !enough) return enough;
+  if (machine.disk == nullptr) return {};
   struct stat status{};
   if (::fstat(machine.disk->get(), &status) != 0) return fail_system("use", "the disk", errno);
-  if (static_cast<std::uint64_t>(status.st_size) <= limit.rlim_cur) return {};
-  return fail("give", "the VM its disk", "a file may have " + human_size(limit.rlim_cur) + " here",
-              kFileSizeAdvice, ErrorKind::kNoSpace);
+  return check_file_size("the VM its disk", static_cast<std::uint64_t>(status.st_size));
 }
 
 // A machine whose files a QEMU without privileges can open; the copies are held until it has.
@@ -236,8 +231,7 @@ Result<Qemu> Qemu::start(const asio::any_io_executor& executor, const Machine& m
                          const std::string& program) {
   auto path = find_qemu(program);
   if (!path) return propagate(path);
-  if (auto enough = check_file_size_limit(machine); !enough) return propagate(enough);
-  if (auto enough = check_disk_size_limit(machine); !enough) return propagate(enough);
+  if (auto enough = check_file_sizes(machine); !enough) return propagate(enough);
   auto readable = make_readable(machine);
   if (!readable) return propagate(readable, "start", program);
   auto channels = make_channels(machine.vsock);
