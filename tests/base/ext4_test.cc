@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "tests/superblock.h"
 
 namespace capsem {
 namespace {
@@ -13,25 +14,16 @@ namespace {
 using ::testing::HasSubstr;
 
 // A file whose superblock is that of 65,536 blocks of 4 KiB, in order.
-class Ext4Test : public ::testing::Test {
+class Ext4Test : public ::testing::Test, protected testing::Superblock {
  protected:
   Ext4Test() {
     put(0x4, {0, 0, 1, 0});
     put(0x18, {2, 0, 0, 0});
-    put(0x38, {0x53, 0xef, 1, 0});
-    put(0x68, {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 1, 2, 3, 4, 5, 6, 7, 8});
-    EXPECT_EQ(::ftruncate(disk.get(), 2048), 0);
-  }
-  void put(off_t offset, std::vector<std::uint8_t> bytes) const {
-    EXPECT_EQ(::pwrite(disk.get(), bytes.data(), bytes.size(), 1024 + offset),
-              static_cast<ssize_t>(bytes.size()));
   }
   std::string error() const {
     auto found = read_ext4(disk, "it");
     return found ? "none" : found.error().message();
   }
-
-  Fd disk = unnamed_file().value();
 };
 
 TEST_F(Ext4Test, IsKnownByItsUuidWithItsSize) {

@@ -3,15 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
-#include <fstream>
 
 #include "base/file.h"
 #include "manifest/sums.h"
+#include "tests/guest/init/become_root.h"
 #include "tests/temporary_directory.h"
 
 namespace capsem::guest::init {
@@ -27,21 +26,9 @@ using ::testing::IsEmpty;
 constexpr mode_t kProgram = 0555;
 constexpr mode_t kData = 0444;
 
-// The policy wants root as the owner. An ordinary user is root in a user namespace of the test.
-bool become_root() {
-  if (::geteuid() == 0) return true;
-  auto uid = std::to_string(::geteuid());
-  auto gid = std::to_string(::getegid());
-  if (::unshare(CLONE_NEWUSER) != 0) return false;
-  std::ofstream("/proc/self/setgroups") << "deny";
-  std::ofstream("/proc/self/uid_map") << "0 " + uid + " 1";
-  std::ofstream("/proc/self/gid_map") << "0 " + gid + " 1";
-  return ::geteuid() == 0 && ::getegid() == 0;
-}
-
 struct Deploy : ::testing::Test {
   void SetUp() override {
-    if (!become_root()) GTEST_SKIP() << "needs root or a user namespace";
+    if (!testing::become_root()) GTEST_SKIP() << "needs root or a user namespace";
   }
 
   // A program that lies in both places.

@@ -4,18 +4,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <thread>
 
 #include "base/file.h"
 #include "guest/init/deploy_receiver.h"
 #include "manifest/table.h"
+#include "tests/guest/init/become_root.h"
 #include "tests/temporary_directory.h"
 #include "wire/exact.h"
 
@@ -23,20 +22,7 @@ namespace capsem::guest::init {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-// The policy wants root as the owner. An ordinary user is root in a user namespace of the test.
-bool become_root() {
-  if (::geteuid() == 0) return true;
-  auto uid = std::to_string(::geteuid());
-  auto gid = std::to_string(::getegid());
-  if (::unshare(CLONE_NEWUSER) != 0) return false;
-  std::ofstream("/proc/self/setgroups") << "deny";
-  std::ofstream("/proc/self/uid_map") << "0 " + uid + " 1";
-  std::ofstream("/proc/self/gid_map") << "0 " + gid + " 1";
-  return ::geteuid() == 0 && ::getegid() == 0;
-}
 
 manifest::Entry program(const std::string& name) {
   manifest::Entry entry;
@@ -59,7 +45,7 @@ manifest::Entry data(const std::string& name) {
 // A guest with two programs and a directory of data, to which a host speaks over a socket.
 struct DeployUpdate : ::testing::Test {
   void SetUp() override {
-    if (!become_root()) GTEST_SKIP() << "needs root or a user namespace";
+    if (!testing::become_root()) GTEST_SKIP() << "needs root or a user namespace";
     // A host that is refused writes to nobody.
     ::signal(SIGPIPE, SIG_IGN);
     table = {.file = "guest.toml", .entries = {program("one"), program("two"), data("data")}};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "tests/superblock.h"
 
 namespace capsem::guest::init {
 namespace {
@@ -18,17 +19,8 @@ using ::testing::HasSubstr;
 constexpr const char* kUuid = "01234567-89ab-cdef-0102-030405060708";
 
 // A file with a superblock in place of a device, and an e2fsck that does as it is told.
-class MakeReady : public ::testing::Test {
+class MakeReady : public ::testing::Test, protected testing::Superblock {
  protected:
-  MakeReady() {
-    put(0x38, {0x53, 0xef, 1, 0});
-    put(0x68, {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 1, 2, 3, 4, 5, 6, 7, 8});
-    EXPECT_EQ(::ftruncate(disk.get(), 2048), 0);
-  }
-  void put(off_t offset, std::vector<std::uint8_t> bytes) const {
-    EXPECT_EQ(::pwrite(disk.get(), bytes.data(), bytes.size(), 1024 + offset),
-              static_cast<ssize_t>(bytes.size()));
-  }
   Result<> run(const std::string& uuid = kUuid) {
     return make_ready("/proc/self/fd/" + std::to_string(disk.get()), uuid,
                       [this](const std::string&) -> Result<DiskCheck> {
@@ -37,7 +29,6 @@ class MakeReady : public ::testing::Test {
                       });
   }
 
-  Fd disk = unnamed_file().value();
   DiskCheck check;
   int checks = 0;
 };
