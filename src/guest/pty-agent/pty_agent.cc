@@ -118,8 +118,6 @@ void become_server(const char* name) {
   ::_exit(0);
 }
 
-constexpr const char* kNotThere = "it has ended, or its agent was started again since";
-
 // As the processes of its own pid namespace know it; 0 when it has ended. proc(5): NSpid
 std::uint32_t innermost_pid(pid_t pid) {
   auto status = read_file("/proc/" + std::to_string(pid) + "/status", 64 << 10);
@@ -329,14 +327,14 @@ class Agent {
   void hand_over(Resumption resumption) {
     auto* session = session_of(resumption.id);
     if (session == nullptr || !send_on_line(session->line, resumption))
-      refuse_resumption(std::move(resumption.connection), kNotThere);
+      refuse_resumption(std::move(resumption.connection), kSessionIsGone);
   }
 
   void hand_over(Attachment attachment) {
     auto* session = session_of(attachment.id);
     if (session == nullptr || !session->serving.detachable ||
         !send_on_line(session->line, attachment))
-      refuse_attachment(std::move(attachment.connection), kNotThere);
+      refuse_attachment(std::move(attachment.connection), kSessionIsGone);
   }
 
   // By a process of its own, since the host may read slowly.

@@ -1,6 +1,7 @@
 #include "guest/pty-agent/relay.h"
 
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -56,9 +57,11 @@ void Relay::run() {
     report_end();
     // First, since the end of thousands of processes takes seconds.
     auto delivered = deliver();
+    leave_line();
     if (cut_off_ && !child_.has_terminal) kill_all();
     return;
   }
+  leave_line();
   if (going.error().kind() != ErrorKind::kClosed)
     connection_.queue(wire::Failed{125, wire::clipped(going.error().message())});
   end_session(child_.pid);
@@ -189,6 +192,20 @@ void Relay::take_connection() {
     resume(std::move(*resumption));
   else if (auto* attachment = std::get_if<Attachment>(&**message))
     attach(std::move(*attachment));
+}
+
+// Before the host can see the end: a connection that it makes then is answered, not dropped.
+void Relay::leave_line() {
+  // The agent's next message fails, and the agent answers itself.
+  ::shutdown(line_.get(), SHUT_RD);
+  for (;;) {
+    auto message = receive_from_line(line_);
+    if (!message || !*message) return;
+    if (auto* resumption = std::get_if<Resumption>(&**message))
+      refuse_resumption(std::move(resumption->connection), kSessionIsGone);
+    else if (auto* attachment = std::get_if<Attachment>(&**message))
+      refuse_attachment(std::move(attachment->connection), kSessionIsGone);
+  }
 }
 
 void Relay::resume(Resumption resumption) {

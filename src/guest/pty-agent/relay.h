@@ -70,6 +70,7 @@ class Relay {
   Result<> talk_to_host();
   Result<> tolerate_loss(Result<> talked);
   void take_connection();
+  void leave_line();
   void resume(Resumption resumption);
   void attach(Attachment attachment);
   void tell_agent();

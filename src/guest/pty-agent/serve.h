@@ -19,6 +19,9 @@ void serve_connection(Fd connection, const Spaces& spaces, const SessionGroup* g
 // Answers with "cannot start the session: REASON" instead; never waits.
 void refuse_connection(Fd connection, const char* reason);
 
+// The reason for the two below, of a session that the agent does not know.
+inline constexpr const char* kSessionIsGone = "it has ended, or its agent was started again since";
+
 // Answers the request to resume a session that cannot be resumed any more; never waits.
 void refuse_resumption(Fd connection, const char* reason);
 
