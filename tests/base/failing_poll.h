@@ -1,11 +1,13 @@
 // What poll(2) returns when it fails: for tests that an interrupted one is tried again and any
-// other error is reported. Both functions are for a child process (in_child.h).
+// other error is reported. For a child process (in_child.h).
 #pragma once
 
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
+
+#include <string>
 
 namespace capsem::testing {
 
@@ -17,6 +19,13 @@ inline void allow_descriptors(rlim_t descriptors) {
   ::getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = descriptors;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// A shell's command that does the first to its parent process, which has begun to wait: before, it
+// may still have descriptors to open.
+inline std::string allow_parent_descriptors(rlim_t descriptors) {
+  return "until grep -q '^State:.S' /proc/$PPID/status; do :; done; prlimit --pid $PPID --nofile=" +
+         std::to_string(descriptors) + ":";
 }
 
 // From now on a signal arrives every 10 ms, so that poll(2) fails with EINTR.

@@ -100,8 +100,10 @@ TEST_F(RunMonitor, WhatItThrowsEndsTheLeaseAndTheConnectionsOfClients) {
   // At once is before the monitor has waited for anything.
   for (auto delay : {std::chrono::milliseconds(0), std::chrono::milliseconds(100)}) {
     start(delay);
-    // A client that waits for the VM's end, which nobody will tell it.
-    ASSERT_TRUE(write_full(client, as_bytes("GET /v1/vm?wait=ended HTTP/1.1\r\n\r\n"), "it"));
+    // A client that waits for the VM's end, which nobody will tell it; the connection may have
+    // ended before it can ask.
+    [[maybe_unused]] auto asked =
+        write_full(client, as_bytes("GET /v1/vm?wait=ended HTTP/1.1\r\n\r\n"), "it");
     EXPECT_TRUE(ends_in_time(client)) << delay.count();
     EXPECT_TRUE(ends_in_time(lease)) << delay.count();
     end();
