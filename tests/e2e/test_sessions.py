@@ -162,6 +162,15 @@ def test_what_an_ordinary_root_needs_works(capsem: Capsem, work: str, said: byte
     assert result.stdout == said, result.stderr
 
 
+def test_under_emulation_addresses_are_fixed_for_sessions_and_random_for_services(capsem: Capsem) -> None:
+    where = "grep -m1 stack /proc/self/maps"
+    lines = f"{where}; {where}; setarch $(uname -m) {where}; setarch $(uname -m) {where}"
+    first, second, *random = capsem.run(lines).stdout.splitlines()
+    assert first == second and len({first, *random}) == 3, (first, second, random)
+    personality = "cat /proc/1/personality /proc/$(pidof capsem-net-proxy)/personality /proc/self/personality"
+    assert capsem.run("--privileged", personality).stdout.split() == [b"00000000", b"00000000", b"00040000"]
+
+
 def test_files_are_those_of_all_sessions(capsem: Capsem) -> None:
     # A privileged session has no root of its own, but the one that PID 1 has for all of them.
     result = capsem.run(

@@ -128,6 +128,14 @@ TEST(KernelCommandLine, KeepsTheConsoleAndEndsAPanic) {
   EXPECT_TRUE(words.ends_with(" capsem.x=1"));
 }
 
+TEST(KernelCommandLine, AsksForFixedAddressesOnlyUnderTcg) {
+  auto asked = [](Accelerator accelerator) {
+    return kernel_command_line({.accelerator = accelerator}).contains(" capsem.fixed_addresses");
+  };
+  EXPECT_TRUE(asked(Accelerator::kTcg));
+  EXPECT_FALSE(asked(Accelerator::kKvm));
+}
+
 TEST(KernelCommandLine, SparesTheLocalApicsTimerOnlyForOneProcessorUnderTcg) {
   auto spared = [](Accelerator accelerator, unsigned cpus) {
     Machine machine{.accelerator = accelerator, .cpus = cpus};

@@ -14,14 +14,12 @@
 #include "base/text.h"
 #include "guest/init/console.h"
 #include "guest/init/mounts.h"
+#include "guest/kernel_command_line.h"
 
 namespace capsem::guest::init {
 namespace {
 
-constexpr const char* kCommandLine = "/proc/cmdline";
-constexpr std::uint64_t kCommandLineBytes = 64 << 10;
-constexpr std::string_view kWord = "capsem.disk=";  // host/run_monitor.cc
-constexpr const char* kDevice = "/dev/vdb";         // behind the rootfs, see vm/arguments.cc
+constexpr const char* kDevice = "/dev/vdb";  // behind the rootfs, see vm/arguments.cc
 
 // discard: what is removed in the guest takes no room on the host. errors: a file system that finds
 // itself damaged stops being written to.
@@ -73,12 +71,6 @@ std::string in_one_line(std::string_view text) {
 
 }  // namespace
 
-std::optional<std::string> wanted_disk(std::string_view command_line) {
-  for (auto word : split(trim(command_line), ' '))
-    if (word.starts_with(kWord)) return std::string(word.substr(kWord.size()));
-  return std::nullopt;
-}
-
 Result<> make_ready(const std::string& device, const std::string& uuid,
                     const std::function<Result<DiskCheck>(const std::string&)>& check) {
   auto disk = open_file(device, O_RDONLY);
@@ -101,9 +93,9 @@ Result<> make_ready(const std::string& device, const std::string& uuid,
 }
 
 Result<> mount_store() {
-  auto line = read_file(kCommandLine, kCommandLineBytes);
+  auto line = kernel_command_line();
   if (!line) return propagate(line);
-  auto uuid = wanted_disk(*line);
+  auto uuid = parameter_of(*line, kDiskParameter);
   if (!uuid) return mount_memory_store();
   if (auto there = wait_for_device(kDevice); !there) return there;
   if (auto ready = make_ready(kDevice, *uuid, run_e2fsck); !ready) return ready;

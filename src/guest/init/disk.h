@@ -3,17 +3,12 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "base/error.h"
 #include "base/process.h"
 
 namespace capsem::guest::init {
-
-// The UUID of the file system of the disk that the VM has, by its kernel command line.
-std::optional<std::string> wanted_disk(std::string_view command_line);
 
 // What e2fsck(8) did, its output one string.
 struct DiskCheck {

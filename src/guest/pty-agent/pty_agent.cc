@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/message_socket.h"
 #include "base/text.h"
+#include "guest/kernel_command_line.h"
 #include "guest/pty-agent/handover.h"
 #include "guest/pty-agent/serve.h"
 #include "guest/pty-agent/session_group.h"
@@ -147,6 +148,11 @@ class Agent {
     agent.spaces_ = std::move(*spaces);
     agent.confine_ = confine;
     agent.spaces_.privileged.on_session_root = confine;
+    auto parameters = kernel_command_line();
+    if (!parameters) return propagate(parameters);
+    agent.fixed_addresses_ = parameter_of(*parameters, kFixedAddressesParameter).has_value();
+    agent.spaces_.privileged.fixed_addresses = agent.fixed_addresses_;
+    agent.spaces_.ordinary.fixed_addresses = agent.fixed_addresses_;
     // The sessions of an estate that cannot be read go on as long as their connections do.
     auto estate = take_estate();
     auto adopted = estate ? agent.adopt(std::move(*estate)) : propagate(estate);
@@ -205,6 +211,7 @@ class Agent {
     if (!space) return propagate(space);
     init_ = std::move(init);
     spaces_.ordinary = std::move(*space);
+    spaces_.ordinary.fixed_addresses = fixed_addresses_;
     return {};
   }
 
@@ -441,6 +448,7 @@ class Agent {
   Fd children_;
   Spaces spaces_;
   bool confine_ = false;
+  bool fixed_addresses_ = false;
   std::optional<SessionInit> init_;
   std::map<pid_t, Session> sessions_;                       // by the process that serves them
   std::map<pid_t, std::optional<SessionGroup>> transfers_;  // likewise

@@ -16,6 +16,7 @@ struct Space {
   std::optional<Fd> mount_namespace;  // absent: the agent's
   bool on_session_root = false;       // a copy of the agent's mount namespace, kSessionRoot as "/"
   manifest::CapabilitySet capabilities = manifest::kAllCapabilities;
+  bool fixed_addresses = false;  // personality(2): ADDR_NO_RANDOMIZE
 };
 
 // Of the sessions whose first process is `init` (session_init.h).

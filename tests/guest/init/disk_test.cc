@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "guest/kernel_command_line.h"
 #include "tests/superblock.h"
 
 namespace capsem::guest::init {
@@ -33,11 +34,12 @@ class MakeReady : public ::testing::Test, protected testing::Superblock {
   int checks = 0;
 };
 
-TEST(WantedDisk, IsTheKernelCommandLinesWord) {
-  EXPECT_EQ(wanted_disk("console=ttyS0 capsem.disk=x-1 quiet\n"), "x-1");
-  EXPECT_EQ(wanted_disk("quiet capsem.disk=x\n"), "x");
-  EXPECT_EQ(wanted_disk("quiet xcapsem.disk=x\n"), std::nullopt);
-  EXPECT_EQ(wanted_disk(""), std::nullopt);
+TEST(KernelCommandLine, HasTheValueOfAParameter) {
+  EXPECT_EQ(parameter_of("console=ttyS0 capsem.disk=x-1 quiet\n", "capsem.disk"), "x-1");
+  EXPECT_EQ(parameter_of("quiet capsem.disk=x\n", "capsem.disk"), "x");
+  EXPECT_EQ(parameter_of("quiet xcapsem.disk=x capsem.disks=y\n", "capsem.disk"), std::nullopt);
+  EXPECT_EQ(parameter_of("a capsem.disk b\n", "capsem.disk"), "");
+  EXPECT_EQ(parameter_of("", "capsem.disk"), std::nullopt);
 }
 
 TEST_F(MakeReady, OneThatWasLeftInOrderIsNotChecked) {
