@@ -265,9 +265,6 @@ Result<> open_terminal(const wire::TerminalSize& size, const Space& space, Child
   return {};
 }
 
-// Half of the time of a bulk output is gone when the command and its relay take turns less often.
-constexpr int kOutputPipeBytes = 256 << 10;
-
 // Three pipes: `child` gets our ends, `theirs` the command's.
 Result<> open_pipes(Child& child, std::array<Fd, 3>& theirs) {
   std::array<Fd*, 3> ours = {&child.input, &child.output, &child.error};
@@ -279,7 +276,7 @@ Result<> open_pipes(Child& child, std::array<Fd, 3>& theirs) {
     theirs.at(i) = std::move(is_input ? pipe->first : pipe->second);
     if (auto set = set_nonblocking(*ours.at(i), true); !set) return propagate(set);
     // What it holds is counted as the command's memory.
-    if (!is_input) ::fcntl(ours.at(i)->get(), F_SETPIPE_SZ, kOutputPipeBytes);
+    if (!is_input) ::fcntl(ours.at(i)->get(), F_SETPIPE_SZ, static_cast<int>(kOutputPipeBytes));
   }
   return {};
 }

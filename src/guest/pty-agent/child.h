@@ -13,6 +13,10 @@
 
 namespace capsem::guest::pty_agent {
 
+// What the pipes of its output hold. Read as a whole: the command goes on with the first bytes that
+// are taken, and the two take turns once for each part.
+inline constexpr std::size_t kOutputPipeBytes = 256 << 10;
+
 struct Child {
   pid_t pid = -1;  // also its process group and its session
   Fd process;      // a pidfd: readable once the process has ended

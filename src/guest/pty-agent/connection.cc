@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "wire/codec.h"
 
@@ -151,15 +152,37 @@ void Connection::queue(const wire::GuestSession& message) {
 
 void Connection::queue_output(wire::OutputStream stream, std::string_view data) {
   if (detached_) return;
-  auto header = wire::output_header(stream, data.size());
-  if (kept_) {
-    header += data;
-    if (socket_) unsent_ += header;
-    return kept_->add(std::move(header));
+  std::vector<std::string> headers;
+  headers.reserve(data.size() / wire::kDataBytes + 1);  // `frames` has views of them
+  std::vector<std::string_view> frames;
+  while (!data.empty()) {
+    auto part = data.substr(0, wire::kDataBytes);
+    data.remove_prefix(part.size());
+    headers.push_back(wire::output_header(stream, part.size()));
+    frames.insert(frames.end(), {headers.back(), part});
+    if (kept_) kept_->add(std::string(headers.back()).append(part));
   }
   if (!socket_) return;
-  unsent_ += header;
-  unsent_ += data;
+  // Copied only if it has to wait.
+  std::size_t sent = unsent_bytes() == 0 ? send_at_once(frames) : 0;
+  for (auto frame : frames) {
+    auto of_this = std::min(sent, frame.size());
+    unsent_ += frame.substr(of_this);
+    sent -= of_this;
+  }
+}
+
+// How much of it the stream took; an error is left for flush() to find again.
+std::size_t Connection::send_at_once(std::span<const std::string_view> frames) {
+  std::vector<iovec> rows;
+  // sendmsg(2) does not write through the pointers.
+  for (auto frame : frames)
+    rows.push_back({.iov_base = const_cast<char*>(frame.data()), .iov_len = frame.size()});
+  msghdr message{};
+  message.msg_iov = rows.data();
+  message.msg_iovlen = rows.size();
+  ssize_t n = ::sendmsg(fd(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return static_cast<std::size_t>(std::max<ssize_t>(n, 0));
 }
 
 Result<> Connection::flush() {

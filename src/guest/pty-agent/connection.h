@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -56,7 +57,7 @@ class Connection {
 
   // Puts a message behind those not sent yet.
   void queue(const wire::GuestSession& message);
-  // The same for output of at most kDataBytes, copied once and no more.
+  // The same for output of any size, of which as much is sent as the stream takes now.
   void queue_output(wire::OutputStream stream, std::string_view data);
   // Sends as much as the stream takes now. kClosed when the host has gone.
   Result<> flush();
@@ -76,6 +77,7 @@ class Connection {
  private:
   explicit Connection(Fd socket) : socket_(std::move(socket)) {}
   void confirm_received();
+  std::size_t send_at_once(std::span<const std::string_view> frames);
 
   Fd socket_;
   wire::MessageDecoder<wire::HostSession> decoder_;

@@ -43,7 +43,7 @@ Relay::Relay(Connection& connection, Child child, const SessionGroup* group,
       serving_(std::move(serving)),
       outputs_{Output{.fd = &child_.output, .stream = wire::OutputStream::kStdout},
                Output{.fd = &child_.error, .stream = wire::OutputStream::kStderr}},
-      read_buffer_(wire::kDataBytes) {}
+      read_buffer_(kOutputPipeBytes) {}
 
 void Relay::run() {
   // Without the agent it runs as well, only that no connection finds its way to it.
