@@ -1,8 +1,8 @@
 """Rows of bench/sessions against ssh to a guest of the same QEMU: in turns, with both VMs up."""
 
+import itertools
 import os
 import pty
-import shutil
 import statistics
 import subprocess
 import time
@@ -143,9 +143,8 @@ class Copy:
 
 def copies(vm: Vm, peer: PeerGuest, directory: Path) -> list[Copy]:
     large, small = make_files(directory)
-    back = [directory / "back-from-ours", directory / "back-from-peer"]
-    for path in back:
-        path.mkdir()
+    ours, peers = directory, directory
+    numbers = itertools.count()
 
     def forget_guests(name: str) -> Work:
         def forget() -> None:
@@ -154,24 +153,27 @@ def copies(vm: Vm, peer: PeerGuest, directory: Path) -> list[Copy]:
 
         return forget
 
-    def forget_ours() -> None:
-        for path in back:
-            shutil.rmtree(path)
-            path.mkdir()
+    def make_targets() -> None:
+        """New ones: ext4 is slow to make files where others have just been removed."""
+        nonlocal ours, peers
+        number = next(numbers)
+        ours, peers = directory / f"ours-{number}", directory / f"peers-{number}"
+        ours.mkdir()
+        peers.mkdir()
 
     return [
         Copy("cp of 1 GB into the VM, and scp", forget_guests("large"),
              lambda: vm.call("cp", str(large), f"{vm.name}:large"),
              lambda: call(peer.scp(str(large), "peer:large")), 1, LARGE_BYTES / 1e6),
-        Copy("cp of 1 GB out of the VM, and scp", forget_ours,
-             lambda: vm.call("cp", f"{vm.name}:large", str(back[0])),
-             lambda: call(peer.scp("peer:large", str(back[1]))), 1, LARGE_BYTES / 1e6),
+        Copy("cp of 1 GB out of the VM, and scp", make_targets,
+             lambda: vm.call("cp", f"{vm.name}:large", str(ours)),
+             lambda: call(peer.scp("peer:large", str(peers))), 1, LARGE_BYTES / 1e6),
         Copy(f"cp of {SMALL_FILES} files into the VM, and tar | ssh", forget_guests("large small"),
              lambda: vm.call("cp", str(small), f"{vm.name}:small"),
              lambda: pipe(["tar", "-C", str(directory), "-cf", "-", "small"], peer.ssh("peer", "tar -xf -")), 3),
-        Copy(f"cp of {SMALL_FILES} files out of the VM, and ssh | tar", forget_ours,
-             lambda: vm.call("cp", f"{vm.name}:small", str(back[0])),
-             lambda: pipe(peer.ssh("peer", "tar -cf - small"), ["tar", "-C", str(back[1]), "-xf", "-"]), 3),
+        Copy(f"cp of {SMALL_FILES} files out of the VM, and ssh | tar", make_targets,
+             lambda: vm.call("cp", f"{vm.name}:small", str(ours)),
+             lambda: pipe(peer.ssh("peer", "tar -cf - small"), ["tar", "-C", str(peers), "-xf", "-"]), 3),
     ]  # fmt: skip
 
 

@@ -249,21 +249,24 @@ class Unpacker {
         int made = ::linkat(AT_FDCWD, self.c_str(), parent, as.c_str(), AT_SYMLINK_FOLLOW);
         return made == 0 ? 0 : errno;
       }
-      // Some file systems have no links, and others not this way to rename.
-      if (::linkat(parent, name.c_str(), parent, as.c_str(), 0) == 0) return 0;
-      if (errno != EPERM && errno != EOPNOTSUPP) return errno;
-      if (::renameat2(parent, name.c_str(), parent, as.c_str(), RENAME_NOREPLACE) != 0)
-        return errno;
-      name.clear();
-      return 0;
+      if (::renameat2(parent, name.c_str(), parent, as.c_str(), RENAME_NOREPLACE) == 0) {
+        name.clear();
+        return 0;
+      }
+      // Some file systems have not this way to rename, and others no links.
+      if (errno != EINVAL) return errno;
+      return ::linkat(parent, name.c_str(), parent, as.c_str(), 0) == 0 ? 0 : errno;
     }
   };
 
-  std::expected<NewFile, int> new_file() const {
+  std::expected<NewFile, int> new_file() {
     constexpr mode_t kOwnerOnly = 0600;
     int parent = directory().get();
-    Fd unnamed(::openat(parent, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, kOwnerOnly));
-    if (unnamed) return NewFile(std::move(unnamed), parent, {});
+    if (unnamed_files_) {
+      Fd unnamed(::openat(parent, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, kOwnerOnly));
+      if (unnamed) return NewFile(std::move(unnamed), parent, {});
+      unnamed_files_ = false;
+    }
     auto name = temporary_name();
     Fd named(::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                       kOwnerOnly));
@@ -300,6 +303,7 @@ class Unpacker {
   const Place& target_;
   const UnpackOptions& options_;
   std::vector<Level> levels_;
+  bool unnamed_files_ = true;  // they may be asked for
   Unpacked unpacked_;
 };
 
