@@ -10,7 +10,9 @@
 namespace capsem::guest::init {
 namespace {
 
-constexpr int kBacklog = 128;
+// More than the host lets its clients have at once (512, host/clients.h): a connection that finds
+// it full is refused, as if nobody listened.
+constexpr int kBacklog = 1024;
 
 std::string name(std::uint32_t port) {
   return "vsock port " + std::to_string(port);
