@@ -1,10 +1,11 @@
 """Rows of bench/sessions against ssh to a guest of the same QEMU: in turns, with both VMs up."""
 
-import itertools
 import os
 import pty
+import shutil
 import statistics
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -141,10 +142,11 @@ class Copy:
         return Row(self.what, f"{rate}{ours:.2f} s, {theirs:.2f} s, {ratio:.1f}", f">= {COPY_BAR}", ratio >= COPY_BAR)
 
 
-def copies(vm: Vm, peer: PeerGuest, directory: Path) -> list[Copy]:
+def copies(vm: Vm, peer: PeerGuest, directory: Path, memory: Path) -> list[Copy]:
     large, small = make_files(directory)
-    ours, peers = directory, directory
-    numbers = itertools.count()
+    # The small ones in memory: ext4 is slow to make files where others were removed a while ago.
+    ours, peers = memory / "ours", memory / "peers"
+    back = [directory / "back-from-ours", directory / "back-from-peer"]
 
     def forget_guests(name: str) -> Work:
         def forget() -> None:
@@ -153,25 +155,25 @@ def copies(vm: Vm, peer: PeerGuest, directory: Path) -> list[Copy]:
 
         return forget
 
-    def make_targets() -> None:
-        """New ones: ext4 is slow to make files where others have just been removed."""
-        nonlocal ours, peers
-        number = next(numbers)
-        ours, peers = directory / f"ours-{number}", directory / f"peers-{number}"
-        ours.mkdir()
-        peers.mkdir()
+    def forget_ours(*targets: Path) -> Work:
+        def forget() -> None:
+            for target in targets:
+                shutil.rmtree(target, ignore_errors=True)
+                target.mkdir()
+
+        return forget
 
     return [
         Copy("cp of 1 GB into the VM, and scp", forget_guests("large"),
              lambda: vm.call("cp", str(large), f"{vm.name}:large"),
              lambda: call(peer.scp(str(large), "peer:large")), 1, LARGE_BYTES / 1e6),
-        Copy("cp of 1 GB out of the VM, and scp", make_targets,
-             lambda: vm.call("cp", f"{vm.name}:large", str(ours)),
-             lambda: call(peer.scp("peer:large", str(peers))), 1, LARGE_BYTES / 1e6),
+        Copy("cp of 1 GB out of the VM, and scp", forget_ours(*back),
+             lambda: vm.call("cp", f"{vm.name}:large", str(back[0])),
+             lambda: call(peer.scp("peer:large", str(back[1]))), 1, LARGE_BYTES / 1e6),
         Copy(f"cp of {SMALL_FILES} files into the VM, and tar | ssh", forget_guests("large small"),
              lambda: vm.call("cp", str(small), f"{vm.name}:small"),
              lambda: pipe(["tar", "-C", str(directory), "-cf", "-", "small"], peer.ssh("peer", "tar -xf -")), 3),
-        Copy(f"cp of {SMALL_FILES} files out of the VM, and ssh | tar", make_targets,
+        Copy(f"cp of {SMALL_FILES} files out of the VM, and ssh | tar", forget_ours(ours, peers),
              lambda: vm.call("cp", f"{vm.name}:small", str(ours)),
              lambda: pipe(peer.ssh("peer", "tar -cf - small"), ["tar", "-C", str(peers), "-xf", "-"]), 3),
     ]  # fmt: skip
@@ -183,11 +185,12 @@ def rows(capsem: str, assets: Path, sshd: Path, directory: Path, raw_microsecond
     try:
         peer = PeerGuest(vm.machine(), assets, sshd, directory / "peer")
         try:
-            return [
-                *latency_rows(vm, peer),
-                *echo_rows(vm, peer, raw_microseconds),
-                *(copy.row() for copy in copies(vm, peer, directory)),
-            ]
+            with tempfile.TemporaryDirectory(prefix="capsem-bench-", dir="/dev/shm") as memory:
+                return [
+                    *latency_rows(vm, peer),
+                    *echo_rows(vm, peer, raw_microseconds),
+                    *(copy.row() for copy in copies(vm, peer, directory, Path(memory))),
+                ]
         finally:
             peer.close()
     finally:
