@@ -339,6 +339,8 @@ Result<> Registry::remove(const std::string& name) const {
   if (::rename(state_directory(name).c_str(), removed.c_str()) != 0)
     return fail_system("remove", in_quotes(name), errno);
   remove_runtime(runtime_ / name);
+  // Of a large disk it takes a while; no harm is done if another command takes it for a leftover.
+  all->reset();
   fs::remove_all(removed, error);
   if (error) return fail_system("remove", removed, error.value());
   return {};

@@ -73,9 +73,13 @@ Result<ClaimedVm> Registry::create(std::string name, api::Start start,
   api::VmRecord record{.start = std::move(start),
                        .boot_id = api::host_boot_id().value_or(std::string())};
   if (disk_bytes != 0) {
+    // Of a large disk it takes a while; the directory keeps the name meanwhile.
+    all->reset();
     auto disk = make_disk(made->path(), disk_bytes);
     if (!disk) return propagate(disk);
     record.start.disk = std::move(*disk);
+    all = lock_all();
+    if (!all) return propagate(all);
   }
   api::set_state(record, api::RecordedState::kStopped, "");
   record.created_at = record.changed_at;

@@ -4,12 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <string>
+#include <thread>
 
 #include "base/directory.h"
 #include "base/file.h"
@@ -223,6 +226,27 @@ TEST_F(RegistryTest, AVmKeepsItsDiskAndWithoutItIsFailed) {
   EXPECT_FALSE(fs::exists(state / "one" / api::kDiskFile)) << "made anew";
   fs::rename(state / "elsewhere", state / "one" / api::kDiskFile);
   EXPECT_TRUE(registry.claim("one"));
+}
+
+TEST_F(RegistryTest, OthersGoOnWhileADiskIsMade) {
+  auto program = directory / "mke2fs";
+  auto begun = (directory / "begun").string();
+  auto may_end = (directory / "end").string();
+  std::ofstream(program) << "#!/bin/sh\n: >" << begun << "\nuntil [ -e " << may_end
+                         << " ]; do sleep 0.01; done\nexec /usr/sbin/mke2fs \"$@\"\n";
+  fs::permissions(program, fs::perms::owner_all);
+  const std::string path = ::getenv("PATH");
+  ::setenv("PATH", (directory.path().string() + ":" + path).c_str(), 1);
+  std::jthread making([&] { EXPECT_TRUE(registry.create("large", {}, 64 << 20)); });
+  while (!fs::exists(begun)) std::this_thread::sleep_for(milliseconds(5));
+  const Registry hasty(state, runtime, milliseconds(0));
+  auto other = hasty.create("other", {});
+  EXPECT_TRUE(other) << other.error().message();
+  EXPECT_EQ(hasty.create("large", {}).error().kind(), ErrorKind::kInvalid);
+  std::ofstream(may_end) << "";
+  making.join();
+  ::setenv("PATH", path.c_str(), 1);
+  EXPECT_EQ(state_of("large"), RecordedState::kStopped);
 }
 
 TEST_F(RegistryTest, CopiesAStoppedOneWithItsDisk) {
