@@ -47,7 +47,7 @@ struct BootStep {
 // What the guest said of itself when it had booted.
 struct Guest {
   std::vector<BootStep> steps;
-  std::vector<DeployedEntry> entries;
+  std::vector<DeployedEntry> entries;  // as of the last deploy
   std::string kernel_release;
   std::uint64_t uptime_us = 0;   // when it sent its hello, by its own clock
   std::uint64_t started_us = 0;  // QEMU ran, by the host's CLOCK_MONOTONIC

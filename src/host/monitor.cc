@@ -305,7 +305,10 @@ void Monitor::on_disk_full(bool full) {
 
 void Monitor::take_hello(wire::Hello hello) {
   last_heard_ = Clock::now();
-  if (watch_.booted()) return;  // PID 1 connected again
+  if (watch_.booted()) {  // PID 1 connected again, after a deploy at the latest
+    vm_.guest->entries = std::move(hello.entries);
+    return;
+  }
   watch_.hello();
   api::Guest guest{.steps = {},
                    .entries = std::move(hello.entries),

@@ -1,5 +1,6 @@
 """capsem deploy: changed entries of guest.toml in a VM that runs."""
 
+import hashlib
 import json
 import re
 import shlex
@@ -103,6 +104,18 @@ def test_a_changed_program_and_file_are_there_for_new_and_running_sessions(vm: D
     assert vm.report()["changed"] == ["diagnostics"]
     (vm.source / "guest/diagnostics/deployed.txt").unlink()
     assert vm.deploy(VM, "test ! -e /capsem/diagnostics/deployed.txt").returncode == 0
+
+
+def test_the_hashes_that_inspect_shows_are_those_of_the_last_deploy(vm: Deploying) -> None:
+    vm.change_program(TOOL)
+    wanted = hashlib.sha256((vm.build / "guest" / TOOL).read_bytes()).hexdigest()
+    assert vm.deploy(VM).returncode == 0
+
+    def is_shown() -> bool:
+        guest = json.loads(vm.call("inspect", VM).stdout)["vm"]["guest"]
+        return {"name": TOOL, "origin": "initrd", "sha256": wanted} in guest["entries"]
+
+    wait_until(is_shown)  # PID 1 says it on a connection of its own
 
 
 def test_nothing_changed_is_said_and_touches_nothing(vm: Deploying) -> None:

@@ -332,11 +332,13 @@ TEST_F(MonitorTest, PidOneMayConnectAgain) {
     return again != nullptr;
   });
   ASSERT_TRUE(again);
-  say(*again, wire::Hello{});
+  const std::vector entries = {DeployedEntry{.name = "changed"}};
+  say(*again, wire::Hello{.entries = entries});
   wire::ServiceEvent event{.name = "net", .text = "restarted"};
   say(*again, event);
   loop.run_until([&] { return monitor->events().after(0).back().text.ends_with("restarted"); });
   EXPECT_EQ(monitor->vm().state, State::kRunning);
+  EXPECT_EQ(monitor->vm().guest->entries, entries);
   monitor->stop();
   run_to_end();
 }

@@ -29,6 +29,13 @@ void ControlLink::send(const wire::Heartbeat& heartbeat, Clock::time_point now) 
   if (control_ && !control_->send(heartbeat)) lose(now);
 }
 
+void ControlLink::renew(Clock::time_point now) {
+  if (!control_) return;  // said with the next connection anyway
+  control_.reset();
+  // When it fails the next attempt is due.
+  [[maybe_unused]] auto opened = open(now);
+}
+
 Result<> ControlLink::receive(Clock::time_point now, const Handle& handle) {
   auto received = control_->receive(handle);
   if (!received) lose(now);

@@ -35,6 +35,8 @@ class ControlLink {
   // Connects, says hello, and sends what waits. A failure is the caller's to act on the first time;
   // the next attempt is due by then.
   Result<> open(Clock::time_point now);
+  // Connects anew, since what the hello says has changed.
+  void renew(Clock::time_point now);
   // When the next attempt is due, while there is no connection.
   std::optional<Clock::time_point> next_open() const { return due_; }
 

@@ -92,6 +92,7 @@ class Init {
       if (!redeployment) return propagate(redeployment);
       redeployment_ = std::move(*redeployment);
       log("deploy: the entries were replaced");
+      link_.renew(Clock::now());
       return {};
     });
   }

@@ -69,6 +69,21 @@ TEST_F(ControlLinkTest, SaysHelloOnEachConnection) {
   EXPECT_EQ(std::get<wire::Hello>(second[0]).uptime_us, 2U);
 }
 
+TEST_F(ControlLinkTest, SaysHelloAnewAtOnceWhenItHasChanged) {
+  link.renew(now);  // before there is a connection
+  EXPECT_EQ(hellos, 0U);
+  ASSERT_TRUE(link.open(now));
+  link.renew(now);
+  EXPECT_EQ(link.next_open(), std::nullopt);
+  link.send(event("later"), now);
+  auto messages = heard();
+  ASSERT_EQ(messages.size(), 2U);
+  EXPECT_EQ(std::get<wire::Hello>(messages[0]).uptime_us, 2U);
+  reachable = false;
+  link.renew(now);
+  EXPECT_GT(link.next_open(), now);
+}
+
 TEST_F(ControlLinkTest, TellsWhatHappenedMeanwhileAndNoOldHeartbeats) {
   ASSERT_TRUE(link.open(now));
   host_hangs_up();
