@@ -51,7 +51,7 @@ std::optional<double> measure(BenchHost& host, const Row& row, const std::string
     return std::nullopt;
   }
   if (row.guest_measures) {
-    seconds = std::atof(answer.c_str() + 3) / 1e9;
+    seconds = std::strtod(answer.c_str() + 3, nullptr) / 1e9;
   }
   return row.rate ? static_cast<double>(kBulkBytes) / 1e6 / *seconds : *seconds * 1e6;
 }
@@ -62,10 +62,10 @@ double median(std::vector<double> values) {
 }
 
 // True when ours is faster.
-bool compare(BenchHost& host, const Row& row, int rounds) {
+bool compare(BenchHost& host, const Row& row, long rounds) {
   std::vector<double> ours;
   std::vector<double> tcp;
-  for (int round = 0; round < rounds; ++round) {
+  for (long round = 0; round < rounds; ++round) {
     const std::optional<double> mine = measure(host, row, host.vsock_peer());
     const std::optional<double> other = measure(host, row, host.tcp_peer());
     if (!mine || !other) {
@@ -83,7 +83,7 @@ bool compare(BenchHost& host, const Row& row, int rounds) {
   return ratio > kBar;
 }
 
-int run(const GuestFiles& files, int rounds) {
+int run(const GuestFiles& files, long rounds) {
   GuestMachine::Options options;
   options.network = true;
   auto machine = GuestMachine::start(files, options);
@@ -109,11 +109,11 @@ int run(const GuestFiles& files, int rounds) {
 
 int main(int argc, char** argv) {
   constexpr int kDefaultRounds = 5;
-  int rounds = kDefaultRounds;
+  long rounds = kDefaultRounds;
   for (int i = 1; i < argc; ++i) {
     constexpr std::string_view kOption = "--rounds=";
     if (std::string_view(argv[i]).starts_with(kOption)) {
-      rounds = std::max(1, std::atoi(argv[i] + kOption.size()));
+      rounds = std::max(1L, std::strtol(argv[i] + kOption.size(), nullptr, 10));
     }
   }
   const auto files = capsem::vsock::parse_guest_files(argc, argv);

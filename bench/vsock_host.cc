@@ -18,7 +18,7 @@ namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 using Seconds = std::optional<double>;
 
-constexpr std::size_t kChunkBytes = 256 * 1024;
+constexpr std::size_t kChunkBytes = 256 << 10;
 constexpr std::size_t kPingBytes = 64;
 
 double since(Clock::time_point start) {
@@ -133,9 +133,10 @@ Result<std::unique_ptr<BenchHost>> BenchHost::create(GuestMachine& machine) {
   if (!listening) {
     return propagate(listening);
   }
-  asio::co_spawn(machine.loop().context(), host->accept_tcp(), [](std::exception_ptr failed) {
-    if (failed) std::rethrow_exception(failed);
-  });
+  asio::co_spawn(machine.loop().context(), host->accept_tcp(),
+                 [](const std::exception_ptr& failed) {
+                   if (failed) std::rethrow_exception(failed);
+                 });
   return host;
 }
 

@@ -26,7 +26,7 @@ inline std::string elf_with_section(const std::string& name, const std::string& 
   std::string names = '\0' + name + '\0';
   elf += names;
   auto table_at = elf.size();
-  elf.resize(table_at + 3 * 64, '\0');
+  elf.resize(table_at + std::size_t{3} * 64, '\0');
   put_number(elf, 40, table_at, 8);  // e_shoff
   put_number(elf, 58, 64, 2);        // e_shentsize
   put_number(elf, 60, 3, 2);         // e_shnum

@@ -22,7 +22,7 @@ class Loop {
 
   void spawn(Task<> task) {
     ++open_;
-    boost::asio::co_spawn(context_, std::move(task), [this](std::exception_ptr error) {
+    boost::asio::co_spawn(context_, std::move(task), [this](const std::exception_ptr& error) {
       --open_;
       if (error) {
         std::rethrow_exception(error);

@@ -21,7 +21,7 @@ using ::testing::HasSubstr;
 
 class MonitorTest : public ::testing::Test {
  protected:
-  void start(MonitorOptions options = {}) {
+  void start(const MonitorOptions& options = {}) {
     auto made = std::make_unique<FakeMachine>(loop);
     machine = made.get();
     monitor = std::make_unique<Monitor>(loop.executor(), std::move(made), options);

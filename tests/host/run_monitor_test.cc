@@ -77,7 +77,7 @@ class RunMonitor : public ::testing::Test {
         return std::make_unique<ThrowingMachine>(executor, delay);
       };
       try {
-        static_cast<void>(run_monitor(std::move(end), make));
+        [[maybe_unused]] auto ended = run_monitor(std::move(end), make);
       } catch (const std::exception& error) {
         thrown = error.what();
       }
