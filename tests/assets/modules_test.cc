@@ -95,7 +95,7 @@ TEST_F(Modules, SectionOutsideOfTheFileIsDamaged) {
   auto elf = testing::elf_with_section(".modinfo", "depends=");
   for (std::size_t field : {24, 32}) {
     auto lying = elf;
-    testing::put_number(lying, lying.size() - 2 * 64 + field, ~0ULL, 8);
+    testing::put_number(lying, lying.size() - std::size_t{2} * 64 + field, ~0ULL, 8);
     ASSERT_TRUE(write_file_atomically(tree() / "a.ko", lying));
     EXPECT_EQ(order({"a"}).error().kind(), ErrorKind::kDamaged) << field;
   }

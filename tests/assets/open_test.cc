@@ -116,8 +116,9 @@ TEST_F(OpenAssets, DamagedIndexIsFound) {
 
 TEST_F(OpenAssets, NeedsNoWriteAccessAnywhere) {
   publish_set(set_.path(), "x");
-  fs::permissions(set_.path(), static_cast<fs::perms>(0555));
-  fs::permissions(cache_.path(), static_cast<fs::perms>(0555));
+  constexpr auto kWrite = fs::perms::owner_write | fs::perms::group_write | fs::perms::others_write;
+  for (const auto& path : {set_.path(), cache_.path()})
+    fs::permissions(path, fs::perms::all & ~kWrite);
   pid_t child = ::fork();
   if (child == 0) {
     // As an ordinary user, for whom permissions count.
