@@ -80,6 +80,7 @@ int failures_of(int writers, Result<AtomicFile> (*create)(std::filesystem::path,
   std::atomic<int> failed = 0;
   {
     std::vector<std::jthread> threads;
+    threads.reserve(static_cast<std::size_t>(writers));
     for (int writer = 0; writer < writers; ++writer)
       threads.emplace_back([&] {
         for (int i = 0; i < 200; ++i) {
@@ -146,8 +147,7 @@ TEST(LockFile, ExcludesASecondHolder) {
   pid_t child = ::fork();
   if (child == 0) {
     ::alarm(1);
-    auto second = lock_file(directory / "lock", LockMode::kExclusive);
-    ::_exit(0);
+    ::_exit(lock_file(directory / "lock", LockMode::kExclusive) ? 0 : 1);
   }
   int status = 0;
   ::waitpid(child, &status, 0);

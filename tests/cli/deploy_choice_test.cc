@@ -44,6 +44,7 @@ struct DeployChoiceTest : ::testing::Test {
   // As a guest that got all of it would say.
   std::vector<DeployedEntry> deployed() const {
     std::vector<DeployedEntry> entries;
+    entries.reserve(list.entries.size());
     for (const auto& entry : list.entries)
       entries.push_back({entry.name, Origin::kInitrd, files().sums.at(entry.path)});
     return entries;

@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 #include "base/directory.h"
 #include "base/file.h"
 #include "client/vm_lock.h"
+#include "tests/path_variable.h"
 #include "tests/temporary_directory.h"
 
 namespace capsem::client {
@@ -235,8 +235,7 @@ TEST_F(RegistryTest, OthersGoOnWhileADiskIsMade) {
   std::ofstream(program) << "#!/bin/sh\n: >" << begun << "\nuntil [ -e " << may_end
                          << " ]; do sleep 0.01; done\nexec /usr/sbin/mke2fs \"$@\"\n";
   fs::permissions(program, fs::perms::owner_all);
-  const std::string path = ::getenv("PATH");
-  ::setenv("PATH", (directory.path().string() + ":" + path).c_str(), 1);
+  const testing::PathVariable path(directory.path());
   std::jthread making([&] { EXPECT_TRUE(registry.create("large", {}, 64 << 20)); });
   while (!fs::exists(begun)) std::this_thread::sleep_for(milliseconds(5));
   const Registry hasty(state, runtime, milliseconds(0));
@@ -245,7 +244,6 @@ TEST_F(RegistryTest, OthersGoOnWhileADiskIsMade) {
   EXPECT_EQ(hasty.create("large", {}).error().kind(), ErrorKind::kInvalid);
   std::ofstream(may_end) << "";
   making.join();
-  ::setenv("PATH", path.c_str(), 1);
   EXPECT_EQ(state_of("large"), RecordedState::kStopped);
 }
 

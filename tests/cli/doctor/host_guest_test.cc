@@ -1,5 +1,4 @@
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -7,26 +6,14 @@
 #include "assets/open.h"
 #include "initrd/pack.h"
 #include "tests/cli/doctor/host_fixture.h"
+#include "tests/path_variable.h"
 
 namespace capsem::cli {
 namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-
-// PATH as it was when the test began, put back at its end.
-class PathVariable {
- public:
-  explicit PathVariable(const fs::path& directory) : before_(::getenv("PATH")) {
-    ::setenv("PATH", directory.c_str(), 1);
-  }
-  ~PathVariable() { ::setenv("PATH", before_.c_str(), 1); }
-  PathVariable(const PathVariable&) = delete;
-  PathVariable& operator=(const PathVariable&) = delete;
-
- private:
-  std::string before_;
-};
+using testing::PathVariable;
 
 struct HostGuest : HostFixture {
   void pack() const {
