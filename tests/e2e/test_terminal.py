@@ -116,13 +116,13 @@ def test_a_reboot_of_a_vm_with_a_name_keeps_the_name(screen: Screen, capsem: Cap
 
 
 def test_job_control(inside: Screen) -> None:
-    # printf, so that the word on the screen is not the one that was typed.
-    inside.type("printf 'sleep%s' ing; sleep 100", "Enter")
+    # Said by the command itself, which has the terminal then, and not as it was typed.
+    inside.type("sh -c 'echo sleep\"\"ing; exec sleep 100'", "Enter")
     inside.wait_for("sleeping")
     inside.type("C-c")
     inside.type("echo status $?", "Enter")
     inside.wait_for("status 130")
-    inside.type("printf 'read%s' ing; cat", "Enter")
+    inside.type("sh -c 'echo read\"\"ing; exec cat'", "Enter")
     inside.wait_for("reading")
     inside.type("C-z")
     inside.wait_for("Stopped")
