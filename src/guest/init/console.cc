@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/reboot.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <array>
@@ -79,6 +80,8 @@ void forget_faults() {
 
 void end_machine(wire::ShutdownAction action) {
   ::sync();
+  // The kernel's own last line goes past what waits in the terminal, which would be lost.
+  ::tcdrain(STDERR_FILENO);
   ::reboot(command_of(action));
   for (;;) ::pause();
 }
