@@ -8,6 +8,7 @@
 #include "assets/tar.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "tests/path_variable.h"
 #include "tests/temporary_directory.h"
 
 namespace capsem::assets {
@@ -127,9 +128,10 @@ TEST_F(Rootfs, AModeThatIsNotThePolicysInTheFinishedImageIsRefused) {
                              "mksquashfs $image.d $image -noappend -root-mode 0755 -p '" +
                              changed + "'\n");
     fs::permissions(directory_ / "bin/sqfstar", fs::perms::owner_all);
-    ::setenv("PATH", ((directory_ / "bin").string() + ":" + path).c_str(), 1);
-    auto made = make("a.squashfs");
-    ::setenv("PATH", path.c_str(), 1);
+    auto made = [&] {
+      const testing::PathVariable with_tool((directory_ / "bin").string() + ":" + path);
+      return make("a.squashfs");
+    }();
     ASSERT_FALSE(made) << changed;
     EXPECT_THAT(made.error().message(), ::testing::HasSubstr(error));
     for (const char* left : {"a.squashfs", "a.squashfs.d"}) fs::remove_all(directory_ / left);
