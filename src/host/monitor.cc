@@ -305,7 +305,7 @@ void Monitor::on_disk_full(bool full) {
 
 void Monitor::take_hello(wire::Hello hello) {
   last_heard_ = Clock::now();
-  if (watch_.booted()) {  // PID 1 connected again, after a deploy at the latest
+  if (watch_.booted()) {  // PID 1 connected again, as it does after a deploy
     vm_.guest->entries = std::move(hello.entries);
     return;
   }

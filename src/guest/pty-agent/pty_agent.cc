@@ -150,9 +150,9 @@ class Agent {
     agent.spaces_.privileged.on_session_root = confine;
     auto parameters = kernel_command_line();
     if (!parameters) return propagate(parameters);
-    agent.fixed_addresses_ = parameter_of(*parameters, kFixedAddressesParameter).has_value();
-    agent.spaces_.privileged.fixed_addresses = agent.fixed_addresses_;
-    agent.spaces_.ordinary.fixed_addresses = agent.fixed_addresses_;
+    bool fixed_addresses = parameter_of(*parameters, kFixedAddressesParameter).has_value();
+    for (auto* space : {&agent.spaces_.ordinary, &agent.spaces_.privileged})
+      space->fixed_addresses = fixed_addresses;
     // The sessions of an estate that cannot be read go on as long as their connections do.
     auto estate = take_estate();
     auto adopted = estate ? agent.adopt(std::move(*estate)) : propagate(estate);
@@ -210,8 +210,8 @@ class Agent {
     auto space = confined_space(init.pid);
     if (!space) return propagate(space);
     init_ = std::move(init);
+    space->fixed_addresses = spaces_.ordinary.fixed_addresses;
     spaces_.ordinary = std::move(*space);
-    spaces_.ordinary.fixed_addresses = fixed_addresses_;
     return {};
   }
 
@@ -334,14 +334,14 @@ class Agent {
   void hand_over(Resumption resumption) {
     auto* session = session_of(resumption.id);
     if (session == nullptr || !send_on_line(session->line, resumption))
-      refuse_resumption(std::move(resumption.connection), kSessionIsGone);
+      refuse_as_gone(std::move(resumption));
   }
 
   void hand_over(Attachment attachment) {
     auto* session = session_of(attachment.id);
     if (session == nullptr || !session->serving.detachable ||
         !send_on_line(session->line, attachment))
-      refuse_attachment(std::move(attachment.connection), kSessionIsGone);
+      refuse_as_gone(std::move(attachment));
   }
 
   // By a process of its own, since the host may read slowly.
@@ -448,7 +448,6 @@ class Agent {
   Fd children_;
   Spaces spaces_;
   bool confine_ = false;
-  bool fixed_addresses_ = false;
   std::optional<SessionInit> init_;
   std::map<pid_t, Session> sessions_;                       // by the process that serves them
   std::map<pid_t, std::optional<SessionGroup>> transfers_;  // likewise

@@ -202,9 +202,9 @@ void Relay::leave_line() {
     auto message = receive_from_line(line_);
     if (!message || !*message) return;
     if (auto* resumption = std::get_if<Resumption>(&**message))
-      refuse_resumption(std::move(resumption->connection), kSessionIsGone);
+      refuse_as_gone(std::move(*resumption));
     else if (auto* attachment = std::get_if<Attachment>(&**message))
-      refuse_attachment(std::move(attachment->connection), kSessionIsGone);
+      refuse_as_gone(std::move(*attachment));
   }
 }
 

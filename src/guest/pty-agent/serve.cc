@@ -22,6 +22,7 @@ constexpr std::chrono::seconds kStartLimit{30};
 
 constexpr const char* kNotDetachable =
     "only a session with a terminal that outlives its connection is detachable";
+constexpr const char* kGone = "it has ended, or its agent was started again since";
 constexpr const char* kNoId = "its id is not one to 64 letters, digits and hyphens";
 
 wire::Failed cannot_start(std::string reason) {
@@ -116,8 +117,13 @@ void refuse_resumption(Fd socket, const char* reason) {
   answer_at_once(std::move(socket), {wire::kNoSuchSession, reason});
 }
 
-void refuse_attachment(Fd socket, const char* reason) {
-  answer_at_once(std::move(socket), {125, std::string("cannot attach to the session: ") + reason});
+void refuse_as_gone(Resumption resumption) {
+  refuse_resumption(std::move(resumption.connection), kGone);
+}
+
+void refuse_as_gone(Attachment attachment) {
+  answer_at_once(std::move(attachment.connection),
+                 {125, std::string("cannot attach to the session: ") + kGone});
 }
 
 void answer_list(Fd socket, const wire::Sessions& sessions) {

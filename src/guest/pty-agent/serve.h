@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/fd.h"
+#include "guest/pty-agent/handover.h"
 #include "guest/pty-agent/session_group.h"
 #include "guest/pty-agent/space.h"
 #include "wire/messages.h"
@@ -19,14 +20,12 @@ void serve_connection(Fd connection, const Spaces& spaces, const SessionGroup* g
 // Answers with "cannot start the session: REASON" instead; never waits.
 void refuse_connection(Fd connection, const char* reason);
 
-// The reason for the two below, of a session that the agent does not know.
-inline constexpr const char* kSessionIsGone = "it has ended, or its agent was started again since";
-
 // Answers the request to resume a session that cannot be resumed any more; never waits.
 void refuse_resumption(Fd connection, const char* reason);
 
-// Answers the request to attach to a session; never waits.
-void refuse_attachment(Fd connection, const char* reason);
+// Answers who comes for a session that has ended, or that the agent does not know; never waits.
+void refuse_as_gone(Resumption resumption);
+void refuse_as_gone(Attachment attachment);
 
 // Answers the request for the sessions, which may take as long as the host reads.
 void answer_list(Fd connection, const wire::Sessions& sessions);
