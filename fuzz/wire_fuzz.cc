@@ -50,6 +50,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   feed<capsem::wire::GuestControl>(input, piece);
   feed<capsem::wire::HostControl>(input, piece);
   feed<capsem::wire::GuestLifecycle>(input, piece);
+  feed<capsem::wire::GuestNet>(input, piece);
+  feed<capsem::wire::GuestDns>(input, piece);
+  feed<capsem::wire::HostDns>(input, piece);
   feed<capsem::wire::HostLifecycle>(input, piece);
   feed<capsem::wire::GuestSession>(input, piece);
   feed<capsem::wire::HostSession>(input, piece);

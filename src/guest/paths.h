@@ -10,6 +10,9 @@ inline constexpr const char* kSessionRoot = "/run/capsem/root";
 // below it.
 inline constexpr const char* kSessionsGroup = "/sys/fs/cgroup/sessions";
 
+// The network namespace of sessions, as PID 1 and the services see it.
+inline constexpr const char* kSessionNetwork = "/run/capsem/network";
+
 // PATH of services and sessions: the guest's own programs before all others.
 inline constexpr const char* kPath =
     "/capsem/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

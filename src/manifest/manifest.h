@@ -15,6 +15,7 @@ namespace capsem::manifest {
 struct Service {
   std::vector<std::string> arguments;  // after the program's name
   std::vector<std::uint32_t> listen;   // vsock ports whose sockets PID 1 passes, from fd 3 on
+  bool network = false;                // gets the sockets of the sessions' network, from fd 3 on
   bool restart = true;                 // started again, with back-off, when it ends
   CapabilitySet capabilities = 0;      // all it can ever have
 };

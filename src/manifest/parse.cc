@@ -20,8 +20,8 @@ constexpr std::int64_t kHighestPort = 0xfffffffe;
 constexpr std::array<std::string_view, 2> kTopKeys = {"version", "entry"};
 constexpr std::array<std::string_view, 8> kEntryKeys = {"name", "build", "file",      "path",
                                                         "mode", "into",  "essential", "service"};
-constexpr std::array<std::string_view, 4> kServiceKeys = {"arguments", "capabilities", "listen",
-                                                          "restart"};
+constexpr std::array<std::string_view, 5> kServiceKeys = {"arguments", "capabilities", "listen",
+                                                          "network", "restart"};
 
 bool valid_name(std::string_view name) {
   return !name.empty() && !name.starts_with('-') && name.size() <= NAME_MAX &&
@@ -148,6 +148,9 @@ void read_service(TableReader& in, const std::string& file, Entry& entry) {
       service.refuse_key("capabilities", "\"" + name + "\" is there already", "remove it");
     entry.service->capabilities |= set.value_or(0);
   }
+  entry.service->network = service.boolean("network").value_or(false);
+  if (entry.service->network && !entry.service->listen.empty())
+    service.refuse_key("network", "it has both 'network' and 'listen'", "write one of them");
   entry.service->restart = service.boolean("restart").value_or(true);
   if (service.error()) in.adopt(std::unexpected(*service.error()));
 }

@@ -33,6 +33,10 @@ constexpr Flag kFlagLetters[] = {
      [](Entry& e) {
        if (e.service) e.service->restart = true;
      }},
+    {'n', [](const Entry& e) { return e.service && e.service->network; },
+     [](Entry& e) {
+       if (e.service) e.service->network = true;
+     }},
 };
 
 template <class Number>

@@ -1,6 +1,6 @@
 // Messages to bytes and back: protobuf in length-prefixed frames, as capsem.proto defines them.
-// `Envelope` is one of GuestControl, HostControl, GuestLifecycle, HostLifecycle, GuestSession,
-// HostSession, GuestTransfer, HostTransfer, GuestDeploy and HostDeploy.
+// `Envelope` is one of GuestControl, HostControl, GuestLifecycle, HostLifecycle, GuestNet, GuestDns,
+// HostDns, GuestSession, HostSession, GuestTransfer, HostTransfer, GuestDeploy and HostDeploy.
 #pragma once
 
 #include <cstddef>
@@ -30,6 +30,9 @@ extern template Result<std::string> encode(const GuestControl&);
 extern template Result<std::string> encode(const HostControl&);
 extern template Result<std::string> encode(const GuestLifecycle&);
 extern template Result<std::string> encode(const HostLifecycle&);
+extern template Result<std::string> encode(const GuestNet&);
+extern template Result<std::string> encode(const GuestDns&);
+extern template Result<std::string> encode(const HostDns&);
 extern template Result<std::string> encode(const GuestSession&);
 extern template Result<std::string> encode(const HostSession&);
 extern template Result<std::string> encode(const GuestTransfer&);
@@ -40,6 +43,9 @@ extern template Result<GuestControl> decode(std::span<const std::byte>);
 extern template Result<HostControl> decode(std::span<const std::byte>);
 extern template Result<GuestLifecycle> decode(std::span<const std::byte>);
 extern template Result<HostLifecycle> decode(std::span<const std::byte>);
+extern template Result<GuestNet> decode(std::span<const std::byte>);
+extern template Result<GuestDns> decode(std::span<const std::byte>);
+extern template Result<HostDns> decode(std::span<const std::byte>);
 extern template Result<GuestSession> decode(std::span<const std::byte>);
 extern template Result<HostSession> decode(std::span<const std::byte>);
 extern template Result<GuestTransfer> decode(std::span<const std::byte>);

@@ -30,7 +30,8 @@ inline constexpr auto kFields<DeployedEntry> =
 template <>
 inline constexpr auto kFields<Hello> =
     std::tuple(Field{1, &Hello::protocol}, Field{2, &Hello::steps}, Field{3, &Hello::entries},
-               Field{4, &Hello::kernel_release}, Field{5, &Hello::uptime_us});
+               Field{4, &Hello::kernel_release}, Field{5, &Hello::uptime_us},
+               Field{6, &Hello::net_token});
 
 template <>
 inline constexpr auto kFields<Heartbeat> = std::tuple(Field{1, &Heartbeat::uptime_us});
@@ -58,6 +59,22 @@ inline constexpr auto kFields<LifecycleRequest> =
 template <>
 inline constexpr auto kFields<LifecycleAnswer> =
     std::tuple(Field{1, &LifecycleAnswer::accepted}, Field{2, &LifecycleAnswer::text});
+
+template <>
+inline constexpr auto kFields<NetOpen> =
+    std::tuple(Field{1, &NetOpen::token}, Field{2, &NetOpen::address}, Field{3, &NetOpen::port},
+               Field{4, &NetOpen::pid}, Field{5, &NetOpen::uid}, Field{6, &NetOpen::executable});
+
+template <>
+inline constexpr auto kFields<DnsOpen> = std::tuple(Field{1, &DnsOpen::token});
+
+template <>
+inline constexpr auto kFields<DnsQuery> = std::tuple(
+    Field{1, &DnsQuery::id}, Field{2, &DnsQuery::message}, Field{3, &DnsQuery::stream});
+
+template <>
+inline constexpr auto kFields<DnsAnswer> =
+    std::tuple(Field{1, &DnsAnswer::id}, Field{2, &DnsAnswer::message});
 
 template <>
 inline constexpr auto kFields<TerminalSize> =

@@ -36,6 +36,7 @@ struct Hello {
   std::vector<DeployedEntry> entries;
   std::string kernel_release;
   std::uint64_t uptime_us = 0;
+  std::string net_token;  // begins the connections of the service that carries the network
   bool operator==(const Hello&) const = default;
 };
 
@@ -96,6 +97,44 @@ struct LifecycleAnswer {
 
 using GuestLifecycle = std::variant<LifecycleRequest>;
 using HostLifecycle = std::variant<LifecycleAnswer>;
+
+// ---- the network of sessions
+
+inline constexpr std::size_t kNetTokenBytes = 32;
+
+// The first message of a connection that carries one TCP connection of a session.
+struct NetOpen {
+  std::string token;    // as in Hello
+  std::string address;  // that it was made to, 4 or 16 bytes in network order
+  std::uint32_t port = 0;
+  std::uint32_t pid = 0;  // of the process that made it, as the sessions know it; 0 when unknown
+  std::uint32_t uid = 0;
+  std::string executable;  // /proc/PID/exe
+  bool operator==(const NetOpen&) const = default;
+};
+
+// The first message of a connection that carries DNS queries.
+struct DnsOpen {
+  std::string token;
+  bool operator==(const DnsOpen&) const = default;
+};
+
+struct DnsQuery {
+  std::uint32_t id = 0;
+  std::string message;  // RFC 1035
+  bool stream = false;  // it came over TCP, where an answer may be longer
+  bool operator==(const DnsQuery&) const = default;
+};
+
+struct DnsAnswer {
+  std::uint32_t id = 0;
+  std::string message;  // empty when there is none
+  bool operator==(const DnsAnswer&) const = default;
+};
+
+using GuestNet = std::variant<NetOpen>;
+using GuestDns = std::variant<DnsOpen, DnsQuery>;
+using HostDns = std::variant<DnsAnswer>;
 
 // ---- sessions
 
@@ -427,6 +466,25 @@ inline constexpr std::array<Kind, 1> kKinds<GuestLifecycle> = {{
 template <>
 inline constexpr std::array<Kind, 1> kKinds<HostLifecycle> = {{
     {1, "LifecycleAnswer", kTextBytes + kOverheadBytes},
+}};
+
+inline constexpr std::size_t kDnsQueryBytes = 4096;
+inline constexpr std::size_t kDnsAnswerBytes = 64 << 10;  // its length over TCP has two bytes
+
+template <>
+inline constexpr std::array<Kind, 1> kKinds<GuestNet> = {{
+    {1, "NetOpen", kNetTokenBytes + kPathBytes + 2 * kOverheadBytes},
+}};
+
+template <>
+inline constexpr std::array<Kind, 2> kKinds<GuestDns> = {{
+    {1, "DnsOpen", kNetTokenBytes + kOverheadBytes},
+    {2, "DnsQuery", kDnsQueryBytes + kOverheadBytes},
+}};
+
+template <>
+inline constexpr std::array<Kind, 1> kKinds<HostDns> = {{
+    {1, "DnsAnswer", kDnsAnswerBytes + kOverheadBytes},
 }};
 
 template <>

@@ -9,7 +9,7 @@
 namespace capsem::wire {
 
 // Grows by one with every change that the other side must know about.
-inline constexpr std::uint32_t kProtocol = 5;
+inline constexpr std::uint32_t kProtocol = 6;
 
 // How much standard input the host may send before the agent has granted any (StdinCredit).
 inline constexpr std::size_t kStdinWindowBytes = 256 << 10;

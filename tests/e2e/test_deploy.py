@@ -241,7 +241,7 @@ def frame(payload: bytes) -> bytes:
     return len(payload).to_bytes(4, "little") + payload
 
 
-START = frame(b"\x0a\x02\x08\x05")  # DeployStart of protocol 5
+START = frame(b"\x0a\x02\x08\x06")  # DeployStart of protocol 6
 
 
 def conversation(vm: Deploying) -> socket.socket:

@@ -83,6 +83,8 @@ TEST(Parse, RefusesWithFileLineAndWhatToWrite) {
            Case{with("\"rootfs\"", "\"disk\""), ":8:", "\"disk\" is no place", "initrd"},
            Case{with("name = \"tool\"", "name = \"To ol\""), ":4:", "name", "capsem-doctor"},
            Case{with("listen = 5001", "listen = -1"), ":9:", "out of range", "5001"},
+           Case{with("listen = 5001", "listen = 5001, network = true"), ":9:", "both",
+                "one of them"},
            Case{with("listen = 5001", "listen = [5001, 0]"), ":9:", "out of range", "5001"},
            Case{with("listen = 5001", "listen = [5001, \"x\"]"), ":9:", "list of them", "5005"},
            Case{with("listen = 5001", "listen = []"), ":9:", "list of them", "5005"},

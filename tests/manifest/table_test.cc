@@ -31,6 +31,7 @@ TEST(Table, CarriesWhatTheGuestNeeds) {
     if (!a.service) continue;
     EXPECT_EQ(a.service->arguments, b.service->arguments);
     EXPECT_EQ(a.service->listen, b.service->listen);
+    EXPECT_EQ(a.service->network, b.service->network);
     EXPECT_EQ(a.service->restart, b.service->restart);
     EXPECT_EQ(a.service->capabilities, b.service->capabilities);
   }

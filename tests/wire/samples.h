@@ -26,8 +26,9 @@ inline std::vector<Sample<GuestControl>> samples() {
                          {"diagnostics", Origin::kRootfs, Digest{}},
                          {"snapshots", Origin::kAbsent}},
              .kernel_release = "6.1.0-44-cloud-amd64",
-             .uptime_us = 1'234'567'890'123},
-       R"(hello { protocol: 5
+             .uptime_us = 1'234'567'890'123,
+             .net_token = "t\xff"},
+       R"(hello { protocol: 6
             steps { name: "mounts" start_us: 120000 duration_us: 3500 }
             steps { name: "modules" start_us: 123500 duration_us: 90000 }
             entries { name: "capsem-doctor" origin: ORIGIN_INITRD sha256:
@@ -37,7 +38,7 @@ inline std::vector<Sample<GuestControl>> samples() {
               "\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000"
               "\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000" }
             entries { name: "snapshots" }
-            kernel_release: "6.1.0-44-cloud-amd64" uptime_us: 1234567890123 })"},
+            kernel_release: "6.1.0-44-cloud-amd64" uptime_us: 1234567890123 net_token: "t\377" })"},
       {Heartbeat{.uptime_us = 300}, "heartbeat { uptime_us: 300 }"},
       {Failure{.text = "cannot mount /"}, R"(failure { text: "cannot mount /" })"},
       {ServiceEvent{.name = "net-proxy", .text = "ended"},
@@ -80,20 +81,50 @@ inline std::vector<Sample<HostLifecycle>> samples() {
 }
 
 template <>
+inline std::vector<Sample<GuestNet>> samples() {
+  return {
+      {NetOpen{.token = "t",
+               .address = {"\x01\x02\x03\x04", 4},
+               .port = 443,
+               .pid = 17,
+               .uid = 1000,
+               .executable = "/usr/bin/curl"},
+       R"(open { token: "t" address: "\001\002\003\004" port: 443 pid: 17 uid: 1000
+            executable: "/usr/bin/curl" })"},
+  };
+}
+
+template <>
+inline std::vector<Sample<GuestDns>> samples() {
+  return {
+      {DnsOpen{.token = "t"}, R"(open { token: "t" })"},
+      {DnsQuery{.id = 7, .message = "query", .stream = true},
+       R"(query { id: 7 message: "query" stream: true })"},
+  };
+}
+
+template <>
+inline std::vector<Sample<HostDns>> samples() {
+  return {
+      {DnsAnswer{.id = 7, .message = "answer"}, R"(answer { id: 7 message: "answer" })"},
+  };
+}
+
+template <>
 inline std::vector<Sample<HostSession>> samples() {
   return {
       {SessionStart{.command_line = "exit 7",
                     .environment = {{"EMPTY", ""}, {"TERM", "xterm"}},
                     .directory = "/tmp",
                     .terminal = TerminalSize{24, 80, 640, 480}},
-       R"(start { protocol: 5 command_line: "exit 7" environment { name: "EMPTY" }
+       R"(start { protocol: 6 command_line: "exit 7" environment { name: "EMPTY" }
             environment { name: "TERM" value: "xterm" } directory: "/tmp"
             terminal { rows: 24 columns: 80 x_pixels: 640 y_pixels: 480 } })"},
       {SessionStart{.argv = {"printf", "", "\xff\n"}},
-       R"(start { protocol: 5 argv: "printf" argv: "" argv: "\377\n" })"},
-      {SessionStart{.command_line = ""}, R"(start { protocol: 5 command_line: "" })"},
-      {SessionStart{.terminal = TerminalSize{}}, R"(start { protocol: 5 terminal { } })"},
-      {SessionStart{.privileged = true}, "start { protocol: 5 privileged: true }"},
+       R"(start { protocol: 6 argv: "printf" argv: "" argv: "\377\n" })"},
+      {SessionStart{.command_line = ""}, R"(start { protocol: 6 command_line: "" })"},
+      {SessionStart{.terminal = TerminalSize{}}, R"(start { protocol: 6 terminal { } })"},
+      {SessionStart{.privileged = true}, "start { protocol: 6 privileged: true }"},
       {Stdin{.data = std::string("a\0b", 3)}, R"(stdin { data: "a\000b" })"},
       {StdinEnd{}, "stdin_end { }"},
       {Resize{.size = {1, 2, 3, 4}},
@@ -101,19 +132,19 @@ inline std::vector<Sample<HostSession>> samples() {
       {Signal{.number = 15}, "signal { number: 15 }"},
       {OutputClosed{.stream = OutputStream::kStderr}, "output_closed { stream: OUTPUT_STDERR }"},
       {SessionStart{.id = "3f-A", .outlive_ms = 10'000},
-       R"(start { protocol: 5 id: "3f-A" outlive_ms: 10000 })"},
-      {SessionStart{.user = "bob:users"}, R"(start { protocol: 5 user: "bob:users" })"},
+       R"(start { protocol: 6 id: "3f-A" outlive_ms: 10000 })"},
+      {SessionStart{.user = "bob:users"}, R"(start { protocol: 6 user: "bob:users" })"},
       {SessionResume{.id = "3f-A", .received = 1'000'000},
-       R"(resume { protocol: 5 id: "3f-A" received: 1000000 })"},
+       R"(resume { protocol: 6 id: "3f-A" received: 1000000 })"},
       {Received{.messages = 70'000}, "received { messages: 70000 }"},
       {SessionStart{.id = "3f-A", .outlive_ms = 10'000, .detachable = true},
-       R"(start { protocol: 5 id: "3f-A" outlive_ms: 10000 detachable: true })"},
+       R"(start { protocol: 6 id: "3f-A" outlive_ms: 10000 detachable: true })"},
       {SessionResume{.id = "3f-A", .received = 1, .attachment = 3},
-       R"(resume { protocol: 5 id: "3f-A" received: 1 attachment: 3 })"},
+       R"(resume { protocol: 6 id: "3f-A" received: 1 attachment: 3 })"},
       {SessionAttach{.id = "3f-A", .terminal = {1, 2, 3, 4}},
-       R"(attach { protocol: 5 id: "3f-A"
+       R"(attach { protocol: 6 id: "3f-A"
             terminal { rows: 1 columns: 2 x_pixels: 3 y_pixels: 4 } })"},
-      {SessionList{}, "list { protocol: 5 }"},
+      {SessionList{}, "list { protocol: 6 }"},
       {Detach{}, "detach { }"},
   };
 }
@@ -150,10 +181,10 @@ template <>
 inline std::vector<Sample<HostTransfer>> samples() {
   return {
       {CopyIn{.path = "/root/x\xff", .name = "x", .keep_owners = true},
-       R"(copy_in { protocol: 5 path: "/root/x\377" name: "x" keep_owners: true })"},
+       R"(copy_in { protocol: 6 path: "/root/x\377" name: "x" keep_owners: true })"},
       {CopyOut{.path = "/etc", .name = "etc"},
-       R"(copy_out { protocol: 5 path: "/etc" name: "etc" })"},
-      {ConnectPort{.number = 8080}, "connect_port { protocol: 5 number: 8080 }"},
+       R"(copy_out { protocol: 6 path: "/etc" name: "etc" })"},
+      {ConnectPort{.number = 8080}, "connect_port { protocol: 6 number: 8080 }"},
   };
 }
 
@@ -170,7 +201,7 @@ inline std::vector<Sample<GuestTransfer>> samples() {
 template <>
 inline std::vector<Sample<HostDeploy>> samples() {
   return {
-      {DeployStart{}, "start { protocol: 5 }"},
+      {DeployStart{}, "start { protocol: 6 }"},
       {DeploySet{.table = "capsem-entries 2\n", .sums = "00  /capsem/x\n"},
        R"(set { table: "capsem-entries 2\n" sums: "00  /capsem/x\n" })"},
       {DeployItem{

@@ -41,12 +41,20 @@ Result<> mount_entries(Boot& boot) {
   return {};
 }
 
+Result<> start_network(Boot& boot) {
+  if (auto started = start_loopback(); !started) return started;
+  auto made = make_session_network();
+  if (!made) return propagate(made);
+  boot.network = std::move(*made);
+  return {};
+}
+
 Result<> start_services(Boot& boot) {
   for (const auto& entry : boot.manifest.entries) {
     if (!entry.service || find_deployed(boot.deployment.entries, entry.name) == nullptr) continue;
-    auto listeners = listen_for(entry);
-    if (!listeners) return propagate(listeners);
-    auto started = boot.supervisor.add(entry, std::move(*listeners));
+    auto descriptors = descriptors_for(boot, entry);
+    if (!descriptors) return propagate(descriptors);
+    auto started = boot.supervisor.add(entry, std::move(*descriptors));
     if (started) continue;
     if (entry.essential) return started;
     boot.deployment.problems.push_back(started.error().message());
@@ -72,11 +80,22 @@ constexpr Step kSteps[] = {
     {"entries", mount_entries},
     {"kernel settings", [](Boot&) { return apply_kernel_settings(); }},
     {"session limits", [](Boot&) { return limit_sessions(); }},
-    {"network", [](Boot&) { return start_loopback(); }},
+    {"network", start_network},
     {"services", start_services},
 };
 
 }  // namespace
+
+Result<std::vector<Fd>> descriptors_for(const Boot& boot, const manifest::Entry& entry) {
+  if (!entry.service->network) return listen_for(entry);
+  std::vector<Fd> descriptors;
+  for (const auto& fd : boot.network.descriptors) {
+    auto copy = duplicate(fd);
+    if (!copy) return propagate(copy, "start", entry.name);
+    descriptors.push_back(std::move(*copy));
+  }
+  return descriptors;
+}
 
 Result<> run_steps(Boot& boot) {
   for (const auto& step : kSteps) {

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "base/error.h"
 #include "base/fd.h"
 #include "guest/init/deploy.h"
 #include "guest/init/entry_mount.h"
+#include "guest/init/session_network.h"
 #include "guest/init/supervisor.h"
 #include "guest/init/timeline.h"
 #include "manifest/manifest.h"
@@ -20,7 +22,11 @@ struct Boot {
   Fd file_system;  // of the entries, until it is mounted
   std::optional<EntryMount> entry_mount;
   Supervisor supervisor;
+  SessionNetwork network;
 };
+
+// What an entry that has a service gets from descriptor 3 on.
+Result<std::vector<Fd>> descriptors_for(const Boot& boot, const manifest::Entry& entry);
 
 // Runs every step in order; stops at the first that fails, with its name in the error.
 Result<> run_steps(Boot& boot);

@@ -64,7 +64,8 @@ class Init {
               .entry_mount = std::nullopt,
               .supervisor = Supervisor([this](const std::string& service,
                                               const std::string& text) { report(service, text); },
-                                       confine_service)},
+                                       confine_service),
+              .network = {}},
         link_([] { return connect_to_host(wire::kControlPort.number); },
               [this] { return hello(); }) {}
 
@@ -112,7 +113,8 @@ class Init {
             .steps = boot_.timeline.steps(),
             .entries = boot_.deployment.entries,
             .kernel_release = kernel.release,
-            .uptime_us = uptime_us()};
+            .uptime_us = uptime_us(),
+            .net_token = boot_.network.token};
   }
 
   // To the console, and to the host when it can be reached.

@@ -6,15 +6,14 @@
 #include "guest/init/deploy_update.h"
 #include "guest/init/entry_mount.h"
 #include "guest/init/service_changes.h"
-#include "guest/init/vsock.h"
 
 namespace capsem::guest::init {
 namespace {
 
 Result<> start_new(Boot& boot, const manifest::Entry& entry) {
-  auto listeners = listen_for(entry);
-  if (!listeners) return propagate(listeners);
-  return boot.supervisor.add(entry, std::move(*listeners));
+  auto descriptors = descriptors_for(boot, entry);
+  if (!descriptors) return propagate(descriptors);
+  return boot.supervisor.add(entry, std::move(*descriptors));
 }
 
 void follow(Boot& boot, const ConcernedService& concerned, Redeployment& redeployment) {
@@ -30,8 +29,7 @@ void follow(Boot& boot, const ConcernedService& concerned, Redeployment& redeplo
   }
   // Its processes have the sockets too, and no two may listen at one port.
   if (concerned.listens_elsewhere)
-    redeployment.problems.push_back(concerned.name +
-                                    " listens at its other ports after the next boot");
+    redeployment.problems.push_back(concerned.name + " gets its other sockets after the next boot");
   if (concerned.change == ServiceChange::kChanged)
     boot.supervisor.change(*entry, now);
   else

@@ -19,7 +19,7 @@ std::optional<ServiceChange> change_of(const Entry& before, const Entry& now, bo
   const auto& was = *before.service;
   const auto& is = *now.service;
   if (before.path != now.path || was.arguments != is.arguments || was.listen != is.listen ||
-      was.restart != is.restart || was.capabilities != is.capabilities)
+      was.network != is.network || was.restart != is.restart || was.capabilities != is.capabilities)
     return ServiceChange::kChanged;
   if (same_program) return std::nullopt;
   return ServiceChange::kReplaced;
@@ -42,7 +42,9 @@ std::vector<ConcernedService> concerned_services(const Set& before, const Set& n
     bool same_program = find_deployed(before.entries, entry.name)->sha256 ==
                         find_deployed(now.entries, entry.name)->sha256;
     if (auto change = change_of(*was, entry, same_program))
-      concerned.push_back({entry.name, *change, was->service->listen != entry.service->listen});
+      concerned.push_back({entry.name, *change,
+                           was->service->listen != entry.service->listen ||
+                               was->service->network != entry.service->network});
   }
   return concerned;
 }

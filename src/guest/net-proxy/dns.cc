@@ -14,7 +14,7 @@ constexpr std::size_t kQuestions = 4;
 constexpr std::uint8_t kResponse = 0x80;
 constexpr std::uint8_t kOpcode = 0x78;
 constexpr std::uint8_t kRecursionDesired = 0x01;
-constexpr std::uint8_t kRefused = 5;  // RCODE, in the second byte
+constexpr std::uint8_t kServerFailure = 2;  // RCODE, in the second byte
 
 constexpr std::size_t kMaxNameBytes = 255;
 constexpr std::size_t kMaxLabelBytes = 63;
@@ -43,7 +43,7 @@ std::optional<std::size_t> name_bytes(std::span<const std::byte> text) {
 
 }  // namespace
 
-std::optional<std::vector<std::byte>> refuse(std::span<const std::byte> query) {
+std::optional<std::vector<std::byte>> server_failure(std::span<const std::byte> query) {
   if (query.size() < kHeaderBytes) return std::nullopt;
   auto flags = byte_at(query, kFlags);
   if ((flags & (kResponse | kOpcode)) != 0 || word_at(query, kQuestions) != 1) return std::nullopt;
@@ -54,7 +54,7 @@ std::optional<std::vector<std::byte>> refuse(std::span<const std::byte> query) {
 
   std::vector<std::byte> answer(query.begin(), query.begin() + static_cast<std::ptrdiff_t>(size));
   answer[kFlags] = std::byte(kResponse | (flags & kRecursionDesired));
-  answer[kFlags + 1] = std::byte{kRefused};
+  answer[kFlags + 1] = std::byte{kServerFailure};
   // Records that followed the question (EDNS) are not repeated, so their counts are 0.
   for (auto at = kQuestions + 2; at < kHeaderBytes; ++at) answer[at] = std::byte{0};
   return answer;

@@ -1,4 +1,4 @@
-// DNS messages (RFC 1035, section 4), as far as refusing a query needs them.
+// DNS messages (RFC 1035, section 4), as far as saying that a query cannot be answered needs them.
 #pragma once
 
 #include <cstddef>
@@ -10,9 +10,9 @@ namespace capsem::guest::net_proxy {
 
 inline constexpr std::size_t kMaxUdpQueryBytes = 1232;  // what resolvers send at most (RFC 9715)
 
-// The answer "refused" to a query: its header and question with the response bit and RCODE 5.
-// Nothing for what is not a well-formed standard query of one question; such a message gets no
+// The answer "server failure" to a query: its header and question with the response bit and RCODE
+// 2. Nothing for what is not a well-formed standard query of one question; such a message gets no
 // answer, since its sender cannot be trusted to know what one is.
-std::optional<std::vector<std::byte>> refuse(std::span<const std::byte> query);
+std::optional<std::vector<std::byte>> server_failure(std::span<const std::byte> query);
 
 }  // namespace capsem::guest::net_proxy

@@ -1,10 +1,11 @@
-// capsem-net-proxy: the guest's resolver. The host has no net service yet, so no name resolves:
-// each query is refused at once, and a program sees the cause in milliseconds instead of waiting.
+// capsem-net-proxy: carries the TCP connections and DNS queries of sessions to the host, which
+// decides what becomes of them.
 #pragma once
 
 namespace capsem::guest::net_proxy {
 
-// Serves DNS on 127.0.0.1:53; returns (1) only when that is impossible.
+// Serves the sockets that PID 1 hands over (guest/net_descriptors.h); returns (1) only when that is
+// impossible.
 int run(int argc, char** argv);
 
 }  // namespace capsem::guest::net_proxy

@@ -148,6 +148,11 @@ class Agent {
     agent.spaces_ = std::move(*spaces);
     agent.confine_ = confine;
     agent.spaces_.privileged.on_session_root = confine;
+    if (confine) {
+      auto network = network_of_sessions();
+      if (!network) return propagate(network);
+      agent.spaces_.privileged.network_namespace = std::move(*network);
+    }
     auto parameters = kernel_command_line();
     if (!parameters) return propagate(parameters);
     bool fixed_addresses = parameter_of(*parameters, kFixedAddressesParameter).has_value();

@@ -49,10 +49,17 @@ Result<Space> confined_space(pid_t init) {
   if (!pids) return propagate(pids);
   auto mounts = open_file(process + "/ns/mnt", O_RDONLY);
   if (!mounts) return propagate(mounts);
+  auto network = network_of_sessions();
+  if (!network) return propagate(network);
   return Space{.root = std::move(*root),
                .pid_namespace = std::move(*pids),
                .mount_namespace = std::move(*mounts),
+               .network_namespace = std::move(*network),
                .capabilities = manifest::kSessionCapabilities};
+}
+
+Result<Fd> network_of_sessions() {
+  return open_file(kSessionNetwork, O_RDONLY);
 }
 
 Result<Spaces> own_spaces() {
@@ -82,6 +89,8 @@ Result<> adopt_for_children(const Space& space) {
 }
 
 int enter(const Space& space) noexcept {
+  if (space.network_namespace && ::setns(space.network_namespace->get(), CLONE_NEWNET) != 0)
+    return errno;
   if (space.mount_namespace && ::setns(space.mount_namespace->get(), CLONE_NEWNS) != 0)
     return errno;
   if (space.on_session_root) return enter_session_root();

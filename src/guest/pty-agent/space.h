@@ -11,10 +11,11 @@
 namespace capsem::guest::pty_agent {
 
 struct Space {
-  Fd root;                            // a root directory (O_PATH), whose /dev has its terminals
-  std::optional<Fd> pid_namespace;    // absent: the agent's
-  std::optional<Fd> mount_namespace;  // absent: the agent's
-  bool on_session_root = false;       // a copy of the agent's mount namespace, kSessionRoot as "/"
+  Fd root;                              // a root directory (O_PATH), whose /dev has its terminals
+  std::optional<Fd> pid_namespace;      // absent: the agent's
+  std::optional<Fd> mount_namespace;    // absent: the agent's
+  std::optional<Fd> network_namespace;  // absent: the agent's
+  bool on_session_root = false;  // a copy of the agent's mount namespace, kSessionRoot as "/"
   manifest::CapabilitySet capabilities = manifest::kAllCapabilities;
   bool fixed_addresses = false;  // personality(2): ADDR_NO_RANDOMIZE
 };
@@ -25,7 +26,7 @@ Result<Space> confined_space(pid_t init);
 // The spaces that a session may ask for.
 struct Spaces {
   Space ordinary;
-  // Every process, and the files of the other sessions; what it mounts is its own.
+  // Every process, and the files and the network of the other sessions; what it mounts is its own.
   Space privileged;
 
   const Space& of(bool is_privileged) const { return is_privileged ? privileged : ordinary; }
@@ -45,7 +46,10 @@ Result<Fd> root_of_commands(const Space& space);
 // Children that this process has from now on are in the space's pid namespace.
 Result<> adopt_for_children(const Space& space);
 
-// Enters the space's mount namespace for good, in a process that was forked after
+// The network namespace of sessions, which PID 1 made.
+Result<Fd> network_of_sessions();
+
+// Enters the space's network and mount namespaces for good, in a process that was forked after
 // adopt_for_children(). Returns 0 or an errno value. Async-signal-safe.
 int enter(const Space& space) noexcept;
 

@@ -20,7 +20,7 @@ const std::string kQuestion =
     "com\x00\x00\x01\x00\x01"s;
 
 std::string answer_to(std::string_view query) {
-  auto answer = refuse(as_bytes(query));
+  auto answer = server_failure(as_bytes(query));
   return answer ? std::string(as_text(*answer)) : "nothing";
 }
 
@@ -29,18 +29,18 @@ std::string with(std::string query, std::size_t at, char value) {
   return query;
 }
 
-TEST(Refuse, RepeatsTheQuestionWithRcode5) {
+TEST(ServerFailure, RepeatsTheQuestionWithRcode2) {
   EXPECT_EQ(answer_to(kHeader + kQuestion),
-            "\x12\x34\x81\x05\x00\x01\x00\x00\x00\x00\x00\x00"s + kQuestion);
+            "\x12\x34\x81\x02\x00\x01\x00\x00\x00\x00\x00\x00"s + kQuestion);
 }
 
-TEST(Refuse, LeavesOutTheRecordsAfterTheQuestion) {
+TEST(ServerFailure, LeavesOutTheRecordsAfterTheQuestion) {
   // An EDNS record, counted as additional.
   auto query = with(kHeader, 11, 1) + kQuestion + "\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"s;
-  EXPECT_EQ(answer_to(query), "\x12\x34\x81\x05\x00\x01\x00\x00\x00\x00\x00\x00"s + kQuestion);
+  EXPECT_EQ(answer_to(query), "\x12\x34\x81\x02\x00\x01\x00\x00\x00\x00\x00\x00"s + kQuestion);
 }
 
-TEST(Refuse, TakesTheRootAndTheLongestName) {
+TEST(ServerFailure, TakesTheRootAndTheLongestName) {
   EXPECT_NE(answer_to(kHeader + "\x00\x00\x02\x00\x01"s), "nothing");
   std::string name;
   for (int i = 0; i < 3; ++i) name += "\x3f" + std::string(63, 'a');
@@ -49,19 +49,19 @@ TEST(Refuse, TakesTheRootAndTheLongestName) {
   EXPECT_NE(answer_to(kHeader + name + "\x00\x01\x00\x01"s), "nothing");
 }
 
-TEST(Refuse, IsSilentAboutANameThatIsTooLong) {
+TEST(ServerFailure, IsSilentAboutANameThatIsTooLong) {
   std::string name;
   for (int i = 0; i < 4; ++i) name += "\x3f" + std::string(63, 'a');
   EXPECT_EQ(answer_to(kHeader + name + "\x00\x00\x01\x00\x01"s), "nothing");
 }
 
-TEST(Refuse, IsSilentAboutEveryTruncation) {
+TEST(ServerFailure, IsSilentAboutEveryTruncation) {
   auto query = kHeader + kQuestion;
   for (std::size_t size = 0; size < query.size(); ++size)
     EXPECT_EQ(answer_to(query.substr(0, size)), "nothing") << size;
 }
 
-TEST(Refuse, IsSilentAboutWhatIsNoQuery) {
+TEST(ServerFailure, IsSilentAboutWhatIsNoQuery) {
   auto query = kHeader + kQuestion;
   EXPECT_EQ(answer_to(with(query, 2, '\x81')), "nothing") << "a response";
   EXPECT_EQ(answer_to(with(query, 2, '\x29')), "nothing") << "an update";
@@ -69,7 +69,7 @@ TEST(Refuse, IsSilentAboutWhatIsNoQuery) {
   EXPECT_EQ(answer_to(with(query, 5, '\x02')), "nothing") << "two questions";
 }
 
-TEST(Refuse, IsSilentAboutLabelsThatAreNone) {
+TEST(ServerFailure, IsSilentAboutLabelsThatAreNone) {
   // Each is followed by all that a label of that length would need.
   for (unsigned char length : {0x40, 0x80, 0xc0, 0xff}) {
     auto name = std::string(1, static_cast<char>(length)) + std::string(length, 'a') + "\0"s;
