@@ -2,13 +2,14 @@
 // none, the answer is no. Knows no socket. docs/network.md describes the rules for people.
 #pragma once
 
-#include <cstdint>
-#include <optional>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "host/net/flow.h"
+#include "host/net/policy_rule.h"
 
 namespace capsem::host::net {
 
@@ -24,25 +25,48 @@ struct Decision {
   bool operator==(const Decision&) const = default;
 };
 
-// Host names are taken in the form of normal_host() (lower case, no trailing dot, A-labels).
+// Of a decision that no rule made.
+inline constexpr const char* kNoRule = "no rule";
+
+class PolicyIndex;
+
+// Host names are taken in the form of normal_host() (lower case, no trailing dot, A-labels). Cheap
+// to copy, and never changed: another policy takes its place.
 class Policy {
  public:
+  // Denies all.
+  Policy() = default;
+  explicit Policy(std::vector<Rule> rules);
+  // Of a text of read_policy() (policy_text.h), as it comes to the monitor.
+  static Result<Policy> parse(std::string_view text, const std::string& file);
+
+  std::span<const Rule> rules() const;
+  // The first rule with this name; nullptr for kNoRule.
+  const Rule* rule(std::string_view name) const;
+
   // Whether a name may be resolved: some rule allows something of it.
   Decision name(std::string_view host) const;
 
   // A connection whose server name (of the TLS hello, or of a request) is known: `host`; empty for
   // one that is to go to an address as such, which only a rule by address allows. kInspect when a
-  // rule says so, or when it takes a request to tell.
+  // rule says so, or when it takes a request to tell. A flow to the unspecified address is one
+  // whose address is not known yet.
   Decision connection(std::string_view host, const Flow& flow) const;
 
   // One request of an inspected or plain connection; never kInspect.
+  // `path` with or without its query.
   Decision request(std::string_view host, const Flow& flow, std::string_view method,
                    std::string_view path) const;
 
   // Whether `address` may be connected to for a rule by name: false for what is loopback, private,
   // link-local, multicast, carrier, metadata or reserved, however spelt, unless a rule allows that
-  // very address.
+  // very address, or a network within such a range. A rule that denies the address counts wherever
+  // it stands among those by name.
   Decision resolved_address(const Address& address, const Flow& flow) const;
+
+ private:
+  struct Compiled;
+  std::shared_ptr<const Compiled> compiled_;
 };
 
 }  // namespace capsem::host::net
