@@ -51,6 +51,10 @@ Result<fs::path> cache_directory() {
   return find("XDG_CACHE_HOME", ".cache", "the cache directory");
 }
 
+Result<fs::path> config_directory() {
+  return find("XDG_CONFIG_HOME", ".config", "the directory of settings");
+}
+
 Result<fs::path> state_directory() {
   return find("XDG_STATE_HOME", ".local/state", "the directory of VMs");
 }

@@ -12,6 +12,9 @@ namespace capsem {
 // $XDG_CACHE_HOME/capsem or ~/.cache/capsem: may be lost at any time.
 Result<std::filesystem::path> cache_directory();
 
+// $XDG_CONFIG_HOME/capsem or ~/.config/capsem: what the user writes.
+Result<std::filesystem::path> config_directory();
+
 // $XDG_STATE_HOME/capsem or ~/.local/state/capsem: stays.
 Result<std::filesystem::path> state_directory();
 

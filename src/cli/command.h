@@ -36,6 +36,7 @@ void add_restart(CLI::App& app, Action& action, const Signals& signals);
 void add_rename(CLI::App& app, Action& action, const Signals& signals);
 void add_fork(CLI::App& app, Action& action, const Signals& signals);
 void add_rm(CLI::App& app, Action& action, const Signals& signals);
+void add_policy(CLI::App& app, Action& action, const Signals& signals);
 void add_initrd(CLI::App& app, Action& action, const Signals& signals);
 void add_build_assets(CLI::App& app, Action& action, const Signals& signals);
 void add_loop(CLI::App& app, Action& action, const Signals& signals);

@@ -42,6 +42,7 @@ constexpr std::array kSubcommands = {
     Subcommand{.name = "rename", .add = add_rename},
     Subcommand{.name = "fork", .add = add_fork},
     Subcommand{.name = "rm", .add = add_rm},
+    Subcommand{.name = "policy", .add = add_policy},
     Subcommand{.name = "initrd", .add = add_initrd},
     Subcommand{.name = kBuildAssets, .add = add_build_assets, .takes_words = true},
     Subcommand{.name = "loop", .add = add_loop},

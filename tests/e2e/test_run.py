@@ -204,7 +204,7 @@ def test_a_memory_that_is_none_is_refused(capsem: Capsem, size: str) -> None:
     ("words", "status", "said"),
     [
         (["frobnicate"], 2, "no subcommand 'frobnicate', there are run, exec, attach, deploy, ps, inspect, logs, cp, port, start, stop, "
-             "kill, restart, rename, fork, rm, initrd, build-assets, loop, doctor; see 'capsem --help'"),
+             "kill, restart, rename, fork, rm, policy, initrd, build-assets, loop, doctor; see 'capsem --help'"),
         (["initrd", "frobnicate"], 2, "no subcommand 'frobnicate', there are pack, convert"),
         (["initrd", "pack", "--frobnicate"], 2, "see 'capsem initrd pack --help'"),
         (["run", "--frobnicate"], 125, "see 'capsem run --help'"),

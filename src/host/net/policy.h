@@ -41,8 +41,6 @@ class Policy {
   static Result<Policy> parse(std::string_view text, const std::string& file);
 
   std::span<const Rule> rules() const;
-  // The first rule with this name; nullptr for kNoRule.
-  const Rule* rule(std::string_view name) const;
 
   // Whether a name may be resolved: some rule allows something of it.
   Decision name(std::string_view host) const;
@@ -63,6 +61,17 @@ class Policy {
   // very address, or a network within such a range. A rule that denies the address counts wherever
   // it stands among those by name.
   Decision resolved_address(const Address& address, const Flow& flow) const;
+
+  // The same answers with the rule itself, for who explains them.
+  struct Judgement {
+    Verdict verdict = Verdict::kDeny;
+    const Rule* rule = nullptr;  // of this policy and its copies
+  };
+  Judgement judge_name(std::string_view host) const;
+  Judgement judge_connection(std::string_view host, const Flow& flow) const;
+  Judgement judge_request(std::string_view host, const Flow& flow, std::string_view method,
+                          std::string_view path) const;
+  Judgement judge_address(const Address& address, const Flow& flow) const;
 
  private:
   struct Compiled;

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "host/net/nearest_word.h"
+#include "host/net/policy_match.h"
 #include "host/net/policy_sets.h"
 #include "host/net/policy_table.h"
 #include "host/net/policy_text.h"
@@ -14,7 +15,6 @@ namespace {
 constexpr std::int64_t kHighestPort = 65535;
 constexpr std::size_t kLongestName = 200;
 constexpr std::size_t kLongestPlace = 4400;  // a path, and a line
-constexpr std::size_t kLongestMethod = 32;
 
 constexpr std::array<std::string_view, 2> kTopKeys = {"sets", "rule"};
 // A header that is set or replaced, from a source on the host, will be a key of its own ("header").
@@ -80,8 +80,7 @@ void read_methods(PolicyTable& in, Rule& rule) {
   constexpr const char* kExample = "\"GET\" or [\"GET\", \"HEAD\"]";
   rule.methods = in.texts("method", kExample);
   for (const auto& method : rule.methods)
-    if (method.empty() || method.size() > kLongestMethod ||
-        method.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != std::string::npos)
+    if (!is_method(method))
       in.refuse_key("method", "a method is not of capital letters",
                     std::string("write method = ") + kExample);
 }
