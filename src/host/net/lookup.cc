@@ -152,12 +152,15 @@ int Question::open(const LookupOptions& options) {
   ares_options settings{};
   settings.timeout = static_cast<int>(options.server_limit.count());
   settings.tries = options.rounds;
+  settings.udp_port = options.port;
+  settings.tcp_port = options.port;
   settings.ndomains = 0;  // what the guest searches it has searched itself
   settings.sock_state_cb_data = this;
   settings.sock_state_cb = [](void* self, int fd, int readable, int writable) {
     static_cast<Question*>(self)->socket_changed(fd, readable != 0, writable != 0);
   };
-  int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_SOCK_STATE_CB;
+  int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_UDP_PORT | ARES_OPT_TCP_PORT |
+             ARES_OPT_DOMAINS | ARES_OPT_SOCK_STATE_CB;
   auto resolv_conf = options.resolv_conf;
   if (!resolv_conf.empty()) {
     settings.resolvconf_path = resolv_conf.data();

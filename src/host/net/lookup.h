@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@ struct LookupOptions {
   // "192.0.2.1:53,[2001:db8::1]:53" instead of the host's, which are in resolv.conf.
   std::string servers;
   std::string resolv_conf;                 // instead of /etc/resolv.conf
+  std::uint16_t port = 53;                 // of the servers in it, whose port it cannot say
   std::chrono::milliseconds limit{10000};  // of the whole
   // Until the next server is asked; twice that in the next round of `rounds`.
   std::chrono::milliseconds server_limit{2000};

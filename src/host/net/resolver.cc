@@ -113,15 +113,17 @@ Task<Resolver::FoundPointer> Resolver::find(std::string name, Family family) {
   auto state = state_;
   if (state->waiting >= state->options.max_waiting)
     co_return make_failed(Lookup::Outcome::kBusy, "too many wait for a name");
-  auto place = state->pending.find(KeyView{name, family});
-  if (place == state->pending.end()) {
+  State::PendingPointer pending;
+  if (auto place = state->pending.find(KeyView{name, family}); place != state->pending.end()) {
+    pending = place->second;
+  } else {
     if (state->pending.size() >= state->options.max_lookups)
       co_return make_failed(Lookup::Outcome::kBusy, "too many names are looked up");
-    auto fresh = std::make_shared<State::Pending>(state->executor);
-    place = state->pending.emplace(Key{name, family}, std::move(fresh)).first;
+    pending = std::make_shared<State::Pending>(state->executor);
+    state->pending.emplace(Key{name, family}, pending);
+    // What is found without a wait has ended when this returns.
     lookups_.spawn(run_lookup(state, std::move(name), family));
   }
-  auto pending = place->second;
   State::Waiting counted(*state);
   co_await pending->done.wait();
   if (!pending->found) co_return make_failed(Lookup::Outcome::kFailed, "the wait was cancelled");
