@@ -140,24 +140,21 @@ HelloReader::State HelloReader::read_records() {
     const bool first = next_record_ == 0;
     const bool strange =
         (!rest.empty() && rest[0] != kHandshake) || (rest.size() > 1 && rest[1] != kMajorVersion);
-    if (strange) {
-      return first ? State::kNotTls : malformed("another record is within it");
-    }
-    if (rest.size() >= kRecordHeaderBytes) {
-      ByteReader reader(rest.subspan(3));
-      const auto size = reader.u16();
-      if (size == 0 || size > kMaxFragmentBytes)
-        return malformed("a record of it is empty or too long");
-      if (next_record_ + kRecordHeaderBytes + size > kMaxHelloBytes)
-        return malformed("it is too long");
-      if (reader.rest().size() >= size) {
-        next_record_ += kRecordHeaderBytes + size;
-        if (auto state = read_record(reader.bytes(size)); state != State::kIncomplete) return state;
-        continue;
-      }
-    }
-    return State::kIncomplete;
+    if (strange) return first ? State::kNotTls : malformed("another record is within it");
+    ByteReader reader(rest);
+    reader.bytes(kRecordHeaderBytes - 2);
+    const auto size = reader.u16();
+    if (!reader.ok()) break;
+    if (size == 0 || size > kMaxFragmentBytes)
+      return malformed("a record of it is empty or too long");
+    if (next_record_ + kRecordHeaderBytes + size > kMaxHelloBytes)
+      return malformed("it is too long");
+    const auto fragment = reader.bytes(size);
+    if (!reader.ok()) break;
+    next_record_ += kRecordHeaderBytes + size;
+    if (auto state = read_record(fragment); state != State::kIncomplete) return state;
   }
+  return bytes_.size() < kMaxHelloBytes ? State::kIncomplete : malformed("it is too long");
 }
 
 HelloReader::State HelloReader::read_record(std::span<const std::byte> fragment) {
