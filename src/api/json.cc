@@ -19,7 +19,7 @@ using nlohmann::json;
 
 constexpr std::array<std::string_view, 4> kStates = {"starting", "running", "stopping", "ended"};
 constexpr std::array<std::string_view, 4> kEnds = {"stopped", "powered-off", "rebooted", "failed"};
-constexpr std::array<std::string_view, 3> kEvents = {"state", "service", "warning"};
+constexpr std::array<std::string_view, 4> kEvents = {"state", "service", "warning", "denied"};
 constexpr std::array<std::string_view, 3> kRecordedStates = {"running", "stopped", "failed"};
 constexpr std::array<std::string_view, 9> kErrors = {"other",    "not-found", "permission",
                                                      "no-space", "invalid",   "damaged",

@@ -13,7 +13,7 @@ namespace capsem::api {
 
 std::string_view name(State state);     // starting, running, stopping, ended
 std::string_view name(EndKind kind);    // stopped, powered-off, rebooted, failed
-std::string_view name(EventKind kind);  // state, service, warning
+std::string_view name(EventKind kind);  // state, service, warning, denied
 std::optional<State> parse_state(std::string_view word);
 
 std::string to_json(const Vm& vm);

@@ -1,10 +1,11 @@
 // What passes over the lease: the pair of sockets between a monitor and the process that started
 // it (base/message_socket.h). The first message is a Start of types.h, as JSON, with the
-// descriptors of kernel, initrd and rootfs, in that order; behind them, for a VM with a name, those
-// of NamedFd, and then, where the Start has a disk, that of the disk, open to read and write. Each
-// further one hands over a client's connection, on which HTTP is spoken. The monitor sends nothing.
-// The end of the lease ends a VM without a name and its monitor; one with a name is held by the
-// lock of its directory instead, and lives until it ends by itself or is stopped.
+// descriptors of kernel, initrd, rootfs and the network's policy (TOML), in that order; behind
+// them, for a VM with a name, those of NamedFd, and then, where the Start has a disk, that of the
+// disk, open to read and write. Each further one hands over a client's connection, on which HTTP is
+// spoken. The monitor sends nothing. The end of the lease ends a VM without a name and its monitor;
+// one with a name is held by the lock of its directory instead, and lives until it ends by itself
+// or is stopped.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +13,7 @@
 
 namespace capsem::api {
 
-inline constexpr std::size_t kStartFds = 3;
+inline constexpr std::size_t kStartFds = 4;
 
 // Descriptors of a VM with a name, see vm_record.h; behind the first kStartFds.
 enum class NamedFd : std::size_t {

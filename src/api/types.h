@@ -76,6 +76,7 @@ enum class EventKind {
   kState,    // the VM is in another state: the text is its name
   kService,  // a service in the guest ended, was restarted or given up
   kWarning,  // something the user should know of
+  kDenied,   // the network refused what the guest asked for
 };
 
 // GET /v1/events

@@ -19,6 +19,8 @@ inline constexpr const char* kRecordFile = "vm.json";
 inline constexpr const char* kLockFile = "lock";
 // Of a VM whose record has a disk.
 inline constexpr const char* kDiskFile = "disk";
+// The policy of its network, as host/net/policy_text.h reads it. Without one everything is refused.
+inline constexpr const char* kPolicyFile = "policy.toml";
 // In the VM's runtime directory, $XDG_RUNTIME_DIR/capsem/vms/NAME.
 inline constexpr const char* kMonitorSocket = "monitor.sock";
 

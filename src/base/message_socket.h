@@ -16,7 +16,7 @@
 namespace capsem {
 
 inline constexpr std::size_t kMaxMessageBytes = 64 << 10;
-inline constexpr std::size_t kMaxMessageFds = 8;
+inline constexpr std::size_t kMaxMessageFds = 16;
 
 struct Message {
   std::string text;

@@ -68,6 +68,9 @@ void add_run(CLI::App& app, Action& action, const Signals& signals) {
                   "Give the boot up after this many seconds")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
+  add_policy_options(*run, options->policy);
+  run->add_flag("--show-denied", options->show_denied,
+                "Tell on stderr what the network refuses, as it happens, and what would allow it");
   run->add_flag("--timing", options->timing, "Print the timeline of the run to stderr at its end");
   auto others = run->get_options().size();
   add_session_options(*run, options->session);

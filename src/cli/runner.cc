@@ -34,11 +34,15 @@ api::Start start_message(const RunOptions& options) {
 // In a VM that ends with the session, or boots again as a new one.
 Result<int> run_in_own_vm(const RunOptions& options, const Signals& signals,
                           client::Timeline& timeline) {
+  auto policy = combined_policy(options.policy);
+  if (!policy) return propagate(policy);
   RemainingSession session(options.session);
-  const VmOfSession vm{
-      .started_here = true, .timing = options.timing, .memory_mib = options.memory_mib};
+  const VmOfSession vm{.started_here = true,
+                       .timing = options.timing,
+                       .show_denied = options.show_denied,
+                       .memory_mib = options.memory_mib};
   for (;;) {
-    auto monitor = start_vm(options.boot, start_message(options), signals, timeline);
+    auto monitor = start_vm(options.boot, start_message(options), *policy, signals, timeline);
     if (!monitor) return propagate(monitor);
     auto end = run_session_in_vm(
         {.options = session.options(), .vm = vm, .monitor = *monitor, .timeline = timeline},
@@ -55,6 +59,8 @@ Result<int> run_in_own_vm(const RunOptions& options, const Signals& signals,
 // In a VM that goes on when the session has ended.
 Result<int> run_in_named_vm(const RunOptions& options, const Signals& signals,
                             client::Timeline& timeline) {
+  auto policy = combined_policy(options.policy);
+  if (!policy) return propagate(policy);
   auto registry = client::Registry::open();
   if (!registry) return propagate(registry);
   // Before the build: the name is taken for good only after it.
@@ -64,13 +70,16 @@ Result<int> run_in_named_vm(const RunOptions& options, const Signals& signals,
     if (auto found = client::find_mke2fs(); !found) return propagate(found);
   Claim claim = [&](api::Start start) {
     return registry->create(options.name, std::move(start),
-                            options.persist ? options.disk_mib << 20 : 0);
+                            options.persist ? options.disk_mib << 20 : 0, *policy);
   };
   auto name = start_named_vm(options.boot, start_message(options), claim, signals, timeline);
   if (!name) return propagate(name);
   if (!options.detach)
     return run_in_running_vm(*registry,
-                             {.name = *name, .started_here = true, .timing = options.timing},
+                             {.name = *name,
+                              .started_here = true,
+                              .timing = options.timing,
+                              .show_denied = options.show_denied},
                              options.session, "", signals, timeline);
   auto booted = wait_for_boot(*registry, *name);
   if (!booted) return propagate(booted);

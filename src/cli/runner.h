@@ -6,6 +6,7 @@
 
 #include "api/types.h"
 #include "base/signals.h"
+#include "cli/policy/policy_options.h"
 #include "cli/session_options.h"
 #include "cli/vm_start.h"
 
@@ -19,9 +20,11 @@ struct RunOptions {
   BootChoice boot;
   int boot_limit_seconds = 60;
   bool timing = false;
-  std::string name;      // of a VM that goes on when the session has ended
-  bool detach = false;   // no session; the name is invented when it is empty
-  bool persist = false;  // what is written in it is kept, on a disk:
+  PolicyOptions policy;
+  bool show_denied = false;  // what the network refuses, as it happens
+  std::string name;          // of a VM that goes on when the session has ended
+  bool detach = false;       // no session; the name is invented when it is empty
+  bool persist = false;      // what is written in it is kept, on a disk:
   std::uint64_t disk_mib = api::Disk::kDefaultBytes >> 20;
 };
 

@@ -104,8 +104,9 @@ class Runner {
       if (event.dropped > 0)
         messages_.warn(std::to_string(event.dropped) + " more messages of the guest are left out");
       if (event.kind == api::EventKind::kService) last_of_service_ = event.text;
-      if (event.kind != api::EventKind::kState)
-        messages_.warn(prepare::in_words_of_here(event.text));
+      bool told = event.kind != api::EventKind::kState &&
+                  (event.kind != api::EventKind::kDenied || vm_.show_denied);
+      if (told) messages_.warn(prepare::in_words_of_here(event.text));
     };
     // A monitor that goes away is noticed by the session.
     auto followed = co_await connection.follow_events(on_event);

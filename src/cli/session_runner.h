@@ -21,6 +21,7 @@ struct VmOfSession {
   std::string name;           // of one that goes on when the session has ended
   bool started_here = false;  // what has happened to it so far is news for the user
   bool timing = false;        // what its start took is part of the timeline
+  bool show_denied = false;   // what its network refuses is told of
   std::uint64_t memory_mib = 0;
 };
 

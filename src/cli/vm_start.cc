@@ -6,6 +6,7 @@
 
 #include "cli/monitor_request.h"
 #include "cli/trial_boot.h"
+#include "client/vm_policy.h"
 #include "prepare/boot_files.h"
 
 namespace capsem::cli {
@@ -31,8 +32,8 @@ Result<prepare::BootFiles> prepare_boot(const BootChoice& choice, const prepare:
              : prepare::open_boot_files(layout, choice.initrd, on_step);
 }
 
-Result<Started> start(const BootChoice& choice, api::Start message, const Claim* claim,
-                      const Signals& signals, client::Timeline& timeline) {
+Result<Started> start(const BootChoice& choice, api::Start message, const std::string& policy,
+                      const Claim* claim, const Signals& signals, client::Timeline& timeline) {
   auto executable = prepare::running_executable();
   if (!executable) return propagate(executable);
   auto layout = prepare::find_layout();
@@ -43,15 +44,19 @@ Result<Started> start(const BootChoice& choice, api::Start message, const Claim*
   auto files = prepare_boot(choice, *layout, signals, timeline);
   if (!files) return propagate(files);
   message.cache_directory = layout->cache.string();
-  std::vector<int> fds = {files->assets.kernel.get(), files->initrd.get(),
-                          files->assets.rootfs.get()};
+  auto network = client::policy_in_memory(policy);
+  if (!network) return propagate(network);
   std::string name;
   std::vector<Fd> held;
+  std::vector<int> fds = {files->assets.kernel.get(), files->initrd.get(),
+                          files->assets.rootfs.get(), network->get()};
   if (claim != nullptr) {
     auto claimed = (*claim)(message);
     if (!claimed) return propagate(claimed);
     message = claimed->record.start;
     name = claimed->name;
+    *network = std::move(claimed->policy);
+    fds.back() = network->get();
     for (Fd& file : claimed->files) {
       fds.push_back(file.get());
       held.push_back(std::move(file));
@@ -69,15 +74,16 @@ Result<Started> start(const BootChoice& choice, api::Start message, const Claim*
 }  // namespace
 
 Result<client::OwnedMonitor> start_vm(const BootChoice& choice, api::Start message,
-                                      const Signals& signals, client::Timeline& timeline) {
-  auto started = start(choice, std::move(message), nullptr, signals, timeline);
+                                      const std::string& policy, const Signals& signals,
+                                      client::Timeline& timeline) {
+  auto started = start(choice, std::move(message), policy, nullptr, signals, timeline);
   if (!started) return propagate(started);
   return std::move(started->monitor);
 }
 
 Result<std::string> start_named_vm(const BootChoice& choice, api::Start message, const Claim& claim,
                                    const Signals& signals, client::Timeline& timeline) {
-  auto started = start(choice, std::move(message), &claim, signals, timeline);
+  auto started = start(choice, std::move(message), {}, &claim, signals, timeline);
   if (!started) return propagate(started);
   started->monitor.release();
   return std::move(started->name);

@@ -24,8 +24,10 @@ struct BootChoice {
 
 // Builds what is stale, packs, and hands all of it to a monitor that holds the VM until its end. Of
 // `start` the machine's own figures count. kInterrupted when a signal ended the build.
+// `policy` is the text of its network's.
 Result<client::OwnedMonitor> start_vm(const BootChoice& choice, api::Start start,
-                                      const Signals& signals, client::Timeline& timeline);
+                                      const std::string& policy, const Signals& signals,
+                                      client::Timeline& timeline);
 
 // The same for a VM with a name, which `claim` gets from the registry once all is ready; the
 // monitor owns it from then on. Returns the name.

@@ -21,6 +21,7 @@
 #include "client/disk.h"
 #include "client/registry_errors.h"
 #include "client/vm_lock.h"
+#include "client/vm_policy.h"
 
 namespace capsem::client {
 namespace {
@@ -196,11 +197,24 @@ Result<ClaimedVm> Registry::claim(const std::string& name) const {
     remove_runtime(runtime_ / name);
     return propagate(disk);
   }
+  auto policy = open_policy(directory);
+  if (!policy) return propagate(policy);
   record->start.hostname = name;
   return ClaimedVm{.name = name,
                    .record = std::move(*record),
                    .files = std::move(*files),
-                   .disk = std::move(*disk)};
+                   .disk = std::move(*disk),
+                   .policy = std::move(*policy)};
+}
+
+Result<> Registry::set_policy(const std::string& name, const std::string& policy) const {
+  if (auto there = check_there(name); !there) return there;
+  return write_policy(state_directory(name), policy);
+}
+
+Result<std::string> Registry::policy(const std::string& name) const {
+  if (auto there = check_there(name); !there) return propagate(there);
+  return read_policy(state_directory(name));
 }
 
 // The record; of a VM that is not `running` with its end put right, where its monitor was not able

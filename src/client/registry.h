@@ -38,6 +38,7 @@ struct ClaimedVm {
   api::VmRecord record;
   std::array<Fd, api::kNamedFds> files;  // by api::NamedFd
   Fd disk;                               // where the record has one
+  Fd policy;                             // of its network, to be read
 };
 
 class Registry {
@@ -55,8 +56,15 @@ class Registry {
   Result<> check_free(const std::string& name) const;
 
   // Makes a VM that is not started yet; an empty name stands for an invented one. Its disk has
-  // `disk_bytes`; none is made for 0. kInvalid for a name that cannot be, or is taken.
-  Result<ClaimedVm> create(std::string name, api::Start start, std::uint64_t disk_bytes = 0) const;
+  // `disk_bytes`; none is made for 0. `policy` is the text of its network's. kInvalid for a name
+  // that cannot be, or is taken.
+  Result<ClaimedVm> create(std::string name, api::Start start, std::uint64_t disk_bytes = 0,
+                           const std::string& policy = {}) const;
+
+  // Gives a VM another policy, for its next start. kNotFound when there is none of that name.
+  Result<> set_policy(const std::string& name, const std::string& policy) const;
+  // The text of the one that it has. Errors as above.
+  Result<std::string> policy(const std::string& name) const;
 
   // Takes a stopped one to start it. kNotFound when there is none of that name, kInvalid when it
   // runs or is being copied. One whose disk cannot be used is recorded as failed, with the reason.

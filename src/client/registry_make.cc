@@ -15,6 +15,7 @@
 #include "client/registry_errors.h"
 #include "client/vm_lock.h"
 #include "client/vm_name.h"
+#include "client/vm_policy.h"
 
 namespace capsem::client {
 namespace {
@@ -56,8 +57,8 @@ Result<> Registry::check_free(const std::string& name) const {
               ErrorKind::kInvalid);
 }
 
-Result<ClaimedVm> Registry::create(std::string name, api::Start start,
-                                   std::uint64_t disk_bytes) const {
+Result<ClaimedVm> Registry::create(std::string name, api::Start start, std::uint64_t disk_bytes,
+                                   const std::string& policy) const {
   auto all = lock_all();
   if (!all) return propagate(all);
   std::error_code error;
@@ -87,11 +88,15 @@ Result<ClaimedVm> Registry::create(std::string name, api::Start start,
   if (!disk) return propagate(disk);
   auto files = take_files(name, made->path());
   if (!files) return propagate(files);
+  if (auto written = write_policy(made->path(), policy); !written) return propagate(written);
+  auto network = open_policy(made->path());
+  if (!network) return propagate(network);
   if (auto kept = keep(std::move(*made), name, record); !kept) return propagate(kept);
   return ClaimedVm{.name = name,
                    .record = std::move(record),
                    .files = std::move(*files),
-                   .disk = std::move(*disk)};
+                   .disk = std::move(*disk),
+                   .policy = std::move(*network)};
 }
 
 Result<> Registry::fork(const std::string& name, const std::string& to) const {
@@ -113,6 +118,9 @@ Result<> Registry::fork(const std::string& name, const std::string& to) const {
   if (record->start.disk)
     if (auto copied = copy_disk(source, made->path()); !copied)
       return propagate(copied, attempted, in_quotes(name));
+  auto policy = read_policy(source);
+  if (!policy) return propagate(policy, attempted, in_quotes(name));
+  if (auto written = write_policy(made->path(), *policy); !written) return written;
   record->start.hostname = to;
   api::set_state(*record, api::RecordedState::kStopped, "");
   record->created_at = record->changed_at;

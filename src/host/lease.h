@@ -17,7 +17,7 @@ namespace capsem::host {
 // The first message.
 struct Started {
   api::Start start;
-  std::vector<Fd> files;  // kernel, initrd, rootfs
+  std::vector<Fd> files;  // kernel, initrd, rootfs, policy
   std::vector<Fd> named;  // by api::NamedFd, of a VM with a name
   Fd disk;                // where the start has one
 };

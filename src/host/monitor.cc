@@ -49,6 +49,10 @@ Monitor::Monitor(const asio::any_io_executor& executor, std::unique_ptr<Machine>
                       [this](std::string text) {
                         events_.publish_for_guest(api::EventKind::kWarning, std::move(text));
                       }}),
+      network_(executor, std::move(options_.network),
+               [this](const net::Denial& denial) {
+                 events_.publish_for_guest(api::EventKind::kDenied, denial.text());
+               }),
       machine_(std::move(machine)),
       tasks_(executor) {}
 
@@ -94,6 +98,18 @@ Task<Result<>> Monitor::start_machine() {
               .serve =
                   [this](std::unique_ptr<async::Stream> stream) {
                     return lifecycle_.serve(std::move(stream));
+                  }},
+      Service{.port = wire::kNetPort,
+              .quota = net::GuestNetwork::kFlowQuota,
+              .serve =
+                  [this](std::unique_ptr<async::Stream> stream) {
+                    return network_.serve_flow(std::move(stream));
+                  }},
+      Service{.port = wire::kDnsPort,
+              .quota = net::GuestNetwork::kDnsQuota,
+              .serve =
+                  [this](std::unique_ptr<async::Stream> stream) {
+                    return network_.serve_dns(std::move(stream));
                   }},
   };
   co_return listen_for(services, *machine_, tasks_);
@@ -305,6 +321,7 @@ void Monitor::on_disk_full(bool full) {
 
 void Monitor::take_hello(wire::Hello hello) {
   last_heard_ = Clock::now();
+  network_.set_token(std::move(hello.net_token));
   if (watch_.booted()) {  // PID 1 connected again, as it does after a deploy
     vm_.guest->entries = std::move(hello.entries);
     return;

@@ -24,6 +24,7 @@
 #include "host/events.h"
 #include "host/lifecycle/lifecycle.h"
 #include "host/machine.h"
+#include "host/net/guest_network.h"
 #include "wire/messages.h"
 #include "wire/ports.h"
 
@@ -40,6 +41,7 @@ struct MonitorOptions {
   // An agent that does not accept for so long while the guest is well is one that keeps crashing.
   std::chrono::milliseconds connect_limit{30'000};
   std::string hostname = "capsem";
+  net::GuestNetwork::Options network;
   // Gets each line of the guest's console, safe to print.
   std::function<void(std::string_view line)> on_console_line;
 };
@@ -78,6 +80,7 @@ class Monitor final : private MachineObserver {
 
   const api::Vm& vm() const { return vm_; }
   Events& events() { return events_; }
+  net::GuestNetwork& network() { return network_; }
 
   // An error of this VM as its clients are told of it, with the console's last lines where they say
   // more than it.
@@ -129,6 +132,7 @@ class Monitor final : private MachineObserver {
   boost::asio::steady_timer force_timer_;  // for what has not ended by then
   std::shared_ptr<Control> control_;       // the last on which PID 1 said hello, while it lasts
   Lifecycle lifecycle_;
+  net::GuestNetwork network_;
   std::vector<std::string> console_at_failure_;
   std::unique_ptr<Machine> machine_;
   async::TaskGroup tasks_;

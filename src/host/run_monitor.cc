@@ -10,6 +10,8 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -18,6 +20,7 @@
 #include "host/lease.h"
 #include "host/monitor.h"
 #include "host/named_service.h"
+#include "host/net/policy_text.h"
 #include "host/qemu_machine.h"
 
 namespace capsem::host {
@@ -42,6 +45,15 @@ Result<QemuMachineOptions> machine_options(Started& started) {
   // Without it the guest would take a disk that fails to appear for a VM that has none.
   if (started.start.disk) options.machine.command_line = "capsem.disk=" + started.start.disk->uuid;
   return options;
+}
+
+Result<net::Policy> read_policy(const Fd& file) {
+  const std::string name = "the network's policy";
+  std::string text(net::kPolicyTextLimitBytes, '\0');
+  auto size = read_full(file, std::as_writable_bytes(std::span(text)), name);
+  if (!size) return propagate(size);
+  text.resize(*size);
+  return net::Policy::parse(text, name);
 }
 
 // What the monitor throws ends the lease too: its clients would wait for it otherwise, whereas they
@@ -71,9 +83,12 @@ Task<Result<>> serve(asio::any_io_executor executor, Fd socket, const MakeMachin
   if (!started) co_return propagate(started);
   auto options = machine_options(*started);
   if (!options) co_return propagate(options);
+  auto policy = read_policy(started->files.at(3));
+  if (!policy) co_return propagate(policy);
   MonitorOptions monitor_options{
       .boot_limit = std::chrono::milliseconds(started->start.boot_limit_ms),
-      .hostname = started->start.hostname};
+      .hostname = started->start.hostname,
+      .network = {.policy = std::move(*policy), .resolver = {}}};
   std::unique_ptr<NamedService> named;
   if (!started->named.empty()) {
     auto vm = std::make_unique<NamedVm>(executor, std::move(started->named));

@@ -68,7 +68,7 @@ class RunMonitor : public ::testing::Test {
     ASSERT_TRUE(pair && null && connection);
     lease = std::move(pair->first);
     client = std::move(connection->second);
-    const std::array files = {null->get(), null->get(), null->get()};
+    const std::array files = {null->get(), null->get(), null->get(), null->get()};
     ASSERT_TRUE(send_message(lease, api::to_json(api::Start{}), files));
     const std::array handed_over = {connection->first.get()};
     ASSERT_TRUE(send_message(lease, api::kConnection, handed_over));

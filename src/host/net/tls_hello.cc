@@ -34,9 +34,10 @@ Fault read_server_name(ByteReader reader, ClientHello& hello) {
   if (type != kHostName) return "its server name is of an unknown type";
   if (!list.empty()) return "it has several server names";
   const auto bytes = name.rest();
-  auto host =
-      normal_host(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-  if (!host) return "its server name is no host name";
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  auto host = normal_host(text);
+  // RFC 6066, section 3: "without a trailing dot".
+  if (!host || text.ends_with('.')) return "its server name is no host name";
   hello.server_name = std::move(*host);
   return {};
 }

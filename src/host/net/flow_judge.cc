@@ -1,0 +1,103 @@
+#include "host/net/flow_judge.h"
+
+#include <utility>
+
+#include "host/net/policy_explain.h"
+
+namespace capsem::host::net {
+namespace {
+
+FlowJudgement denied(std::string host, std::string reason) {
+  return {.verdict = Verdict::kDeny,
+          .host = std::move(host),
+          .rule = kNoRule,
+          .reason = std::move(reason)};
+}
+
+FlowJudgement of_policy(const Policy& policy, const std::string& host, const Flow& flow) {
+  auto judgement = policy.judge_connection(host, flow);
+  FlowJudgement result{.verdict = judgement.verdict,
+                       .host = host,
+                       .rule = judgement.rule == nullptr ? kNoRule : judgement.rule->name,
+                       .reason = {}};
+  if (judgement.verdict == Verdict::kDeny)
+    result.reason = why(policy, judgement, {.host = host, .flow = flow, .request = {}});
+  return result;
+}
+
+FlowJudgement by_address(const Policy& policy, const Flow& flow) {
+  return of_policy(policy, "", flow);
+}
+
+FlowJudgement by_name(const Policy& policy, const Answers& answers, const Flow& flow,
+                      const std::string& host, Answers::Time now) {
+  auto judgement = of_policy(policy, host, flow);
+  if (judgement.verdict == Verdict::kDeny) return judgement;
+  if (auto fault = address_fault(policy, answers, flow, host, now); !fault.empty())
+    return denied(host, std::move(fault));
+  return judgement;
+}
+
+// Nothing in it names the server.
+FlowJudgement without_name(const Policy& policy, const Answers& answers, const Flow& flow,
+                           Answers::Time now) {
+  for (const auto& host : answers.names_of(flow.address, now)) {
+    auto judgement = by_name(policy, answers, flow, host, now);
+    // Only what can be inspected has requests that could be judged.
+    if (judgement.verdict == Verdict::kPass) return judgement;
+  }
+  return by_address(policy, flow);
+}
+
+FlowJudgement with_hello(const Policy& policy, const Answers& answers, const Flow& flow,
+                         const ClientHello& hello, Answers::Time now) {
+  bool is_named = !hello.server_name.empty() && !hello.encrypted_hello;
+  if (is_named) {
+    auto judgement = by_name(policy, answers, flow, hello.server_name, now);
+    if (judgement.verdict != Verdict::kDeny) return judgement;
+    // A rule for the very address does not ask for a name.
+    auto address = by_address(policy, flow);
+    if (address.verdict == Verdict::kDeny) return judgement;
+    address.host = hello.server_name;
+    return address;
+  }
+  auto judgement = by_address(policy, flow);
+  if (judgement.verdict == Verdict::kDeny)
+    judgement.reason = hello.encrypted_hello ? "the server's name in its TLS hello is encrypted"
+                                             : "its TLS hello names no server";
+  return judgement;
+}
+
+}  // namespace
+
+std::string address_fault(const Policy& policy, const Answers& answers, const Flow& flow,
+                          const std::string& host, Answers::Time now) {
+  if (!answers.given(host, flow.address, now))
+    return "the address " + flow.address.to_string() + " was not given to the guest for " + host;
+  auto address = policy.resolved_address(flow.address, flow);
+  if (address.verdict != Verdict::kPass)
+    return "the address " + flow.address.to_string() + " is none of the Internet's";
+  return {};
+}
+
+FlowJudgement judge_flow(const Policy& policy, const Answers& answers, const Flow& flow,
+                         const Opening& opening, Answers::Time now) {
+  switch (opening.kind) {
+    case Opening::Kind::kTls:
+      return with_hello(policy, answers, flow, opening.hello, now);
+    case Opening::Kind::kMalformedTls:
+      return denied("", "its TLS hello cannot be read: " + opening.reason);
+    case Opening::Kind::kHttp:
+      // Each request names its host.
+      return {.verdict = Verdict::kInspect, .host = {}, .rule = kNoRule, .reason = {}};
+    case Opening::Kind::kOther:
+    case Opening::Kind::kNothing:
+      break;
+  }
+  if (!is_web_port(flow.port)) return without_name(policy, answers, flow, now);
+  auto judgement = by_address(policy, flow);
+  if (judgement.verdict == Verdict::kDeny) judgement.reason = "it is neither TLS nor HTTP";
+  return judgement;
+}
+
+}  // namespace capsem::host::net

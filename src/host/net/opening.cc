@@ -1,0 +1,111 @@
+#include "host/net/opening.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "async/limit.h"
+#include "base/fd.h"
+
+namespace capsem::host::net {
+namespace {
+
+constexpr std::size_t kPieceBytes = 4096;
+constexpr std::size_t kLongestMethod = 24;
+
+// RFC 9110, section 9.1: methods are upper case by convention, and followed by a space. Nothing
+// while it takes more bytes to tell.
+std::optional<bool> is_http(std::string_view text) {
+  auto end = std::ranges::find_if_not(text, [](char c) { return c >= 'A' && c <= 'Z'; });
+  auto length = static_cast<std::size_t>(end - text.begin());
+  if (length > kLongestMethod) return false;
+  if (end == text.end()) return std::nullopt;
+  return *end == ' ' && length > 0;
+}
+
+class Reader {
+ public:
+  explicit Reader(async::Stream& guest) : guest_(guest) {}
+
+  // Until it is known what the connection is. The result is kept here, since a wait for it may be
+  // cut short.
+  Task<bool> read(bool& has_begun) {
+    std::array<std::byte, kPieceBytes> piece;
+    while (!kind_) {
+      auto size = co_await guest_.read_some(piece);
+      if (!size || *size == 0) {
+        ended_ = true;
+        co_return true;
+      }
+      has_begun = true;
+      take(std::span(piece).first(*size));
+    }
+    co_return true;
+  }
+
+  bool has_ended() const { return ended_ && !kind_ && hello_.bytes().empty(); }
+
+  Opening take_opening() {
+    Opening opening;
+    auto bytes = hello_.bytes();
+    opening.bytes.assign(bytes.begin(), bytes.end());
+    opening.bytes.insert(opening.bytes.end(), rest_.begin(), rest_.end());
+    auto partly = opening.bytes.empty() ? Opening::Kind::kNothing : Opening::Kind::kOther;
+    opening.kind = kind_.value_or(partly);
+    if (opening.kind == Opening::Kind::kTls) opening.hello = hello_.hello();
+    if (opening.kind == Opening::Kind::kMalformedTls) opening.reason = std::string(hello_.reason());
+    return opening;
+  }
+
+ private:
+  void take(std::span<const std::byte> bytes) {
+    if (hello_.state() == HelloReader::State::kNotTls)
+      rest_.insert(rest_.end(), bytes.begin(), bytes.end());
+    else
+      hello_.feed(bytes);
+    switch (hello_.state()) {
+      case HelloReader::State::kComplete:
+        kind_ = Opening::Kind::kTls;
+        return;
+      case HelloReader::State::kMalformed:
+        kind_ = Opening::Kind::kMalformedTls;
+        return;
+      case HelloReader::State::kIncomplete:
+        return;
+      case HelloReader::State::kNotTls:
+        break;
+    }
+    auto text = std::string(as_text(hello_.bytes()));
+    text += as_text(rest_);
+    if (auto http = is_http(text)) kind_ = *http ? Opening::Kind::kHttp : Opening::Kind::kOther;
+  }
+
+  async::Stream& guest_;
+  HelloReader hello_;
+  std::vector<std::byte> rest_;  // behind what the reader of hellos took
+  std::optional<Opening::Kind> kind_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+bool is_web_port(std::uint16_t port) {
+  constexpr std::uint16_t kHttp = 80;
+  constexpr std::uint16_t kHttps = 443;
+  return port == kHttp || port == kHttps;
+}
+
+Task<Result<Opening>> read_opening(async::Stream& guest, std::uint16_t port, OpeningLimits limits) {
+  Reader reader(guest);
+  bool has_begun = false;
+  auto first = is_web_port(port) ? limits.client_first : limits.server_first;
+  bool known = (co_await async::with_limit(first, reader.read(has_begun))).has_value();
+  // It speaks first, but slowly.
+  if (!known && has_begun) co_await async::with_limit(limits.client_first, reader.read(has_begun));
+  if (reader.has_ended())
+    co_return fail("read from", "a connection of the guest", "it ended", "", ErrorKind::kClosed);
+  co_return reader.take_opening();
+}
+
+}  // namespace capsem::host::net

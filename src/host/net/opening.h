@@ -1,0 +1,46 @@
+// What a connection of the guest begins with, by which its protocol and its server's name are
+// known.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "async/stream.h"
+#include "async/task.h"
+#include "base/error.h"
+#include "host/net/tls_hello.h"
+
+namespace capsem::host::net {
+
+struct Opening {
+  enum class Kind {
+    kTls,
+    kMalformedTls,  // `reason` says why
+    kHttp,          // a method and a space
+    kOther,
+    kNothing,  // the client waits for the server
+  };
+  Kind kind = Kind::kNothing;
+  ClientHello hello;  // of kTls
+  std::string reason;
+  std::vector<std::byte> bytes;  // all that was read
+};
+
+struct OpeningLimits {
+  // For a client that speaks first, until it has said enough.
+  std::chrono::milliseconds client_first{10'000};
+  // On ports where the server may be the first to speak, until it is let.
+  std::chrono::milliseconds server_first{300};
+};
+
+// The ports on which the client always speaks first, in TLS or HTTP.
+bool is_web_port(std::uint16_t port);
+
+// Reads the beginning of a connection to `port`. An error when the client went away.
+Task<Result<Opening>> read_opening(async::Stream& guest, std::uint16_t port,
+                                   OpeningLimits limits = {});
+
+}  // namespace capsem::host::net
