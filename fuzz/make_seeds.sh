@@ -26,6 +26,21 @@ case $target in
     seed kill POST /v1/kill
     exit
     ;;
+  policy_fuzz)
+    seed() { # NAME QUESTION POLICY
+      printf '%b\n%b' "$2" "$3" >"$out/$1"
+    }
+    rule='[[rule]]\naction = "allow"\nhost = '
+    seed sets 'registry.npmjs.org\tGET\t/x\t/usr/bin/npm\t\t' 'sets = ["npm", "debian", "go"]\n'
+    seed names 'a.example\tGET\t/' "$rule\"*.example\"\nport = \"any\"\n${rule/allow/deny}[\"*\", \"a.b\"]\n"
+    seed path 'a.b\tPOST\t/v1/../x%2f%2e' "$rule\"a.b\"\nmethod = [\"GET\", \"PUT\"]\npath = \"/v1/*\"\n"
+    seed deny 'a.b\tGET\t//x' "${rule/allow/deny}\"a.b\"\npath = \"/x\"\n$rule\"*\"\ntls = \"inspect\"\n"
+    seed address '\tGET\t/\t\t\t10.0.0.1' "$rule[\"10.0.0.0/8\", \"fd00::1\"]\nport = [1, 443]\n"
+    seed process 'a.b\tGET\t/\t/bin/x' "$rule\"a.b\"\nprocess = \"*/x\"\nname = \"n\"\nfrom = \"f\"\n"
+    seed script 'b\xc3\xbccher.example' "$rule\"b\xc3\xbccher.example\"\n"
+    seed url 'https://xn--bcher-kva.example:8443/x' ''
+    exit
+    ;;
   api_json_fuzz)
     printf '{"grace_ms":5}' >"$out/stop"
     printf '{"sequence":1,"dropped":0,"at_us":2,"kind":"state","text":"x"}' >"$out/event"

@@ -2,9 +2,6 @@
 // parse.cc, which alone knows TOML.
 #pragma once
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -14,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/toml.h"
 
 namespace capsem::manifest {
 

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "host/net/ascii_toml.h"
 #include "host/net/nearest_word.h"
 #include "host/net/policy_match.h"
 #include "host/net/policy_sets.h"
@@ -171,25 +172,15 @@ Result<> add_sets(const toml::table& top, const std::string& file, std::vector<R
   return {};
 }
 
-// The number of the first line with a carriage return that no line feed follows, by which a comment
-// could hide what comes after it from who reads the file on a terminal.
-std::optional<std::ptrdiff_t> line_of_bare_return(std::string_view text) {
-  for (auto at = text.find('\r'); at != std::string_view::npos; at = text.find('\r', at + 1))
-    if (!text.substr(at + 1).starts_with('\n'))
-      return 1 + std::ranges::count(text.substr(0, at), '\n');
-  return std::nullopt;
-}
-
 }  // namespace
 
 Result<std::vector<Rule>> read_policy(std::string_view text, const std::string& file) {
   if (text.size() > kPolicyTextLimitBytes)
     return fail("read", file, "it is larger than " + human_size(kPolicyTextLimitBytes), "",
                 ErrorKind::kInvalid);
-  if (auto line = line_of_bare_return(text))
-    return fail("read", file + ":" + std::to_string(*line), "a line ends in CR without LF",
-                "end the lines with LF", ErrorKind::kInvalid);
-  auto parsed = toml::parse(text, file);
+  auto ascii = ascii_toml(text, file);
+  if (!ascii) return propagate(ascii);
+  auto parsed = toml::parse(*ascii, file);
   if (!parsed)
     return fail("read", file + ":" + std::to_string(parsed.error().source().begin.line),
                 "it is not TOML: " + printable(parsed.error().description()), "",

@@ -2,9 +2,6 @@
 // it. Only for policy_read.cc, which alone knows TOML.
 #pragma once
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/toml.h"
 
 namespace capsem::host::net {
 

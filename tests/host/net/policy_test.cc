@@ -2,15 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <ostream>
 #include <string>
 
-namespace capsem::host::net {
+#include "tests/host/net/print_decision.h"
 
-void PrintTo(const Decision& decision, std::ostream* out) {
-  constexpr const char* kNames[] = {"deny", "pass", "inspect"};
-  *out << kNames[static_cast<int>(decision.verdict)] << " by " << decision.rule;
-}
+namespace capsem::host::net {
 
 namespace {
 

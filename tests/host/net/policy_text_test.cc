@@ -41,7 +41,19 @@ TEST(PolicyText, FaultsHaveFileLineAndAdvice) {
   EXPECT_THAT(error_of("[[rule]]\naction = \"allow\""), HasSubstr("no 'host'"));
   EXPECT_THAT(error_of("[[rule]]\naction = \"Allow\"\nhost = \"a\""), HasSubstr("neither"));
   EXPECT_THAT(error_of("x = \n"), HasSubstr("p.toml:1: it is not TOML"));
-  EXPECT_THAT(error_of("# a\rsets = []\n"), HasSubstr("CR without LF"));
+  EXPECT_THAT(error_of("# a\rsets = []\n"), HasSubstr("p.toml:1: it has a control"));
+  EXPECT_THAT(error_of(std::string_view("sets = []\n[\0]\n", 14)),
+              HasSubstr("p.toml:2: it has a control"));
+  EXPECT_THAT(error_of("sets = [\"\xff\"]"), HasSubstr("UTF-8"));
+  EXPECT_THAT(error_of("\n[\xc3\xbc]\n"), HasSubstr("p.toml:2: it has a letter outside of ASCII"));
+  EXPECT_THAT(error_of("sets = [\"npm]\n"), HasSubstr("p.toml:1: a string is not closed"));
+  EXPECT_THAT(error_of("sets = [] # \"\xc3\xbc\n"), HasSubstr("none"));
+  EXPECT_THAT(error_of("'sets' = [\"np\\u006d\"] # \\\"\n"), HasSubstr("none"));
+  EXPECT_THAT(error_of("sets = ['\xc3\xbc']"), HasSubstr("outside of ASCII"));
+  EXPECT_THAT(error_of("sets = [\"\\\xc3\xbc\"]"), HasSubstr("before a letter outside"));
+  EXPECT_THAT(error_of("sets = [] 0\"\xc3\xbc\""), HasSubstr("not TOML"));
+  EXPECT_THAT(error_of("[!]\n"), HasSubstr("p.toml:1: it is not TOML"));
+  EXPECT_THAT(error_of("[[\n"), HasSubstr("p.toml:1: it is not TOML"));
   EXPECT_THAT(error_of("sets = []\r\n"), HasSubstr("none"));
 }
 
@@ -115,6 +127,13 @@ TEST(PolicyText, TakesNamesInAnyScript) {
       "cher.EXAMPLE\"]");
   ASSERT_EQ(rules.size(), 1U);
   EXPECT_EQ(rules[0].hosts[0].text(), "*.xn--bcher-kva.example");
+}
+
+TEST(PolicyText, KeepsTextInAnyScript) {
+  constexpr const char* kName = "\xc3\xbc \xe2\x82\xac \xf0\x9f\xa6\x8a ~ '#";
+  auto rules = rules_of(rule_with(std::string("name = \"") + kName + "\" # \xc3\xbc"));
+  ASSERT_EQ(rules.size(), 1U);
+  EXPECT_EQ(rules[0].name, kName);
 }
 
 TEST(PolicyText, PutsSetsAfterItsOwnRules) {
