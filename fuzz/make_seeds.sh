@@ -39,6 +39,26 @@ case $target in
     seed process 'a.b\tGET\t/\t/bin/x' "$rule\"a.b\"\nprocess = \"*/x\"\nname = \"n\"\nfrom = \"f\"\n"
     seed script 'b\xc3\xbccher.example' "$rule\"b\xc3\xbccher.example\"\n"
     seed url 'https://xn--bcher-kva.example:8443/x' ''
+      exit
+      ;;
+  dns_fuzz)
+    name='\7example\3org\0'
+    opt='\0\0\51\4\320\0\0\200\0\0\14\0\12\0\10cookie..'
+    printf '\22\64\1\0\0\1\0\0\0\0\0\0%b\0\1\0\1' "$name" >"$out/a"
+    printf '\22\64\1\0\0\1\0\0\0\0\0\1%b\0\34\0\1%b' "$name" "$opt" >"$out/aaaa-edns"
+    printf '\22\64\1\0\0\1\0\0\0\0\0\0\300\14\0\1\0\1' >"$out/pointer"
+    exit
+    ;;
+  tls_hello_fuzz)
+    # The first byte says in which pieces the rest is read. Server name, protocols and versions, once
+    # in one record and once in two.
+    extensions='\0\0\0\24\0\22\0\0\17www.example.org\0\20\0\16\0\14\2h2\10http/1.1\0\53\0\5\4\3\4\3\3'
+    fields='\0\0\2\300\53\1\0\0\63'
+    head='\1\0\0\136\3\3'
+    zero='www\0'
+    printf '\377\26\3\1\0\142%b%032d%b%b' "$head" 0 "$fields" "$extensions" >"$out/hello"
+    printf '\0\26\3\1\0\46%b%032d\26\3\1\0\74%b%b' "$head" 0 "$fields" "$extensions" >"$out/two"
+    printf '\377\26\3\1\0\142%b%032d%b%b' "$head" 0 "$fields" "${extensions/www./"$zero"}" >"$out/nul"
     exit
     ;;
   api_json_fuzz)
