@@ -1,7 +1,5 @@
 // Answers a second of the DNS service, and how long the slowest hundredth takes: from its cache, of
 // names that are denied, and with a name server on loopback behind it.
-//
-//   dns_bench [ROUNDS]
 #include <ares.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -33,7 +31,7 @@ using Clock = std::chrono::steady_clock;
 using Message = std::vector<std::byte>;
 
 constexpr int kNames = 1000;
-constexpr int kDefaultRounds = 200;
+constexpr int kRounds = 200;
 
 // Gives every name four addresses.
 class NameServer {
@@ -42,7 +40,7 @@ class NameServer {
     sockaddr_in address{.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t size = sizeof address;
     auto* generic = reinterpret_cast<sockaddr*>(&address);
-    if (::bind(socket_.get(), generic, size) != 0 ||
+    if (!socket_ || ::bind(socket_.get(), generic, size) != 0 ||
         ::getsockname(socket_.get(), generic, &size) != 0)
       std::abort();
     port_ = ntohs(address.sin_port);
@@ -117,16 +115,16 @@ Task<> ask(host::net::DnsService& service, const std::vector<Message>& messages,
               times[times.size() / 2], times[times.size() * 99 / 100]);
 }
 
-Task<> run(host::net::DnsService& service, int rounds) {
+Task<> run(host::net::DnsService& service) {
   const auto allowed = questions(".allowed.example");
   const auto denied = questions(".denied.example");
   std::printf("%-26s %12s %10s %10s\n", "", "answers/s", "p50 us", "p99 us");
   co_await ask(service, allowed, 1, "name server on loopback");
-  co_await ask(service, allowed, rounds, "cache");
-  co_await ask(service, denied, rounds, "denied");
+  co_await ask(service, allowed, kRounds, "cache");
+  co_await ask(service, denied, kRounds, "denied");
 }
 
-int measure(int rounds) {
+void measure() {
   NameServer server;
   asio::io_context loop{1};
   host::net::Answers answers;
@@ -140,17 +138,15 @@ int measure(int rounds) {
       .asked = [](const host::net::NameAsked&) {}};
   host::net::DnsService service(resolver, answers, hooks,
                                 {.burst = 2.0 * kNames, .names_per_domain = kNames});
-  asio::co_spawn(loop, run(service, rounds), [](const std::exception_ptr& thrown) {
+  asio::co_spawn(loop, run(service), [](const std::exception_ptr& thrown) {
     if (thrown) std::rethrow_exception(thrown);
   });
   loop.run();
-  return 0;
 }
 
 }  // namespace
 }  // namespace capsem::bench
 
-int main(int argc, char** argv) {
-  const int rounds = argc > 1 ? std::atoi(argv[1]) : capsem::bench::kDefaultRounds;
-  return capsem::bench::measure(std::max(rounds, 1));
+int main() {
+  capsem::bench::measure();
 }

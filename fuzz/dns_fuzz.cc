@@ -43,7 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(!query->is_host_name || lower_host_name(query->name) == query->name, "a strange name");
   DnsAnswer full{.aliases = {"a.example", "b.example"}, .ttl_seconds = 1};
   // As many as the input says, so that those that just fit are tried.
-  const auto count = data[size - 1] % 140;
+  const unsigned count = data[size - 1] % 140U;
   for (unsigned i = 0; i < count; ++i) {
     full.addresses.emplace_back(boost::asio::ip::address_v4(i));
     full.addresses.emplace_back(boost::asio::ip::address_v6());

@@ -73,6 +73,7 @@ bool read_name(ByteReader& reader, std::string& name) {
 std::optional<std::uint16_t> read_question(ByteReader& reader, DnsQuery& query) {
   const auto begin = reader.rest();
   if (!read_name(reader, query.name)) return std::nullopt;
+  // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): any number may be asked for
   query.type = static_cast<RecordType>(reader.u16());
   const auto record_class = reader.u16();
   if (!reader.ok()) return std::nullopt;

@@ -14,10 +14,18 @@ namespace capsem::host::net {
 
 enum class RecordType : std::uint16_t {  // any other number may come as well
   kA = 1,
+  kNs = 2,
   kCname = 5,
+  kSoa = 6,
+  kPtr = 12,
+  kMx = 15,
+  kTxt = 16,
   kAaaa = 28,
+  kSrv = 33,
   kOpt = 41,
-  kHttps = 65,  // RFC 9460
+  kSvcb = 64,   // RFC 9460
+  kHttps = 65,  // the same
+  kAny = 255,
 };
 
 enum class ResponseCode : std::uint16_t {

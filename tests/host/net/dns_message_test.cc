@@ -11,7 +11,6 @@ namespace {
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using namespace std::string_literals;  // NOLINT(google-build-using-namespace): strings with zeros
 
 Message join(const Message& a, std::string_view b) {

@@ -27,6 +27,7 @@ using Outcome = Lookup::Outcome;
 
 std::vector<std::string> texts(const std::vector<Address>& addresses) {
   std::vector<std::string> all;
+  all.reserve(addresses.size());
   for (const auto& address : addresses) all.push_back(address.to_string());
   return all;
 }
