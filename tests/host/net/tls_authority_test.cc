@@ -66,6 +66,7 @@ TEST(TlsAuthority, EachVmTrustsItsOwnOnly) {
   auto leaf = made->leaf("example.com");
   auto key = KeyPtr(X509_get_pubkey((*leaf)->issuer.get()));
   EXPECT_EQ(X509_verify((*leaf)->certificate.get(), key.get()), 1);
+  EXPECT_EQ(X509_check_ca((*leaf)->certificate.get()), 0);
   auto foreign = other->leaf("example.com");
   EXPECT_NE(X509_verify((*foreign)->certificate.get(), key.get()), 1);
 }
