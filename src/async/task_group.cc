@@ -4,7 +4,9 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 #include <exception>
 #include <list>
@@ -27,6 +29,13 @@ bool is_cancellation(const std::exception_ptr& thrown) {
   } catch (...) {
     return false;
   }
+}
+
+// Asio (co_spawn_entry_point) lets the exception of a cancellation out into the event loop when a
+// coroutine that never waited has been cancelled by itself, so every task waits once.
+Task<> after_a_turn(Task<> task) {
+  co_await asio::post(asio::use_awaitable);
+  co_await std::move(task);
 }
 
 }  // namespace
@@ -67,7 +76,7 @@ TaskGroup::~TaskGroup() {
 void TaskGroup::spawn(Task<> task) {
   if (state_->cancelled) return;
   auto place = state_->running.emplace(state_->running.end());
-  asio::co_spawn(state_->executor, std::move(task),
+  asio::co_spawn(state_->executor, after_a_turn(std::move(task)),
                  asio::bind_cancellation_slot(
                      place->slot(), [state = state_, place](const std::exception_ptr& exception) {
                        state->finish(place, exception);

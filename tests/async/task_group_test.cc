@@ -251,5 +251,22 @@ TEST(Offload, BringsAnExceptionBack) {
   EXPECT_EQ(text, "no");
 }
 
+// As Asio would have it, the event loop would throw.
+TEST(TaskGroup, ATaskMayCancelItsGroupBeforeItHasWaited) {
+  Loop loop;
+  TaskGroup group(loop.executor());
+  auto cancel = [](TaskGroup& own) -> Task<> {
+    own.cancel();
+    co_return;
+  };
+  auto spawn = [](TaskGroup& own, Task<> task) -> Task<> {
+    own.spawn(std::move(task));
+    co_await own.join();
+  };
+  loop.spawn(spawn(group, cancel(group)));
+  loop.run();
+  EXPECT_TRUE(group.empty());
+}
+
 }  // namespace
 }  // namespace capsem::async
