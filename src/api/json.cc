@@ -262,6 +262,18 @@ std::string to_json(const Event& event) {
                         {"text", event.text}});
 }
 
+std::string to_json(const std::vector<Denial>& denials) {
+  json all = json::array();
+  for (const auto& denial : denials)
+    all.push_back({{"what", denial.what},
+                   {"reason", denial.reason},
+                   {"option", denial.option},
+                   {"rule", denial.rule},
+                   {"executable", denial.executable},
+                   {"count", denial.count}});
+  return json_text(json{{"denials", std::move(all)}});
+}
+
 std::string to_json(const Failure& failure) {
   return json_text(json{{"error", object(failure.error)}, {"console", failure.console}});
 }
@@ -321,6 +333,20 @@ Result<Event> parse_event(std::string_view text) {
   reader.read_word("kind", kEvents, event.kind);
   reader.read("text", event.text);
   return reader.finish(std::move(event));
+}
+
+Result<std::vector<Denial>> parse_denials(std::string_view text) {
+  Reader reader(text);
+  std::vector<Denial> denials;
+  reader.read_each("denials", denials, [](Reader& each, Denial& denial) {
+    each.read("what", denial.what);
+    each.read("reason", denial.reason);
+    each.read("option", denial.option);
+    each.read("rule", denial.rule);
+    each.read("executable", denial.executable);
+    each.read("count", denial.count);
+  });
+  return reader.finish(std::move(denials));
 }
 
 Result<Failure> parse_failure(std::string_view text) {

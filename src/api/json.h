@@ -18,12 +18,14 @@ std::optional<State> parse_state(std::string_view word);
 
 std::string to_json(const Vm& vm);
 std::string to_json(const Event& event);
+std::string to_json(const std::vector<Denial>& denials);
 std::string to_json(const Failure& failure);
 std::string to_json(const Stop& stop);
 std::string to_json(const Start& start);
 
 Result<Vm> parse_vm(std::string_view text);
 Result<Event> parse_event(std::string_view text);
+Result<std::vector<Denial>> parse_denials(std::string_view text);
 Result<Failure> parse_failure(std::string_view text);
 Result<Stop> parse_stop(std::string_view text);
 Result<Start> parse_start(std::string_view text);

@@ -7,7 +7,18 @@
 
 namespace capsem::api {
 
-enum class Route { kVm, kEvents, kSessions, kCopies, kPorts, kDeploy, kStop, kKill };
+enum class Route {
+  kVm,
+  kEvents,
+  kSessions,
+  kCopies,
+  kPorts,
+  kDeploy,
+  kStop,
+  kKill,
+  kPolicy,
+  kDenials
+};
 
 struct RouteRow {
   Route route;
@@ -24,6 +35,8 @@ inline constexpr std::array kRoutes = {
     RouteRow{Route::kDeploy, "POST", "/v1/deploy"},
     RouteRow{Route::kStop, "POST", "/v1/stop"},
     RouteRow{Route::kKill, "POST", "/v1/kill"},
+    RouteRow{Route::kPolicy, "PUT", "/v1/policy"},
+    RouteRow{Route::kDenials, "GET", "/v1/denials"},
 };
 
 // The protocols that connections are upgraded to, after which they are streams of the guest's:

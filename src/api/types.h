@@ -89,6 +89,17 @@ struct Event {
   bool operator==(const Event&) const = default;
 };
 
+// Something that the network refused the guest, in GET /v1/denials.
+struct Denial {
+  std::string what;  // "example.org:443", "GET example.org:443/path", "the name example.org"
+  std::string reason;
+  std::string option;      // of 'capsem policy NAME', that would allow it; may be empty
+  std::string rule;        // of a policy's file, that would; may be empty
+  std::string executable;  // of the process that asked last; may be empty
+  std::uint64_t count = 0;
+  bool operator==(const Denial&) const = default;
+};
+
 // The body of every answer that is no success.
 struct Failure {
   Error error;

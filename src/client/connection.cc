@@ -126,6 +126,22 @@ Task<Result<api::Vm>> Connection::kill() {
   return state_->ask_for_vm(post_request("/v1/kill", ""));
 }
 
+Task<Result<api::Vm>> Connection::set_policy(std::string text) {
+  auto request = request_for(http::verb::put, "/v1/policy");
+  request.set(http::field::content_type, "application/toml");
+  request.body() = std::move(text);
+  request.prepare_payload();
+  return state_->ask_for_vm(std::move(request));
+}
+
+Task<Result<std::vector<api::Denial>>> Connection::denials() {
+  auto sent = co_await state_->send(request_for(http::verb::get, "/v1/denials"));
+  if (!sent) co_return propagate(sent);
+  auto response = co_await state_->receive();
+  if (!response) co_return propagate(response);
+  co_return api::parse_denials(response->body());
+}
+
 Task<Result<>> Connection::follow_events(std::function<void(const api::Event&)> on_event) {
   auto sent = co_await state_->send(request_for(http::verb::get, "/v1/events?follow=1"));
   if (!sent) co_return sent;

@@ -42,6 +42,11 @@ class Connection {
   Task<Result<api::Vm>> stop(std::chrono::milliseconds grace);
   Task<Result<api::Vm>> kill();
 
+  // Gives the VM's network another policy. kInvalid for a text that is none.
+  Task<Result<api::Vm>> set_policy(std::string text);
+  // What the network refused, the latest first.
+  Task<Result<std::vector<api::Denial>>> denials();
+
   // Calls `on_event` with every event, those that were before too, until the VM has ended. kClosed
   // when the monitor went away before.
   Task<Result<>> follow_events(std::function<void(const api::Event&)> on_event);

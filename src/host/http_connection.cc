@@ -21,6 +21,8 @@
 #include "async/join.h"
 #include "async/limit.h"
 #include "async/socket_stream.h"
+#include "base/text.h"
+#include "host/net/policy_text.h"
 
 namespace capsem::host {
 namespace {
@@ -34,7 +36,7 @@ using Request = http::request<http::string_body>;
 using Response = http::response<http::string_body>;
 
 constexpr std::uint32_t kMaxHeadBytes = 8 << 10;
-constexpr std::uint64_t kMaxBodyBytes = 64 << 10;
+constexpr std::uint64_t kMaxBodyBytes = net::kPolicyTextLimitBytes;
 constexpr const char* kJson = "application/json";
 constexpr const char* kJsonLines = "application/x-ndjson";
 
@@ -80,6 +82,8 @@ class Connection {
   Task<bool> answer_events(const Target& target);
   Task<bool> answer_upgrade(const api::UpgradeRow& upgrade, const wire::Port& port);
   Task<bool> answer_stop();
+  Task<bool> answer_policy();
+  Task<bool> answer_denials();
   Task<bool> answer_end();
 
   Task<bool> send(http::status status, std::string body, const char* type = kJson);
@@ -154,6 +158,10 @@ Task<bool> Connection::answer() {
     case api::Route::kKill:
       monitor_.stop();
       co_return co_await answer_end();
+    case api::Route::kPolicy:
+      co_return co_await answer_policy();
+    case api::Route::kDenials:
+      co_return co_await answer_denials();
   }
   co_return false;
 }
@@ -177,6 +185,25 @@ Task<bool> Connection::answer_stop() {
   }
   monitor_.shut_down(std::chrono::milliseconds(stop.grace_ms));
   co_return co_await answer_end();
+}
+
+Task<bool> Connection::answer_policy() {
+  auto policy = net::Policy::parse(request_.body(), "the policy");
+  if (!policy) co_return co_await send_failure(http::status::bad_request, policy.error());
+  monitor_.network().change(std::move(*policy));
+  co_return co_await send(http::status::ok, api::to_json(monitor_.vm()) + "\n");
+}
+
+Task<bool> Connection::answer_denials() {
+  std::vector<api::Denial> denials;
+  for (const auto& denial : monitor_.network().denials().all())
+    denials.push_back({.what = denial.what,
+                       .reason = denial.reason,
+                       .option = denial.option,
+                       .rule = denial.rule,
+                       .executable = printable(denial.process.executable),
+                       .count = denial.count});
+  co_return co_await send(http::status::ok, api::to_json(denials) + "\n");
 }
 
 Task<bool> Connection::answer_end() {

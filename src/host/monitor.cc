@@ -50,6 +50,7 @@ Monitor::Monitor(const asio::any_io_executor& executor, std::unique_ptr<Machine>
                         events_.publish_for_guest(api::EventKind::kWarning, std::move(text));
                       }}),
       network_(executor, std::move(options_.network),
+               options_.audit != nullptr ? *options_.audit : no_audit_,
                [this](const net::Denial& denial) {
                  events_.publish_for_guest(api::EventKind::kDenied, denial.text());
                }),
@@ -65,6 +66,7 @@ Task<> Monitor::run(Settle settle) {
     tasks_.spawn(watch_machine());
     tasks_.spawn(watch_boot());
     tasks_.spawn(lifecycle_.run());
+    tasks_.spawn(network_.prepare());
     co_await end_wanted_.wait();
   } else {
     watch_.exited(started);
@@ -321,7 +323,7 @@ void Monitor::on_disk_full(bool full) {
 
 void Monitor::take_hello(wire::Hello hello) {
   last_heard_ = Clock::now();
-  network_.set_token(std::move(hello.net_token));
+  network_.token().set(std::move(hello.net_token));
   if (watch_.booted()) {  // PID 1 connected again, as it does after a deploy
     vm_.guest->entries = std::move(hello.entries);
     return;
@@ -336,7 +338,12 @@ void Monitor::take_hello(wire::Hello hello) {
   for (auto& step : hello.steps)
     guest.steps.push_back({std::move(step.name), step.start_us, step.duration_us});
   vm_.guest = std::move(guest);
-  enter(api::State::kRunning);
+}
+
+// The first one says that the guest is configured: only then is it ready for sessions.
+void Monitor::take_heartbeat() {
+  last_heard_ = Clock::now();
+  if (watch_.booted()) enter(api::State::kRunning);
 }
 
 Task<> Monitor::serve_control(std::unique_ptr<async::Stream> stream) {
@@ -347,7 +354,7 @@ Task<> Monitor::serve_control(std::unique_ptr<async::Stream> stream) {
     control_ = control;
     tell_shutdown();  // the request may have been lost with the connection before
   };
-  handlers.on_heartbeat = [this](const wire::Heartbeat&) { last_heard_ = Clock::now(); };
+  handlers.on_heartbeat = [this](const wire::Heartbeat&) { take_heartbeat(); };
   handlers.on_failure = [this](const wire::Failure& said) {
     watch_.guest_failed(printable(said.text));
   };
@@ -355,7 +362,10 @@ Task<> Monitor::serve_control(std::unique_ptr<async::Stream> stream) {
     events_.publish_for_guest(api::EventKind::kService, "in the guest: " + printable(event.name) +
                                                             ": " + printable(event.text));
   };
-  wire::Configuration configuration{.hostname = options_.hostname, .environment = {}};
+  auto authority = co_await network_.certificate();
+  if (!authority) on_warning(authority.error());
+  wire::Configuration configuration{.hostname = options_.hostname,
+                                    .authority = authority ? std::move(*authority) : ""};
   auto served =
       co_await host::serve_control(*control->stream, std::move(configuration), std::move(handlers));
   control->stream->reset();

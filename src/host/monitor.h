@@ -42,6 +42,8 @@ struct MonitorOptions {
   std::chrono::milliseconds connect_limit{30'000};
   std::string hostname = "capsem";
   net::GuestNetwork::Options network;
+  // Where the network's doings are written down; outlives the monitor. None when it is null.
+  audit::Sink* audit = nullptr;
   // Gets each line of the guest's console, safe to print.
   std::function<void(std::string_view line)> on_console_line;
 };
@@ -110,6 +112,7 @@ class Monitor final : private MachineObserver {
   Task<> end_by_force();
   void end_on_failure();
   void take_hello(wire::Hello hello);
+  void take_heartbeat();
   Task<Result<>> start_machine();
   Task<> serve_control(std::unique_ptr<async::Stream> stream);
   Task<> watch_boot();
@@ -132,6 +135,7 @@ class Monitor final : private MachineObserver {
   boost::asio::steady_timer force_timer_;  // for what has not ended by then
   std::shared_ptr<Control> control_;       // the last on which PID 1 said hello, while it lasts
   Lifecycle lifecycle_;
+  audit::NoSink no_audit_;
   net::GuestNetwork network_;
   std::vector<std::string> console_at_failure_;
   std::unique_ptr<Machine> machine_;

@@ -88,7 +88,10 @@ Task<Result<>> serve(asio::any_io_executor executor, Fd socket, const MakeMachin
   MonitorOptions monitor_options{
       .boot_limit = std::chrono::milliseconds(started->start.boot_limit_ms),
       .hostname = started->start.hostname,
-      .network = {.policy = std::move(*policy), .resolver = {}}};
+      .network = {.policy = std::move(*policy),
+                  .name = started->start.hostname,
+                  .trusted = {},
+                  .resolver = {}}};
   std::unique_ptr<NamedService> named;
   if (!started->named.empty()) {
     auto vm = std::make_unique<NamedVm>(executor, std::move(started->named));

@@ -1,6 +1,7 @@
 // Messages to bytes and back: protobuf in length-prefixed frames, as capsem.proto defines them.
-// `Envelope` is one of GuestControl, HostControl, GuestLifecycle, HostLifecycle, GuestNet, GuestDns,
-// HostDns, GuestSession, HostSession, GuestTransfer, HostTransfer, GuestDeploy and HostDeploy.
+// `Envelope` is one of GuestControl, HostControl, GuestLifecycle, HostLifecycle, GuestNet,
+// GuestDns, HostDns, GuestSession, HostSession, GuestTransfer, HostTransfer, GuestDeploy and
+// HostDeploy.
 #pragma once
 
 #include <cstddef>

@@ -28,10 +28,9 @@ inline constexpr auto kFields<DeployedEntry> =
                Field{3, &DeployedEntry::sha256});
 
 template <>
-inline constexpr auto kFields<Hello> =
-    std::tuple(Field{1, &Hello::protocol}, Field{2, &Hello::steps}, Field{3, &Hello::entries},
-               Field{4, &Hello::kernel_release}, Field{5, &Hello::uptime_us},
-               Field{6, &Hello::net_token});
+inline constexpr auto kFields<Hello> = std::tuple(
+    Field{1, &Hello::protocol}, Field{2, &Hello::steps}, Field{3, &Hello::entries},
+    Field{4, &Hello::kernel_release}, Field{5, &Hello::uptime_us}, Field{6, &Hello::net_token});
 
 template <>
 inline constexpr auto kFields<Heartbeat> = std::tuple(Field{1, &Heartbeat::uptime_us});
@@ -45,7 +44,7 @@ inline constexpr auto kFields<ServiceEvent> =
 
 template <>
 inline constexpr auto kFields<Configuration> =
-    std::tuple(Field{1, &Configuration::hostname}, Field{2, &Configuration::environment});
+    std::tuple(Field{1, &Configuration::hostname}, Field{2, &Configuration::authority});
 
 template <>
 inline constexpr auto kFields<Shutdown> =
@@ -69,8 +68,8 @@ template <>
 inline constexpr auto kFields<DnsOpen> = std::tuple(Field{1, &DnsOpen::token});
 
 template <>
-inline constexpr auto kFields<DnsQuery> = std::tuple(
-    Field{1, &DnsQuery::id}, Field{2, &DnsQuery::message}, Field{3, &DnsQuery::stream});
+inline constexpr auto kFields<DnsQuery> =
+    std::tuple(Field{1, &DnsQuery::id}, Field{2, &DnsQuery::message}, Field{3, &DnsQuery::stream});
 
 template <>
 inline constexpr auto kFields<DnsAnswer> =

@@ -60,7 +60,7 @@ struct ServiceEvent {
 
 struct Configuration {
   std::string hostname;
-  Environment environment;
+  std::string authority;  // PEM: whom sessions are to trust, since the host ends TLS in its name
   bool operator==(const Configuration&) const = default;
 };
 

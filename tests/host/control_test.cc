@@ -24,7 +24,7 @@ std::string frames(const std::vector<wire::GuestControl>& messages) {
   return bytes;
 }
 
-const wire::Configuration kConfiguration{.hostname = "capsem-1", .environment = {{"A", "b"}}};
+const wire::Configuration kConfiguration{.hostname = "capsem-1", .authority = "pem"};
 
 // A connection with the test as its guest, and what the host's handlers were told.
 struct Connection {

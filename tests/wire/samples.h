@@ -49,9 +49,8 @@ inline std::vector<Sample<GuestControl>> samples() {
 template <>
 inline std::vector<Sample<HostControl>> samples() {
   return {
-      {Configuration{.hostname = "capsem", .environment = {{"A", "1"}, {"LANG", "C.UTF-8"}}},
-       R"(configuration { hostname: "capsem" environment { name: "A" value: "1" }
-            environment { name: "LANG" value: "C.UTF-8" } })"},
+      {Configuration{.hostname = "capsem", .authority = "pem"},
+       R"(configuration { hostname: "capsem" authority: "pem" })"},
       {Shutdown{.action = ShutdownAction::kHalt}, "shutdown { action: SHUTDOWN_HALT }"},
       {Shutdown{.action = ShutdownAction::kReboot, .grace_ms = 10'000},
        "shutdown { action: SHUTDOWN_REBOOT grace_ms: 10000 }"},

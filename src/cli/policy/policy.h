@@ -7,6 +7,9 @@
 
 namespace capsem::cli {
 
+// capsem policy NAME itself.
+void add_policy_of_vm(CLI::App& policy, Action& action);
 void add_policy_check(CLI::App& policy, Action& action);
+void add_policy_explain(CLI::App& policy, Action& action);
 
 }  // namespace capsem::cli

@@ -1,6 +1,7 @@
 #include "cli/policy/policy_options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "base/file.h"
 #include "base/user_directories.h"
@@ -46,6 +47,20 @@ void add_policy_options(CLI::App& app, PolicyOptions& options) {
             "all below it, an address or a network; may be repeated");
   add_hosts(app, "--deny", options.deny, "HOST",
             "Keep the guest from this host, whatever else allows it; may be repeated");
+}
+
+Result<std::string> changed_policy(const PolicyOptions& options, const std::string& before) {
+  host::net::PolicyLayers layers{.deny = options.deny, .allow = options.allow, .documents = {}};
+  if (!options.file.empty())
+    if (auto added = add_document(layers, options.file, Missing::kIsError); !added)
+      return propagate(added);
+  auto rules = host::net::combine(layers);
+  if (!rules) return propagate(rules);
+  auto earlier = host::net::read_policy(before, "the VM's policy");
+  if (!earlier) return propagate(earlier);
+  for (auto& rule : *earlier)
+    if (std::ranges::find(*rules, rule) == rules->end()) rules->push_back(std::move(rule));
+  return host::net::write_policy(*rules);
 }
 
 Result<std::string> combined_policy(const PolicyOptions& options,

@@ -26,4 +26,8 @@ void add_policy_options(CLI::App& app, PolicyOptions& options);
 Result<std::string> combined_policy(const PolicyOptions& options,
                                     const std::optional<std::filesystem::path>& of_vm = {});
 
+// The same options before the rules of `before`, a text of combined_policy(), in which they take
+// the place of those that are the same.
+Result<std::string> changed_policy(const PolicyOptions& options, const std::string& before);
+
 }  // namespace capsem::cli

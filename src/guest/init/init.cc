@@ -24,8 +24,10 @@
 #include "guest/init/deploy_port.h"
 #include "guest/init/network.h"
 #include "guest/init/redeploy.h"
+#include "guest/init/trust.h"
 #include "guest/init/unmount.h"
 #include "guest/init/vsock.h"
+#include "guest/paths.h"
 #include "wire/ports.h"
 
 namespace capsem::guest::init {
@@ -196,6 +198,12 @@ class Init {
       if (const auto* configuration = std::get_if<wire::Configuration>(&message)) {
         auto named = set_hostname(configuration->hostname);
         if (!named) report("configuration", named.error().message());
+        auto trusted = configuration->authority.empty()
+                           ? Result<>()
+                           : trust_authority(kSessionRoot, configuration->authority);
+        if (!trusted) report("configuration", trusted.error().message());
+        // It says that all of this is done.
+        link_.send(wire::Heartbeat{.uptime_us = uptime_us()}, Clock::now());
       }
     });
     if (!received) log(received.error().message());

@@ -15,7 +15,14 @@ struct Variable {
   const char* value;
 };
 
-constexpr std::array kStandard = {Variable{"PATH", kPath}, Variable{"LANG", "C.UTF-8"}};
+// For programs that have a list of authorities of their own, where that of the host is missing.
+constexpr std::array kStandard = {
+    Variable{"PATH", kPath},
+    Variable{"LANG", "C.UTF-8"},
+    Variable{"NODE_EXTRA_CA_CERTS", kAuthorityFile},
+    Variable{"REQUESTS_CA_BUNDLE", kTrustBundle},
+    Variable{"SSL_CERT_FILE", kTrustBundle},
+};
 
 struct UserVariable {
   const char* name;

@@ -1,14 +1,12 @@
 #include "guest/pty-agent/space.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <string>
 
 #include "guest/paths.h"
@@ -68,13 +66,6 @@ Result<Spaces> own_spaces() {
   auto privileged = own_space();
   if (!privileged) return propagate(privileged);
   return Spaces{std::move(*ordinary), std::move(*privileged)};
-}
-
-Fd open_in(const Fd& root, const std::string& path, int flags) {
-  open_how how{};
-  how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return Fd(static_cast<int>(::syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof how)));
 }
 
 Result<Fd> root_of_commands(const Space& space) {

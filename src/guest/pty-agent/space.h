@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "guest/open_in.h"
 #include "manifest/capabilities.h"
 
 namespace capsem::guest::pty_agent {
@@ -34,10 +35,6 @@ struct Spaces {
 
 // Without confinement: the agent's own surroundings, unchanged, for both.
 Result<Spaces> own_spaces();
-
-// What a process whose "/" is `root` finds at the absolute `path`, for this one to open with
-// `flags` of open(2): no link there leads anywhere else. Not open when that fails, with errno set.
-Fd open_in(const Fd& root, const std::string& path, int flags);
 
 // The directory that a command of the space has as its "/" (O_PATH). For a privileged one that is
 // not `root`, whose files are the machine's own.

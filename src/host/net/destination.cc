@@ -27,11 +27,11 @@ std::unexpected<Error> refuse(std::string_view text, std::string reason) {
 }
 
 // As parse_target(), with names in any script.
-Result<Target> written_target(std::string_view text) {
+Result<HostTarget> written_target(std::string_view text) {
   if (text.starts_with('[') || parse_address(text)) return parse_target(text);
   auto name = written_host(text);
   if (!name) return propagate(name);
-  return Target{.name = std::move(*name), .address = std::nullopt};
+  return HostTarget{.name = std::move(*name), .address = std::nullopt};
 }
 
 bool read_port(std::string_view text, std::uint16_t& port) {

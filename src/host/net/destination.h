@@ -12,7 +12,7 @@ namespace capsem::host::net {
 
 struct Destination {
   std::string scheme;  // http, https, ws or wss; empty where no URL was written
-  Target target;
+  HostTarget target;
   std::uint16_t port = 0;
   std::string path;  // with the query; "/" where none was written
 

@@ -20,8 +20,10 @@ FlowJudgement of_policy(const Policy& policy, const std::string& host, const Flo
                        .host = host,
                        .rule = judgement.rule == nullptr ? kNoRule : judgement.rule->name,
                        .reason = {}};
-  if (judgement.verdict == Verdict::kDeny)
+  if (judgement.verdict == Verdict::kDeny) {
     result.reason = why(policy, judgement, {.host = host, .flow = flow, .request = {}});
+    result.by_rule = true;
+  }
   return result;
 }
 

@@ -16,7 +16,8 @@ struct FlowJudgement {
   Verdict verdict = Verdict::kDeny;
   std::string host;  // that it is for; empty when it goes to an address as such
   std::string rule;
-  std::string reason;  // of a denial, in words
+  std::string reason;    // of a denial, in words
+  bool by_rule = false;  // a rule could have allowed it
 };
 
 // The name of a connection is what its TLS hello says, and has to be one for which the guest's

@@ -1,20 +1,21 @@
 #include "host/net/guest_network.h"
 
-#include <openssl/crypto.h>
-
-#include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
 
-#include "async/event.h"
 #include "async/join.h"
 #include "async/limit.h"
-#include "async/task_group.h"
 #include "base/fd.h"
+#include "host/net/counted_stream.h"
+#include "host/net/dns_connection.h"
 #include "host/net/framed.h"
+#include "host/net/host_name.h"
+#include "host/net/linger.h"
+#include "host/net/net_records.h"
+#include "host/net/policy_explain.h"
 #include "host/net/tcp_connect.h"
 #include "wire/codec.h"
-#include "wire/frame.h"
 
 namespace capsem::host::net {
 namespace {
@@ -25,6 +26,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::array<unsigned char, 7> kAccessDenied = {0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x31};
 // For a client to read its answer.
 constexpr std::chrono::seconds kLastWords{2};
+constexpr std::size_t kLastWordsBytes = 64 << 10;
 
 std::optional<Flow> flow_of(const wire::NetOpen& open) {
   constexpr std::uint32_t kLastPort = 65535;
@@ -35,51 +37,33 @@ std::optional<Flow> flow_of(const wire::NetOpen& open) {
               .process = {.pid = open.pid, .uid = open.uid, .executable = open.executable}};
 }
 
-// Until the client has read what was written, or for a while.
-Task<bool> drop_rest(async::Stream& guest) {
-  std::array<std::byte, 4096> dropped;
-  for (;;) {
-    auto size = co_await guest.read_some(dropped);
-    if (!size || *size == 0) co_return true;
-  }
-}
-
 }  // namespace
 
-// Puts a connection among those that a new policy may end, for as long as it exists.
-class GuestNetwork::Registration {
- public:
-  Registration(GuestNetwork& network, Active active)
-      : network_(network),
-        place_(network.active_.insert(network.active_.end(), std::move(active))) {}
-  Registration(const Registration&) = delete;
-  Registration& operator=(const Registration&) = delete;
-  ~Registration() { network_.active_.erase(place_); }
-
- private:
-  GuestNetwork& network_;
-  std::list<Active>::iterator place_;
-};
-
 GuestNetwork::GuestNetwork(const boost::asio::any_io_executor& executor, Options options,
-                           Denials::Tell denied)
+                           audit::Sink& audit, Denials::Tell denied)
     : executor_(executor),
       policy_(std::move(options.policy)),
+      name_(std::move(options.name)),
+      trusted_(std::move(options.trusted)),
+      audit_(audit),
       denials_(std::move(denied)),
       resolver_(executor, options.resolver),
       dns_(resolver_, answers_, dns_hooks()),
-      token_known_(executor) {}
+      token_(executor),
+      prepared_(executor) {}
 
-void GuestNetwork::set_token(std::string token) {
-  if (token_known_.is_set()) return;
-  token_ = std::move(token);
-  token_known_.set();
+Task<> GuestNetwork::prepare() {
+  auto make = [name = name_, trusted = trusted_] {
+    return trusted.empty() ? Inspector::make(name) : Inspector::make_trusting(name, trusted);
+  };
+  inspector_ = co_await preparing_.run(std::move(make));
+  prepared_.set();
 }
 
-Task<bool> GuestNetwork::has_token(std::string_view token) {
-  co_await token_known_.wait();
-  co_return token_.size() == wire::kNetTokenBytes&& token.size() == token_.size() &&
-      CRYPTO_memcmp(token.data(), token_.data(), token.size()) == 0;
+Task<Result<std::string>> GuestNetwork::certificate() {
+  co_await prepared_.wait();
+  if (!inspector_) co_return propagate(inspector_);
+  co_return inspector_->authority->certificate_pem();
 }
 
 void GuestNetwork::change(Policy policy) {
@@ -87,9 +71,14 @@ void GuestNetwork::change(Policy policy) {
   // What was refused may be allowed now.
   denials_.clear();
   for (auto& active : active_) {
-    bool allowed = policy_.connection(active.host, active.flow).verdict == Verdict::kPass ||
+    const auto& judged = active.judgement;
+    // Each of its requests is judged by itself.
+    if (judged.verdict == Verdict::kInspect) continue;
+    bool allowed = policy_.connection(judged.host, active.flow).verdict == Verdict::kPass ||
                    policy_.connection("", active.flow).verdict == Verdict::kPass;
-    if (!allowed) active.guest.reset();
+    if (allowed) continue;
+    active.withdrawn = true;
+    active.guest->reset();
   }
 }
 
@@ -102,44 +91,136 @@ Task<> GuestNetwork::serve_flow(std::unique_ptr<async::Stream> guest) {
   auto message = wire::decode<wire::GuestNet>(**frame);
   if (!message) co_return;
   const auto& open = std::get<wire::NetOpen>(*message);
-  bool trusted = co_await has_token(open.token);
+  bool admitted = co_await token_.admits(open.token);
   auto flow = flow_of(open);
-  if (trusted && flow) co_await serve(*guest, std::move(*flow));
+  if (admitted && flow) co_await serve(*guest, std::move(*flow));
 }
 
 Task<> GuestNetwork::serve(async::Stream& guest, Flow flow) {
   auto opening = co_await read_opening(guest, flow.port);
   if (!opening) co_return;
-  auto judgement = judge_flow(policy_, answers_, flow, *opening, Clock::now());
-  switch (judgement.verdict) {
+  const auto begin = Clock::now();
+  auto judgement = judge_flow(policy_, answers_, flow, *opening, begin);
+  CountedStream counted(guest);
+  auto place = active_.insert(active_.end(), {.id = audit_.new_connection(),
+                                              .flow = std::move(flow),
+                                              .judgement = std::move(judgement),
+                                              .guest = &counted,
+                                              .failure = {}});
+  struct Removal {
+    std::list<Active>& list;
+    std::list<Active>::iterator place;
+    ~Removal() { list.erase(place); }
+  } removal{active_, place};
+  auto& active = *place;
+  auto record = record_of(active.id, active.flow, active.judgement);
+  record.sent_bytes = opening->bytes.size();
+  audit_.add(record);
+
+  switch (active.judgement.verdict) {
     case Verdict::kPass:
-      co_return co_await pass(guest, flow, judgement.host, *opening);
+      co_await pass(counted, active, *opening);
+      break;
     case Verdict::kInspect:
+      co_await inspect(counted, active, std::move(*opening));
+      break;
     case Verdict::kDeny:
-      co_return co_await refuse(guest, flow, *opening, judgement);
+      co_await refuse(counted, active, *opening);
+      break;
   }
+
+  record.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
+  record.sent_bytes += counted.read_bytes();
+  record.received_bytes = counted.written_bytes();
+  record.ending = audit::Ending::kDone;
+  if (active.judgement.verdict == Verdict::kDeny) record.ending = audit::Ending::kRefused;
+  if (!active.failure.empty()) {
+    record.ending = audit::Ending::kFailed;
+    record.reason = active.failure;
+  }
+  if (active.withdrawn) record.ending = audit::Ending::kWithdrawn;
+  audit_.add(std::move(record));
 }
 
-Task<> GuestNetwork::pass(async::Stream& guest, const Flow& flow, const std::string& host,
-                          const Opening& opening) {
-  const Registration registration(*this, {.flow = flow, .host = host, .guest = guest});
-  auto server = co_await connect_tcp(flow.address, flow.port);
-  if (!server) co_return guest.reset();
+Task<> GuestNetwork::pass(async::Stream& guest, Active& active, const Opening& opening) {
+  auto server = co_await connect_tcp(active.flow.address, active.flow.port);
+  if (!server) {
+    active.failure = server.error().message();
+    co_return guest.reset();
+  }
   auto sent = co_await (*server)->write_all(opening.bytes);
   if (!sent) co_return guest.reset();
   // An error of either side is the other's to notice: its stream is reset.
   [[maybe_unused]] auto joined = co_await async::join(guest, **server);
 }
 
-Task<> GuestNetwork::refuse(async::Stream& guest, const Flow& flow, const Opening& opening,
-                            const FlowJudgement& judgement) {
-  denials_.add({.host = judgement.host, .flow = flow, .request = {}}, judgement.reason, true,
-               Clock::now());
+Task<> GuestNetwork::inspect(async::Stream& guest, Active& active, Opening opening) {
+  co_await prepared_.wait();
+  const bool secure = opening.kind == Opening::Kind::kTls;
+  const auto& flow = active.flow;
+  InspectOptions options{
+      .server_name =
+          active.judgement.host.empty() ? flow.address.to_string() : active.judgement.host,
+      .port = flow.port,
+      .judge =
+          [this, &active](std::string host, std::string method, std::string path) {
+            return judge_request(active, std::move(host), std::move(method), std::move(path));
+          },
+      .record =
+          [this, &active, secure](const RequestRecord& request) {
+            audit_.add(record_of(active.id, active.flow, secure, request));
+          },
+      // The address that was judged, whatever the host.
+      .connect = [&flow](const std::string&) { return connect_tcp(flow.address, flow.port); },
+      .limits = {}};
+  if (!secure) {
+    [[maybe_unused]] auto served =
+        co_await inspect_plain(guest, std::move(opening.bytes), std::move(options));
+    co_return;
+  }
+  if (!inspector_) {
+    active.failure = inspector_.error().message();
+    co_return guest.reset();
+  }
+  auto served =
+      co_await inspect_tls(guest, std::move(opening.bytes), *inspector_, std::move(options));
+  if (!served) active.failure = served.error().message();
+}
+
+Task<Judgement> GuestNetwork::judge_request(const Active& active, std::string host,
+                                            std::string method, std::string path) {
+  const auto now = Clock::now();
+  const auto& flow = active.flow;
+  auto target = parse_target(host);
+  Question question{.host = target ? target->name : "",
+                    .flow = flow,
+                    .request = Question::Request{.method = method, .path = path}};
+  std::string fault;
+  if (!target || (target->address && *target->address != flow.address))
+    fault = "the request is for another host than its connection";
+  auto judged = policy_.judge_request(question.host, flow, method, path);
+  // A rule for the very address does not ask for a name.
+  bool by_address = policy_.judge_request("", flow, method, path).verdict == Verdict::kPass;
+  if (fault.empty() && judged.verdict == Verdict::kPass && !question.host.empty() && !by_address)
+    fault = address_fault(policy_, answers_, flow, question.host, now);
+  bool allowed = fault.empty() && (judged.verdict == Verdict::kPass || by_address);
+  Judgement result{.decision = {.verdict = allowed ? Verdict::kPass : Verdict::kDeny,
+                                .rule = judged.rule == nullptr ? kNoRule : judged.rule->name},
+                   .explanation = {}};
+  if (allowed) co_return result;
+  bool by_rule = fault.empty();
+  auto reason = by_rule ? why(policy_, judged, question) : std::move(fault);
+  denials_.add(question, reason, by_rule, now);
+  result.explanation = denials_.all().front().text();
+  co_return result;
+}
+
+Task<> GuestNetwork::refuse(async::Stream& guest, const Active& active, const Opening& opening) {
+  denials_.add({.host = active.judgement.host, .flow = active.flow, .request = {}},
+               active.judgement.reason, active.judgement.by_rule, Clock::now());
   if (opening.kind != Opening::Kind::kTls) co_return guest.reset();
   auto sent = co_await guest.write_all(std::as_bytes(std::span(kAccessDenied)));
-  if (!sent) co_return;
-  guest.shutdown_write();
-  co_await async::with_limit(kLastWords, drop_rest(guest));
+  if (sent) co_await linger(guest, kLastWordsBytes, kLastWords);
 }
 
 // ---- names
@@ -153,96 +234,15 @@ DnsHooks GuestNetwork::dns_hooks() {
               },
           .asked =
               [this](const NameAsked& asked) {
-                if (asked.result != NameResult::kDenied) return;
-                denials_.add_name(asked.name, "no rule allows anything of it", Clock::now());
+                audit_.add(record_of(asked));
+                if (asked.result == NameResult::kDenied)
+                  denials_.add_name(asked.name, "no rule allows anything of it", Clock::now());
               }};
 }
 
-// The answers to one connection's queries, written one after the other.
-class GuestNetwork::DnsConnection {
- public:
-  DnsConnection(GuestNetwork& network, async::Stream& guest)
-      : network_(network), guest_(guest), tasks_(network.executor_) {}
-
-  Task<> run() {
-    co_await read();
-    tasks_.cancel();
-    co_await tasks_.join();
-  }
-
- private:
-  Task<> read() {
-    wire::MessageDecoder<wire::GuestDns> decoder;
-    bool opened = false;
-    for (;;) {
-      auto message = decoder.next();
-      if (!message) co_return;
-      if (!*message) {
-        auto size = co_await read_some(decoder, opened);
-        if (!size || *size == 0) co_return;
-        decoder.commit(*size);
-        continue;
-      }
-      if (auto* open = std::get_if<wire::DnsOpen>(&**message); open != nullptr) {
-        opened = co_await network_.has_token(open->token);
-        if (!opened) co_return;
-      } else if (!opened) {
-        co_return;
-      } else {
-        while (answering_ == kMaxQueries) co_await answered_.wait();
-        ++answering_;
-        tasks_.spawn(answer(std::get<wire::DnsQuery>(std::move(**message))));
-      }
-    }
-  }
-
-  // Only who has said nothing yet is not waited for.
-  Task<Result<std::size_t>> read_some(wire::MessageDecoder<wire::GuestDns>& decoder, bool opened) {
-    if (opened) co_return co_await guest_.read_some(decoder.prepare());
-    auto size = co_await async::with_limit(kFirstMessageLimit, guest_.read_some(decoder.prepare()));
-    co_return size ? *size : Result<std::size_t>(std::size_t{0});
-  }
-
-  Task<> answer(wire::DnsQuery query) {
-    auto text = co_await network_.answer_query(query);
-    auto frame =
-        wire::encode<wire::HostDns>(wire::DnsAnswer{.id = query.id, .message = std::move(text)});
-    if (frame) unsent_ += *frame;
-    co_await write();
-    --answering_;
-    answered_.notify();
-  }
-
-  Task<> write() {
-    if (writing_) co_return;
-    writing_ = true;
-    while (!unsent_.empty()) {
-      auto sending = std::exchange(unsent_, {});
-      auto sent = co_await guest_.write_all(as_bytes(sending));
-      if (!sent) break;
-    }
-    writing_ = false;
-  }
-
-  GuestNetwork& network_;
-  async::Stream& guest_;
-  std::size_t answering_ = 0;
-  async::Event answered_;
-  std::string unsent_;
-  bool writing_ = false;
-  async::TaskGroup tasks_;
-};
-
 Task<> GuestNetwork::serve_dns(std::unique_ptr<async::Stream> guest) {
-  auto connection = std::make_unique<DnsConnection>(*this, *guest);
+  auto connection = std::make_unique<DnsConnection>(executor_, *guest, token_, dns_);
   co_await connection->run();
-}
-
-Task<std::string> GuestNetwork::answer_query(const wire::DnsQuery& query) {
-  auto transport = query.stream ? Transport::kTcp : Transport::kUdp;
-  auto answer = co_await dns_.respond(as_bytes(query.message), transport);
-  if (!answer) co_return std::string();
-  co_return std::string(as_text(*answer));
 }
 
 }  // namespace capsem::host::net

@@ -1,5 +1,5 @@
 // The host's end of the guest's network: the connections of its sessions (port 5002) and their DNS
-// queries (port 5007), each judged by the policy.
+// queries (port 5007), each judged by the policy and written down.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -7,22 +7,23 @@
 #include <cstdint>
 #include <list>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "async/latch.h"
+#include "async/offload.h"
 #include "async/stream.h"
 #include "async/task.h"
+#include "audit/sink.h"
 #include "base/error.h"
 #include "host/net/answers.h"
 #include "host/net/denials.h"
 #include "host/net/dns_service.h"
 #include "host/net/flow_judge.h"
+#include "host/net/inspect.h"
+#include "host/net/net_token.h"
 #include "host/net/policy.h"
 #include "host/net/resolver.h"
 #include "vsock/quota.h"
-#include "wire/messages.h"
 
 namespace capsem::host::net {
 
@@ -34,19 +35,26 @@ class GuestNetwork {
   static constexpr vsock::Quota kDnsQuota{.connections = 16, .receive_buffer_bytes = 1 << 20};
   // For the first message of a connection.
   static constexpr std::chrono::seconds kFirstMessageLimit{5};
-  static constexpr std::size_t kMaxQueries = 256;  // that are answered at a time
 
   struct Options {
-    Policy policy;  // denies all, unless another one is given
+    Policy policy;        // denies all, unless another one is given
+    std::string name;     // of the VM, for its certificate authority
+    std::string trusted;  // PEM: whom to believe in place of the host's certificate store
     ResolverOptions resolver;
   };
-  GuestNetwork(const boost::asio::any_io_executor& executor, Options options, Denials::Tell denied);
+  // `audit` has to outlive it.
+  GuestNetwork(const boost::asio::any_io_executor& executor, Options options, audit::Sink& audit,
+               Denials::Tell denied);
   GuestNetwork(const GuestNetwork&) = delete;
   GuestNetwork& operator=(const GuestNetwork&) = delete;
 
-  // What the guest's PID 1 said its proxy begins connections with. The first counts: whoever comes
-  // later may be another process of the guest. Connections made before wait for it.
-  void set_token(std::string token);
+  // Makes what inspection needs, beside the event loop. Once.
+  Task<> prepare();
+  // The authority's certificate, for the guest's trust store, once it is made: PEM, or why there is
+  // none.
+  Task<Result<std::string>> certificate();
+
+  NetToken& token() { return token_; }
 
   Task<> serve_flow(std::unique_ptr<async::Stream> guest);
   Task<> serve_dns(std::unique_ptr<async::Stream> guest);
@@ -59,32 +67,37 @@ class GuestNetwork {
   std::size_t flows() const { return active_.size(); }
 
  private:
-  // A connection that goes to the host it was judged for.
+  // A connection under way.
   struct Active {
+    std::uint64_t id;
     Flow flow;
-    std::string host;
-    async::Stream& guest;
+    FlowJudgement judgement;
+    async::Stream* guest;
+    bool withdrawn = false;  // by another policy
+    std::string failure;     // why it did not come to its end
   };
-  class Registration;
-  class DnsConnection;
 
-  Task<bool> has_token(std::string_view token);
   Task<> serve(async::Stream& guest, Flow flow);
-  Task<> pass(async::Stream& guest, const Flow& flow, const std::string& host,
-              const Opening& opening);
-  Task<> refuse(async::Stream& guest, const Flow& flow, const Opening& opening,
-                const FlowJudgement& judgement);
-  Task<std::string> answer_query(const wire::DnsQuery& query);
+  Task<> pass(async::Stream& guest, Active& active, const Opening& opening);
+  Task<> inspect(async::Stream& guest, Active& active, Opening opening);
+  Task<> refuse(async::Stream& guest, const Active& active, const Opening& opening);
+  Task<Judgement> judge_request(const Active& active, std::string host, std::string method,
+                                std::string path);
   DnsHooks dns_hooks();
 
   boost::asio::any_io_executor executor_;
   Policy policy_;
+  std::string name_;
+  std::string trusted_;
+  audit::Sink& audit_;
   Denials denials_;
   Answers answers_;
   Resolver resolver_;
   DnsService dns_;
-  std::string token_;
-  async::Latch token_known_;
+  NetToken token_;
+  Result<Inspector> inspector_;
+  async::Latch prepared_;
+  async::Offload preparing_;
   std::list<Active> active_;
 };
 

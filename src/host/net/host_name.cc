@@ -98,18 +98,18 @@ Result<std::string> written_host(std::string_view text) {
   return normal_host(ascii.get());
 }
 
-Result<Target> parse_target(std::string_view text) {
+Result<HostTarget> parse_target(std::string_view text) {
   if (text.starts_with('[')) {
     auto address =
         text.ends_with(']') ? parse_address(text.substr(1, text.size() - 2)) : std::nullopt;
     if (!address || !address->is_v6()) return refuse(text, "it is no IPv6 address in brackets");
-    return Target{.name = {}, .address = plain(*address)};
+    return HostTarget{.name = {}, .address = plain(*address)};
   }
   auto address = parse_address(text);
-  if (address && address->is_v4()) return Target{.name = {}, .address = *address};
+  if (address && address->is_v4()) return HostTarget{.name = {}, .address = *address};
   auto name = normal_host(text);
   if (!name) return propagate(name);
-  return Target{.name = std::move(*name), .address = std::nullopt};
+  return HostTarget{.name = std::move(*name), .address = std::nullopt};
 }
 
 }  // namespace capsem::host::net

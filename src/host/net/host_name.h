@@ -24,13 +24,13 @@ bool is_normal_host(std::string_view name);
 Result<std::string> written_host(std::string_view text);
 
 // Where something is to go: a name, or an address with an empty name.
-struct Target {
+struct HostTarget {
   std::string name;
   std::optional<Address> address;
 };
 
 // A host of a URL or of a Host header, without its port: a name as protocols carry it, an IPv4
 // address, or an IPv6 address in brackets.
-Result<Target> parse_target(std::string_view text);
+Result<HostTarget> parse_target(std::string_view text);
 
 }  // namespace capsem::host::net

@@ -38,16 +38,23 @@ HttpProxyOptions proxy_options(InspectOptions options) {
           .limits = options.limits};
 }
 
-}  // namespace
-
-Result<Inspector> Inspector::make(std::string_view vm) {
+Result<Inspector> make_with(std::string_view vm, Result<std::shared_ptr<TlsContext>> server_side) {
+  if (!server_side) return propagate(server_side);
   auto authority = TlsAuthority::make(vm);
   if (!authority) return propagate(authority);
   auto guest_side = TlsContext::server();
   if (!guest_side) return propagate(guest_side);
-  auto server_side = TlsContext::client();
-  if (!server_side) return propagate(server_side);
   return Inspector{std::move(*authority), std::move(*guest_side), std::move(*server_side)};
+}
+
+}  // namespace
+
+Result<Inspector> Inspector::make(std::string_view vm) {
+  return make_with(vm, TlsContext::client());
+}
+
+Result<Inspector> Inspector::make_trusting(std::string_view vm, std::string_view pem) {
+  return make_with(vm, TlsContext::client_trusting(pem));
 }
 
 Task<Result<>> inspect_tls(async::Stream& guest, std::vector<std::byte> hello,

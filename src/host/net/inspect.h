@@ -25,6 +25,8 @@ struct Inspector {
 
   // With an authority for the VM `vm`, and the host's certificate store.
   static Result<Inspector> make(std::string_view vm);
+  // The same with `pem` in place of the host's store.
+  static Result<Inspector> make_trusting(std::string_view vm, std::string_view pem);
 };
 
 struct InspectOptions {
