@@ -84,6 +84,7 @@ TEST(DnsMessage, RefusesWhatIsMalformed) {
       {"trailing byte", whole + "x"},
       {"no question", header(0)},
       {"two questions", header(2) + kExample + kTypeAndClass + kExample + kTypeAndClass},
+      {"two questions announced", header(2) + kExample + kTypeAndClass},
       {"an answer", header(1, 1) + kExample + kTypeAndClass},
       {"an authority", header(1, 0, 1) + kExample + kTypeAndClass},
       {"OPT announced", header(1, 0, 0, 1) + kExample + kTypeAndClass},

@@ -10,7 +10,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <random>
 
 #include "tests/async/loop.h"
 #include "tests/host/net/name_server.h"
@@ -243,6 +243,60 @@ TEST_F(ResolverTest, ItsEndEndsWhatRuns) {
   loop.run_until([&] { return found != nullptr; });
   EXPECT_EQ(found->lookup.outcome, Outcome::kFailed);
   loop.run_until([&] { return open_sockets() == before; });
+}
+
+TEST_F(ResolverTest, NeedsNoTurnOfTheLoopToEnd) {
+  server.add("www.example.org", RecordType::kA, {.silent = true});
+  const auto before = open_sockets();
+  Resolver::FoundPointer found;
+  {
+    asio::io_context own{1};
+    ResolverOptions options;
+    options.lookup.servers = server.address();
+    Resolver short_lived(own.get_executor(), options);
+    asio::co_spawn(own, short_lived.find("www.example.org", Family::kIpv4),
+                   [&](const std::exception_ptr&, Resolver::FoundPointer one) { found = one; });
+    own.poll();
+    EXPECT_GT(open_sockets().size(), before.size());
+  }
+  EXPECT_FALSE(found);
+  EXPECT_EQ(open_sockets(), before);
+}
+
+// Each is a good answer with some bytes of it changed.
+TEST_F(ResolverTest, AnswersOfAStrangerDoNoHarm) {
+  constexpr std::size_t kNames = 600;
+  constexpr std::size_t kAtOnce = 60;
+  std::mt19937 random(1);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same each time
+  auto name_of = [](std::size_t i) { return "n" + std::to_string(i) + ".example.org"; };
+  for (std::size_t i = 0; i < kNames; ++i) {
+    const auto query = read_query(question(name_of(i), RecordType::kA));
+    DnsAnswer answer{.aliases = {"a.example.net", "b.example.net"}, .ttl_seconds = 60};
+    answer.addresses.assign(3, asio::ip::make_address("192.0.2.1"));
+    auto raw = write_answer(*query, answer, Transport::kUdp);
+    for (auto changes = random() % 4; changes > 0; --changes) {
+      const std::size_t head = random() % 3 == 0 ? 2 : 12 + query->question.size();
+      raw[head + random() % (raw.size() - head)] = static_cast<std::byte>(random() & 0xFF);
+    }
+    if (random() % 4 == 0) raw.resize(random() % raw.size());
+    server.add(name_of(i), RecordType::kA, {.raw = raw});
+  }
+  make([](ResolverOptions& options) {
+    options.lookup.server_limit = milliseconds(20);
+    options.lookup.rounds = 1;
+  });
+  std::size_t good = 0;
+  for (std::size_t first = 0; first < kNames; first += kAtOnce) {
+    std::array<Resolver::FoundPointer, kAtOnce> found;
+    for (std::size_t i = 0; i < kAtOnce; ++i) start(name_of(first + i), found[i]);
+    loop.run_until([&] { return std::ranges::count(found, nullptr) == 0; });
+    for (const auto& one : found) {
+      if (one->lookup.outcome == Outcome::kFound) ++good;
+      EXPECT_LE(one->lookup.addresses.size(), 4U);
+      EXPECT_LE(one->lookup.ttl, kMaxTtl);
+    }
+  }
+  EXPECT_GT(good, kNames / 10) << "those that were not changed, for one";
 }
 
 TEST_F(ResolverTest, LeavesNoDescriptorBehind) {

@@ -199,6 +199,9 @@ TEST(TlsHello, RefusesWhatIsMalformed) {
   };
   ASSERT_EQ(read(records(body_with("", "\xC0\x2B", "\0"s))).state(), State::kComplete);
   const std::vector<std::pair<const char*, std::string>> rows{
+      {"what could be its extensions behind it",
+       records(body_with("", "\xC0\x2B", "\0"s) + with_length(server_name(kName), 2))},
+      {"records over 64 KiB", records(hello_message(extension(1, std::string(60000, 'x'))), 40)},
       {"another message", records("\x02" + good.substr(1))},
       {"a message behind it in its record", records(good + good)},
       {"something behind the extensions", records(hello_message(server_name(kName), "x"))},
