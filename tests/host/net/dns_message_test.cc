@@ -79,7 +79,8 @@ TEST(DnsMessage, RefusesWhatIsMalformed) {
   const std::vector<std::pair<const char*, std::string>> rows{
       {"pointer in the question", header(1) + "\xC0\x0C"s + kTypeAndClass},
       {"pointer behind a label", header(1) + "\3www\xC0\x0C"s + kTypeAndClass},
-      {"label of an unknown kind", header(1) + "\x41"s + std::string(65, 'a') + "\0"s},
+      {"label of an unknown kind",
+       header(1) + "\x41"s + std::string(65, 'a') + "\0"s + kTypeAndClass},
       {"name of 257 bytes", header(1) + long_name + "\0"s + kTypeAndClass},
       {"trailing byte", whole + "x"},
       {"no question", header(0)},
@@ -90,7 +91,7 @@ TEST(DnsMessage, RefusesWhatIsMalformed) {
       {"OPT announced", header(1, 0, 0, 1) + kExample + kTypeAndClass},
       {"OPT not announced", whole + kOpt},
       {"two OPT", header(1, 0, 0, 2) + kExample + kTypeAndClass + kOpt + kOpt},
-      {"OPT with a name", header(1, 0, 0, 1) + kExample + kTypeAndClass + "\1a"s + kOpt},
+      {"OPT with a name", header(1, 0, 0, 1) + kExample + kTypeAndClass + "\1"s + kOpt.substr(1)},
       {"another record",
        header(1, 0, 0, 1) + kExample + kTypeAndClass + "\0\0\x10\0\1\0\0\0\0\0\0"s},
       {"option cut short",
