@@ -49,7 +49,8 @@ struct DnsHooks {
 
 class DnsService {
  public:
-  // `resolver` and `answers`, which learns what was given, must outlive the service.
+  // `resolver` and `answers`, which learns what was given, must outlive the service, and the
+  // service whoever waits for respond().
   DnsService(Resolver& resolver, Answers& answers, DnsHooks hooks,
              const NameLimitOptions& limits = {});
 

@@ -254,8 +254,9 @@ TEST_F(ResolverTest, NeedsNoTurnOfTheLoopToEnd) {
     ResolverOptions options;
     options.lookup.servers = server.address();
     Resolver short_lived(own.get_executor(), options);
-    asio::co_spawn(own, short_lived.find("www.example.org", Family::kIpv4),
-                   [&](const std::exception_ptr&, Resolver::FoundPointer one) { found = one; });
+    asio::co_spawn(
+        own, short_lived.find("www.example.org", Family::kIpv4),
+        [&](const std::exception_ptr&, Resolver::FoundPointer one) { found = std::move(one); });
     own.poll();
     EXPECT_GT(open_sockets().size(), before.size());
   }
