@@ -88,6 +88,7 @@ int run() {
   inner.address = boost::asio::ip::make_address("2002:a00:1::1");
   const std::string path = "/v8/models?limit=100";
   std::vector<std::string> names;
+  names.reserve(kDecisions);
   for (int i = 0; i < kDecisions; ++i)
     names.push_back("n" + std::to_string(i * 7 % kRules) + ".example");
   const std::string deep = "a.b.c.d.e.f.g.h.n8.example";

@@ -33,7 +33,7 @@ Result<HostPattern> of_range(std::string_view text, std::size_t slash) {
   auto bits = text.substr(slash + 1);
   unsigned length = 0;
   const char* end = bits.data() + bits.size();
-  auto [rest, error] = std::from_chars(bits.data(), end, length);
+  auto [rest, error] = std::from_chars(bits.data(), bits.data() + bits.size(), length);
   bool number = error == std::errc() && rest == end && (bits == "0" || !bits.starts_with('0'));
   if (!address || !number || length > bits_of(*address))
     return refuse(text, "it is no network", kAdvice);

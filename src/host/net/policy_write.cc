@@ -30,6 +30,7 @@ std::string line(std::string_view key, const std::vector<std::string>& values) {
 template <class List, class To>
 std::vector<std::string> written(const List& list, To to) {
   std::vector<std::string> texts;
+  texts.reserve(list.size());
   for (const auto& each : list) texts.push_back(to(each));
   return texts;
 }

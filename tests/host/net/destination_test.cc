@@ -20,9 +20,7 @@ TEST(Destination, IsAUrlOrAHost) {
   EXPECT_EQ(read("https://[2001:db8::1]:8443/x"), "https 2001:db8::1 8443 /x");
   EXPECT_EQ(read("https://[2001:db8::1]/x"), "https 2001:db8::1 443 /x");
   EXPECT_EQ(read("https://192.0.2.1/"), "https 192.0.2.1 443 /");
-  EXPECT_EQ(read("https://b\xc3\xbc"
-                 "cher.example/"),
-            "https xn--bcher-kva.example 443 /");
+  EXPECT_EQ(read("https://b\u00fccher.example/"), "https xn--bcher-kva.example 443 /");
   EXPECT_EQ(read("example.com"), " example.com 443 /");
   EXPECT_EQ(read("example.com:22"), " example.com 22 /");
 }

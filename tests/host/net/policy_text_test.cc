@@ -122,9 +122,7 @@ TEST(PolicyText, RefusesHostsThatAreNone) {
 }
 
 TEST(PolicyText, TakesNamesInAnyScript) {
-  auto rules = rules_of(
-      "[[rule]]\naction = \"allow\"\nhost = [\"*.b\xc3\xbc"
-      "cher.EXAMPLE\"]");
+  auto rules = rules_of("[[rule]]\naction = \"allow\"\nhost = [\"*.b\u00fccher.EXAMPLE\"]");
   ASSERT_EQ(rules.size(), 1U);
   EXPECT_EQ(rules[0].hosts[0].text(), "*.xn--bcher-kva.example");
 }
