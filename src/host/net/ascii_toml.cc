@@ -11,6 +11,10 @@ namespace {
 bool is_control(char c) {
   return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == 0x7f;
 }
+// Of a line, outside of strings. Each of a key's parts is a table in a table, which the parser
+// makes and destroys by recursion, without a limit as it has for brackets.
+constexpr std::size_t kMostDots = 8;
+
 bool is_ascii(char c) {
   return static_cast<unsigned char>(c) < 0x80;
 }
@@ -38,6 +42,7 @@ const char* add_line(std::string_view line, std::string& out) {
   if (!is_utf8(line)) return "it is not UTF-8";
   if (std::ranges::any_of(line, is_control)) return "it has a control character";
   char quote = 0;  // that closes the string that we are in
+  std::size_t dots = 0;
   while (!line.empty()) {
     char c = line.front();
     if (quote == 0 && c == '#') return nullptr;
@@ -46,6 +51,7 @@ const char* add_line(std::string_view line, std::string& out) {
       out += take_escaped(line);
       continue;
     }
+    if (quote == 0 && c == '.' && ++dots > kMostDots) return "it has too many dots";
     bool escapes = quote == '"' && c == '\\' && line.size() > 1;
     if (escapes && !is_ascii(line[1])) return "a \\ stands before a letter outside of ASCII";
     if (quote == 0 && (c == '"' || c == '\''))

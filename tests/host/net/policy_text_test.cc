@@ -127,6 +127,18 @@ TEST(PolicyText, TakesNamesInAnyScript) {
   EXPECT_EQ(rules[0].hosts[0].text(), "*.xn--bcher-kva.example");
 }
 
+// The parser would recurse once for each part.
+TEST(PolicyText, RefusesKeysOfManyParts) {
+  std::string key = "a";
+  for (int i = 0; i < 1'000'000; ++i) key += i % 2 == 0 ? " .\"a\"" : ".a";
+  EXPECT_THAT(error_of(key + " = 1"), HasSubstr("too many dots"));
+  EXPECT_THAT(error_of("\n[" + key + "]"), HasSubstr("p.toml:2: it has too many dots"));
+  EXPECT_THAT(error_of("sets = [] # ............"), HasSubstr("none"));
+  std::string nested = "x = ";
+  for (int i = 0; i < 300'000; ++i) nested += "[\n{a.b.c.d.e.f.g.h=";
+  EXPECT_THAT(error_of(nested.substr(0, kPolicyTextLimitBytes)), HasSubstr("p.toml"));
+}
+
 TEST(PolicyText, KeepsTextInAnyScript) {
   constexpr const char* kName = "\xc3\xbc \xe2\x82\xac \xf0\x9f\xa6\x8a ~ '#";
   auto rules = rules_of(rule_with(std::string("name = \"") + kName + "\" # \xc3\xbc"));
