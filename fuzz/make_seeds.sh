@@ -61,6 +61,25 @@ case $target in
     printf '\377\26\3\1\0\142%b%032d%b%b' "$head" 0 "$fields" "${extensions/www./"$zero"}" >"$out/nul"
     exit
     ;;
+  http1_proxy_fuzz)
+    seed() { # NAME REQUESTS ANSWERS
+      printf '\177\001%b\377%b' "$2" "$3" >"$out/$1"
+    }
+    host='Host: a.example\r\n'
+    ok='HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+    get="GET /x?y HTTP/1.1\r\n$host\r\n"
+    seed get "$get$get" "$ok$ok"
+    seed post "POST / HTTP/1.1\r\n${host}Content-Length: 3\r\n\r\nabc" "$ok"
+    seed chunks "PUT / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n" \
+      'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n'
+    seed denied "GET /no HTTP/1.1\r\n$host\r\nPOST /no HTTP/1.1\r\n${host}Content-Length: 3\r\n\r\nabc$get" "$ok"
+    seed upgrade "GET / HTTP/1.1\r\n${host}Connection: upgrade\r\nUpgrade: websocket\r\n\r\nab" \
+      'HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nab'
+    seed end "GET http://a.example:80/ HTTP/1.0\r\n${host}Connection: keep-alive, TE\r\nTE: trailers\r\n\r\n" \
+      'HTTP/1.1 200 OK\r\nAlt-Svc: x\r\n\r\nall'
+    seed head "HEAD /%61/b HTTP/1.1\r\n${host}Expect: 100-continue\r\n\r\n" "HTTP/1.1 304 N\r\nContent-Length: 3\r\n\r\n"
+    exit
+    ;;
   api_json_fuzz)
     printf '{"grace_ms":5}' >"$out/stop"
     printf '{"sequence":1,"dropped":0,"at_us":2,"kind":"state","text":"x"}' >"$out/event"

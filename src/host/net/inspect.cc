@@ -1,13 +1,18 @@
 #include "host/net/inspect.h"
 
 #include <algorithm>
+#include <boost/asio/this_coro.hpp>
+#include <exception>
 #include <optional>
 #include <utility>
 
+#include "async/task_group.h"
 #include "host/net/tls_stream.h"
 
 namespace capsem::host::net {
 namespace {
+
+namespace asio = boost::asio;
 
 constexpr const char* kHttp1 = "http/1.1";
 constexpr std::chrono::seconds kFinishLimit{2};
@@ -36,6 +41,25 @@ HttpProxyOptions proxy_options(InspectOptions options) {
           .record = std::move(options.record),
           .connect = std::move(options.connect),
           .limits = options.limits};
+}
+
+// When it is cancelled, too, nothing works on the guest's stream any more after its end.
+Task<> serve_client(TlsStream& client, HttpProxyOptions options) {
+  const bool throws = co_await asio::this_coro::throw_if_cancelled();
+  co_await asio::this_coro::throw_if_cancelled(false);
+  async::TaskGroup proxy(co_await asio::this_coro::executor);
+  proxy.spawn(proxy_http1(client, {}, std::move(options)));
+  std::exception_ptr thrown;
+  try {
+    co_await proxy.join();
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  const auto state = co_await asio::this_coro::cancellation_state;
+  if (thrown || state.cancelled() != asio::cancellation_type::none) client.reset();
+  co_await client.finish(kFinishLimit);
+  co_await asio::this_coro::throw_if_cancelled(throws);
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 Result<Inspector> make_with(std::string_view vm, Result<std::shared_ptr<TlsContext>> server_side) {
@@ -73,8 +97,7 @@ Task<Result<>> inspect_tls(async::Stream& guest, std::vector<std::byte> hello,
   proxied.connect = [&upstream](std::string /*host*/) -> Task<Connected> {
     co_return std::move(upstream);
   };
-  co_await proxy_http1(**client, {}, std::move(proxied));
-  co_await (*client)->finish(kFinishLimit);
+  co_await serve_client(**client, std::move(proxied));
   co_return Result<>();
 }
 

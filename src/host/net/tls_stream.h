@@ -30,7 +30,7 @@ class TlsStream final : public async::Stream {
       std::unique_ptr<async::Stream> below, TlsClientSide side,
       std::chrono::milliseconds limit = kHandshakeLimit);
 
-  // Call finish() first where what was written last has to arrive.
+  // After shutdown_write() of one that does not own what is below, finish() has to have returned.
   ~TlsStream() override;
 
   // The protocol agreed on (ALPN), empty for none.

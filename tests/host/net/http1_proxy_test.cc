@@ -368,7 +368,7 @@ TEST(Http1Proxy, ASlowReaderStopsTheWriter) {
   for (int i = 0; i < 50; ++i) scene.loop.poll();
   EXPECT_LT(written, 2U << 20);
   scene.server.reset();
-  scene.loop.run_until([&] { return scene.ended; });
+  scene.loop.run_until([&] { return scene.ended && floods.empty(); });
 }
 
 }  // namespace

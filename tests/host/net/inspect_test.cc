@@ -56,8 +56,11 @@ class Inspected {
     connections.spawn(serve(connections, tls));
     loop.run_until([&] { return done; });
     result.get();
-    connections.cancel();
-    loop.spawn(connections.join());
+    auto end = [](async::TaskGroup& group) -> Task<> {
+      group.cancel();  // on the loop: from elsewhere Asio would come too late
+      co_await group.join();
+    };
+    loop.spawn(end(connections));
     loop.run();
     return output;
   }

@@ -38,6 +38,16 @@ class ProxyScene {
     loop.spawn(serve(std::move(options)));
   }
 
+  // When both sides are gone, all ends.
+  ~ProxyScene() {
+    if (client) client->reset();
+    if (server) server->reset();
+    loop.run_until([this] { return ended; });
+    loop.run();
+  }
+  ProxyScene(const ProxyScene&) = delete;
+  ProxyScene& operator=(const ProxyScene&) = delete;
+
   void no_server() { upstream_.reset(); }
 
   // What the client hears to the end when it says `text` and no more.
