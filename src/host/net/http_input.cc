@@ -8,7 +8,7 @@ namespace capsem::host::net {
 namespace {
 
 // A connection that waits keeps the smaller buffer, one in flow the larger; a head has to fit.
-constexpr std::size_t kWaitingBytes = 1 << 10;
+constexpr std::size_t kWaitingBytes = 512;
 constexpr std::size_t kFlowingBytes = 64 << 10;
 constexpr std::string_view kHeadEnd = "\r\n\r\n";
 
@@ -49,7 +49,7 @@ Task<Result<bool>> HttpInput::fill() {
   const std::size_t room = capacity_ - end_;
   auto size = co_await from_.read_some(std::as_writable_bytes(std::span(&buffer_[end_], room)));
   if (!size) co_return propagate(size);
-  flows_ = *size == room || *size > kWaitingBytes;
+  flows_ = *size == room || *size > kFlowingBytes / 8;
   end_ += *size;
   co_return *size > 0;
 }

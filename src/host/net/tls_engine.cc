@@ -121,6 +121,8 @@ Result<TlsEngine::State> TlsEngine::read(std::span<std::byte> buffer, std::size_
     auto state = failure(result);
     // What was read before is handed out; an end or an error is found again by the next call.
     if (size > 0) break;
+    // A session ticket makes OpenSSL get a buffer to write with, 16 KiB, and keep it.
+    SSL_free_buffers(ssl_.get());
     return state;
   }
   return State::kReady;

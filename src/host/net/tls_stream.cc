@@ -12,7 +12,7 @@ namespace capsem::host::net {
 namespace {
 
 // A connection on which nothing moves waits with the smaller buffer, one in flow with the larger.
-constexpr std::size_t kWaitingBytes = 1 << 10;
+constexpr std::size_t kWaitingBytes = 512;
 constexpr std::size_t kFlowingBytes = 64 << 10;
 // What is encrypted before it is written.
 constexpr std::size_t kPieceBytes = 64 << 10;
@@ -71,7 +71,7 @@ Task<Result<bool>> TlsStream::State::receive() {
   }
   auto size = co_await below->read_some({buffer.get(), buffer_bytes});
   if (!size) co_return propagate(size);
-  flows = *size > kWaitingBytes || *size == buffer_bytes;
+  flows = *size == buffer_bytes || *size > kFlowingBytes / 8;
   engine->feed({buffer.get(), *size});
   co_return *size > 0;
 }

@@ -23,7 +23,7 @@ class Nginx {
     const std::string root = directory_.path();
     const std::string config =
         "daemon off; master_process off; worker_processes 1; error_log " + root + "/error.log;\n" +
-        "pid " + root + "/pid;\nevents { worker_connections 1000; }\nhttp {\n" + "access_log " +
+        "pid " + root + "/pid;\nevents { worker_connections 4000; }\nhttp {\n" + "access_log " +
         root + "/access.log; sendfile on; client_max_body_size 2g; dav_methods PUT;\n" +
         "client_body_temp_path " + root + "/body; proxy_temp_path " + root + "/t1;\n" +
         "fastcgi_temp_path " + root + "/t2; uwsgi_temp_path " + root + "/t3; scgi_temp_path " +
