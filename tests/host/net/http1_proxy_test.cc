@@ -179,6 +179,7 @@ TEST(Http1Proxy, AnAnswerMayComeBeforeTheWholeRequest) {
        *scene.server, "\r\n\r\nbo");
   EXPECT_EQ(pass(scene, *scene.server, kOk, *scene.client, "ok"), kOk);
   EXPECT_EQ(pass(scene, *scene.client, "dy" + kAsk, *scene.server, "\r\n\r\n"), "dy" + kAsk);
+  EXPECT_EQ(scene.records.at(0).sent, 4U);
   EXPECT_EQ(pass(scene, *scene.server, kOk, *scene.client, "ok"), kOk);
 }
 
@@ -249,6 +250,35 @@ TEST(Http1Proxy, TheEndOfAnIdleServerIsPassedOn) {
   scene.loop.run_until([&] { return heard.empty(); });
   scene.client->shutdown_write();
   scene.loop.run_until([&] { return scene.ended; });
+}
+
+// So does one who had asked already: it may not be told that the server failed.
+TEST(Http1Proxy, AUsedConnectionThatEndsUnansweredIsNo502) {
+  ProxyScene scene;
+  pass(scene, *scene.client, kAsk, *scene.server, "\r\n\r\n");
+  EXPECT_EQ(pass(scene, *scene.server, kOk, *scene.client, "ok"), kOk);
+  pass(scene, *scene.client, kAsk, *scene.server, "\r\n\r\n");
+  scene.server->shutdown_write();
+  EXPECT_EQ(scene.ask(""), "");
+  scene.loop.run();
+  ASSERT_EQ(scene.records.size(), 2U);
+  EXPECT_EQ(scene.records[1].status, 0U);
+  EXPECT_FALSE(scene.records[1].failure.empty());
+}
+
+TEST(Http1Proxy, AServerMayEndWhileARequestIsJudged) {
+  for (std::string path : {"/slow", "/slow/no"}) {
+    ProxyScene scene;
+    pass(scene, *scene.client, kAsk, *scene.server, "\r\n\r\n");
+    EXPECT_EQ(pass(scene, *scene.server, kOk, *scene.client, "ok"), kOk);
+    scene.loop.spawn(say(*scene.client, "GET " + path + " HTTP/1.1\r\nHost: a.example\r\n\r\n"));
+    scene.loop.run_until([&] { return scene.judging; });
+    scene.server->shutdown_write();
+    const auto heard = scene.ask("");
+    // A denial does not need the server.
+    EXPECT_EQ(heard.starts_with("HTTP/1.1 403 "), path.ends_with("no")) << heard;
+    EXPECT_EQ(heard.empty(), !path.ends_with("no")) << heard;
+  }
 }
 
 TEST(Http1Proxy, WhatWasNotAskedForIsNoAnswer) {

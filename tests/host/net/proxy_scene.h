@@ -14,9 +14,13 @@
 
 namespace capsem::host::net::testing {
 
-// "no" in the path or the host is denied.
-inline Judge judge_by_word() {
-  return [](std::string host, std::string /*method*/, std::string path) -> Task<Judgement> {
+// "no" in the path or the host is denied; "slow" takes its time, in which `judging` is true.
+inline Judge judge_by_word(bool* judging = nullptr) {
+  return [judging](std::string host, std::string /*method*/, std::string path) -> Task<Judgement> {
+    if (judging != nullptr && path.contains("/slow")) {
+      *judging = true;
+      co_await pause(std::chrono::milliseconds(100));
+    }
     if (host.contains("no") || path.contains("/no"))
       co_return Judgement{{Verdict::kDeny, "no-rule"}, "denied by no-rule; allow it"};
     co_return Judgement{{Verdict::kPass, "yes-rule"}, ""};
@@ -28,7 +32,8 @@ class ProxyScene {
   explicit ProxyScene(const HttpLimits& limits = {}, RequestPlace place = {}) {
     std::tie(client, guest_) = connected(loop.executor());
     std::tie(server, upstream_) = connected(loop.executor());
-    HttpProxyOptions options{.place = std::move(place), .judge = judge_by_word(), .limits = limits};
+    HttpProxyOptions options{
+        .place = std::move(place), .judge = judge_by_word(&judging), .limits = limits};
     options.record = [this](const RequestRecord& record) { records.push_back(record); };
     options.connect = [this](std::string host) -> Task<Result<std::unique_ptr<async::Stream>>> {
       connected_to.push_back(host);
@@ -70,6 +75,7 @@ class ProxyScene {
   std::string asked;  // what the server got
   std::vector<std::string> connected_to;
   std::vector<RequestRecord> records;
+  bool judging = false;
   bool ended = false;
 
  private:

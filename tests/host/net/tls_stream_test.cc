@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
 #include <optional>
 #include <string>
@@ -256,23 +257,69 @@ TEST(TlsStream, BeginsWithWhatWasReadBefore) {
   }
 }
 
+// A stream of which one sees how much is written at once, and that can be stopped.
+class Watched final : public async::Stream {
+ public:
+  explicit Watched(std::unique_ptr<async::Stream> below) : below_(std::move(below)) {}
+  Task<Result<std::size_t>> read_some(std::span<std::byte> buffer) override {
+    co_return co_await below_->read_some(buffer);
+  }
+  Task<Result<>> write_all(std::span<const std::byte> data) override {
+    most = std::max(most, data.size());
+    while (stopped && !was_reset) co_await pause(milliseconds(5));
+    co_return co_await below_->write_all(data);
+  }
+  void shutdown_write() override { below_->shutdown_write(); }
+  void reset() override {
+    was_reset = true;
+    below_->reset();
+  }
+
+  std::size_t most = 0;
+  bool stopped = false;
+  bool was_reset = false;
+
+ private:
+  std::unique_ptr<async::Stream> below_;
+};
+
+TEST(TlsStream, EncryptsOnlyWhatIsOnItsWay) {
+  Peers peers;
+  auto streams = connected(peers.loop.executor());
+  Ends ends;
+  auto watched = std::make_unique<Watched>(std::move(streams.first));
+  auto* seen = watched.get();
+  ends.below = std::move(watched);
+  peers.loop.spawn(accept(ends, peers.server()));
+  peers.loop.spawn(connect(ends, std::move(streams.second), peers.client()));
+  peers.loop.run();
+  const std::string text(5'000'000, 'x');
+  std::string heard;
+  peers.loop.spawn(send_all(***ends.server, text));
+  peers.loop.spawn(hear_all(***ends.client, heard));
+  peers.loop.run();
+  EXPECT_EQ(heard.size(), text.size());
+  EXPECT_GT(seen->most, 60'000U);
+  EXPECT_LT(seen->most, 90'000U);
+}
+
 TEST(TlsStream, FinishGivesUpOnAPeerThatDoesNotRead) {
   Peers peers;
-  auto ends = meet(peers, peers.server(), peers.client());
-  auto fill = [](async::Stream& to, bool& failed) -> Task<> {
-    failed = !co_await write(to, std::string(8'000'000, 'x'));
-  };
+  auto streams = connected(peers.loop.executor());
+  Ends ends;
+  auto watched = std::make_unique<Watched>(std::move(streams.first));
+  auto* seen = watched.get();
+  ends.below = std::move(watched);
+  peers.loop.spawn(accept(ends, peers.server()));
+  peers.loop.spawn(connect(ends, std::move(streams.second), peers.client()));
+  peers.loop.run();
+  seen->stopped = true;
   auto finish = [](TlsStream& of) -> Task<bool> {
     co_await of.finish(milliseconds(50));
     co_return true;
   };
-  bool failed = false;
-  peers.loop.spawn(fill(***ends.client, failed));
-  peers.loop.poll();
-  peers.loop.get(finish(***ends.client));
-  (**ends.client)->reset();
-  peers.loop.run();
-  EXPECT_TRUE(failed);
+  peers.loop.get(finish(***ends.server));
+  EXPECT_TRUE(seen->was_reset);
 }
 
 // What s_client prints against our server; the server reads to the end.
