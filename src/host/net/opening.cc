@@ -103,7 +103,8 @@ Task<Result<Opening>> read_opening(async::Stream& guest, std::uint16_t port, Ope
   bool known = (co_await async::with_limit(first, reader.read(has_begun))).has_value();
   // It speaks first, but slowly.
   if (!known && has_begun) co_await async::with_limit(limits.client_first, reader.read(has_begun));
-  if (reader.has_ended())
+  // A wait that was cut short looks like an end to the reader.
+  if (known && reader.has_ended())
     co_return fail("read from", "a connection of the guest", "it ended", "", ErrorKind::kClosed);
   co_return reader.take_opening();
 }
