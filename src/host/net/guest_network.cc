@@ -229,8 +229,7 @@ DnsHooks GuestNetwork::dns_hooks() {
   return {.judge_name = [this](std::string_view name) { return policy_.name(name); },
           .may_give =
               [this](std::string_view, const Address& address) {
-                const Flow any{.address = address, .port = 0, .process = {}};
-                return policy_.resolved_address(address, any).verdict == Verdict::kPass;
+                return policy_.may_resolve_to(address);
               },
           .asked =
               [this](const NameAsked& asked) {

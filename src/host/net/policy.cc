@@ -104,6 +104,19 @@ Policy::Judgement Policy::judge_address(const Address& given, const Flow& flow) 
           nullptr};
 }
 
+bool Policy::may_resolve_to(const Address& given) const {
+  auto address = plain(given);
+  if (compiled_) {
+    auto candidates = compiled_->index.find_networks(address);
+    while (auto number = candidates.next()) {
+      const auto& rule = compiled_->rules[*number];
+      if (rule.action == Action::kAllow) return true;
+      if (rule.unconditional()) return false;
+    }
+  }
+  return address_class(address) == AddressClass::kPublic;
+}
+
 Decision Policy::name(std::string_view host) const {
   return decision_of(judge_name(host));
 }

@@ -61,6 +61,8 @@ class Policy {
   // very address, or a network within such a range. A rule that denies the address counts wherever
   // it stands among those by name.
   Decision resolved_address(const Address& address, const Flow& flow) const;
+  // Whether a resolver may tell it: false when that is denied to every port and process.
+  bool may_resolve_to(const Address& address) const;
 
   // The same answers with the rule itself, for who explains them.
   struct Judgement {
