@@ -2,6 +2,7 @@
 
 #include <array>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "async/join.h"
@@ -70,13 +71,15 @@ void GuestNetwork::change(Policy policy) {
   policy_ = std::move(policy);
   // What was refused may be allowed now.
   denials_.clear();
+  auto passes = [](const Decision& decision) { return decision.verdict == Verdict::kPass; };
   for (auto& active : active_) {
-    const auto& judged = active.judgement;
+    const auto& [flow, host] = std::tie(active.flow, active.judgement.host);
     // Each of its requests is judged by itself.
-    if (judged.verdict == Verdict::kInspect) continue;
-    bool allowed = policy_.connection(judged.host, active.flow).verdict == Verdict::kPass ||
-                   policy_.connection("", active.flow).verdict == Verdict::kPass;
-    if (allowed) continue;
+    if (active.judgement.verdict == Verdict::kInspect) continue;
+    bool by_name = passes(policy_.connection(host, flow)) &&
+                   passes(policy_.resolved_address(flow.address, flow));
+    bool by_address = passes(policy_.connection("", flow));
+    if (by_name || by_address) continue;
     active.withdrawn = true;
     active.guest->reset();
   }
