@@ -32,7 +32,8 @@ Task<> DnsConnection::read() {
     } else if (!opened) {
       co_return;
     } else {
-      while (answering_ == kMaxQueries) co_await answered_.wait();
+      while (answering_ == kMaxQueries || unsent_.size() > kMaxUnsentBytes)
+        co_await answered_.wait();
       ++answering_;
       tasks_.spawn(answer(std::get<wire::DnsQuery>(std::move(**message))));
     }
@@ -65,7 +66,12 @@ Task<> DnsConnection::write() {
   while (!unsent_.empty()) {
     auto sending = std::exchange(unsent_, {});
     auto sent = co_await guest_.write_all(as_bytes(sending));
-    if (!sent) break;
+    if (!sent) {
+      // Which ends read() as well.
+      guest_.reset();
+      unsent_.clear();
+    }
+    answered_.notify();
   }
   writing_ = false;
 }

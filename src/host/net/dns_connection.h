@@ -21,6 +21,8 @@ namespace capsem::host::net {
 class DnsConnection {
  public:
   static constexpr std::size_t kMaxQueries = 256;  // that are answered at a time
+  // Of answers that the guest does not read; beyond that, its queries are not read either.
+  static constexpr std::size_t kMaxUnsentBytes = 256 << 10;
   // For who has not shown the token yet.
   static constexpr std::chrono::seconds kFirstMessageLimit{5};
 
