@@ -1,0 +1,484 @@
+// The network as the guest's proxy sees it: streams in place of its vsock connections, a TCP server
+// on 127.0.0.1 and a name server behind it.
+#include "host/net/guest_network.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "tests/async/loop.h"
+#include "tests/host/net/client_hello.h"
+#include "tests/host/net/loopback.h"
+#include "tests/host/net/name_server.h"
+#include "wire/codec.h"
+#include "wire/frame.h"
+
+namespace capsem::host::net {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using StreamPointer = std::unique_ptr<async::Stream>;
+
+const std::string kToken(wire::kNetTokenBytes, 't');
+constexpr std::string_view kLoopback("\x7F\0\0\1", 4);
+constexpr std::string_view kAccessDenied("\x15\x03\x03\0\x02\x02\x31", 7);
+
+template <class Envelope, class Message>
+std::string frame(Message message) {
+  return wire::encode<Envelope>(Envelope(std::move(message))).value();
+}
+
+std::string rule(const std::string& host, const std::string& port, const std::string& more = {}) {
+  return "[[rule]]\naction = \"allow\"\nhost = \"" + host + "\"\nport = " + port + "\n" + more;
+}
+
+std::string hello_for(const std::string& name) {
+  return openssl_hello([&](SSL_CTX*, SSL* ssl) { SSL_set_tlsext_host_name(ssl, name.c_str()); });
+}
+
+Task<> fetch(async::Stream& from, bool& ended, std::string& text) {
+  text = co_await testing::read_to_end(from);
+  ended = true;
+}
+
+class GuestNetworkTest : public ::testing::Test {
+ protected:
+  static Policy policy(const std::string& text) { return Policy::parse(text, "test.toml").value(); }
+  std::string port_of(const testing::Listener& one) { return std::to_string(one.port()); }
+  Policy by_address() { return policy(rule("127.0.0.1", port_of(listener))); }
+
+  // A connection whose first message is `first`.
+  StreamPointer begin(const std::string& first) {
+    auto [near, far] = testing::connected(loop.executor());
+    loop.spawn(network.serve_flow(std::move(far)));
+    EXPECT_TRUE(loop.get(testing::write(*near, first)));
+    return std::move(near);
+  }
+  wire::NetOpen open_to(std::uint32_t port) const {
+    return {.token = kToken,
+            .address = std::string(kLoopback),
+            .port = port,
+            .pid = 7,
+            .uid = 1000,
+            .executable = "/usr/bin/curl"};
+  }
+  StreamPointer connect(std::uint16_t port, const std::string& text) {
+    return begin(frame<wire::GuestNet>(open_to(port)) + text);
+  }
+  // That goes to the server, which has read `text` of it.
+  std::pair<StreamPointer, StreamPointer> joined(testing::Listener& to, const std::string& text) {
+    auto guest = connect(to.port(), text);
+    auto server = loop.get(to.accept());
+    std::string read;
+    while (read.size() < text.size()) read += read_one(*server);
+    EXPECT_EQ(read, text);
+    return {std::move(guest), std::move(server)};
+  }
+  std::string read_one(async::Stream& from) {
+    std::vector<std::byte> buffer(4096);
+    auto size = loop.get(from.read_some(buffer));
+    EXPECT_TRUE(size && *size > 0);
+    return std::string(as_text(std::span(buffer).first(size.value_or(0))));
+  }
+  void send(async::Stream& to, const std::string& text) {
+    EXPECT_TRUE(loop.get(testing::write(to, text)));
+  }
+  std::string rest_of(async::Stream& from) { return loop.get(testing::read_to_end(from)); }
+  bool is_open(async::Stream& guest, async::Stream& server) {
+    send(guest, "still there?");
+    return read_one(server) == "still there?";
+  }
+
+  // The service of names, as the proxy opens it.
+  StreamPointer begin_dns(const std::string& first) {
+    auto [near, far] = testing::connected(loop.executor());
+    loop.spawn(network.serve_dns(std::move(far)));
+    EXPECT_TRUE(loop.get(testing::write(*near, first)));
+    return std::move(near);
+  }
+  static std::string query(std::uint32_t id, const std::string& name) {
+    auto message = question(name, RecordType::kA);
+    return frame<wire::GuestDns>(
+        wire::DnsQuery{.id = id, .message = std::string(as_text(message)), .stream = false});
+  }
+  static std::string opened(const std::string& token = kToken) {
+    return frame<wire::GuestDns>(wire::DnsOpen{.token = token});
+  }
+  // What is answered to `queries`, by its id.
+  std::map<std::uint32_t, Reply> answers_of(const std::string& queries) {
+    auto guest = begin_dns(opened() + queries);
+    return loop.get(read_answers(*guest, queries));
+  }
+
+  NameServer names;
+  async::Loop loop;
+  testing::Listener listener{loop.executor()};
+  testing::Listener other{loop.executor()};
+  std::vector<std::string> denied;
+  GuestNetwork network{loop.executor(),
+                       {.policy = {},
+                        .resolver = {.lookup = {.servers = names.address(),
+                                                .limit = seconds(2),
+                                                .server_limit = milliseconds(200),
+                                                .rounds = 2}}},
+                       [this](const Denial& denial) { denied.push_back(denial.text()); }};
+
+ private:
+  // As many as there were queries.
+  static Task<std::map<std::uint32_t, Reply>> read_answers(async::Stream& guest,
+                                                           std::string queries) {
+    std::size_t left = 0;
+    for (std::size_t at = 0; at < queries.size(); ++left) {
+      auto prefix = as_bytes(queries).subspan(at).first<wire::kPrefixBytes>();
+      at += wire::kPrefixBytes + wire::size_in(prefix);
+    }
+    std::map<std::uint32_t, Reply> replies;
+    wire::MessageDecoder<wire::HostDns> decoder;
+    while (replies.size() < left) {
+      auto message = decoder.next();
+      EXPECT_TRUE(message);
+      if (!message) break;
+      if (*message) {
+        const auto& answer = std::get<wire::DnsAnswer>(**message);
+        replies[answer.id] = read_reply(message_of(answer.message));
+        continue;
+      }
+      auto size = co_await guest.read_some(decoder.prepare());
+      EXPECT_TRUE(size && *size > 0) << replies.size() << " of " << left;
+      if (!size || *size == 0) break;
+      decoder.commit(*size);
+    }
+    co_return replies;
+  }
+};
+
+// ---- who may open a connection
+
+TEST_F(GuestNetworkTest, CarriesAConnectionThatARuleAllows) {
+  network.set_token(kToken);
+  network.change(by_address());
+  auto [guest, server] = joined(listener, "hello");
+  EXPECT_EQ(network.flows(), 1U);
+  send(*server, "welcome");
+  EXPECT_EQ(read_one(*guest), "welcome");
+  guest.reset();
+  server.reset();
+  loop.run();
+  EXPECT_EQ(network.flows(), 0U);
+  EXPECT_THAT(denied, IsEmpty());
+}
+
+TEST_F(GuestNetworkTest, OnlyWhoHasTheTokenOpensOne) {
+  network.set_token(kToken);
+  network.change(by_address());
+  auto nearly = kToken;
+  nearly.back() = 'u';
+  for (const auto& token : {std::string(), nearly, kToken.substr(1), std::string(32, '\0')}) {
+    auto open = open_to(listener.port());
+    open.token = token;
+    auto guest = begin(frame<wire::GuestNet>(open) + "hello");
+    EXPECT_EQ(rest_of(*guest), "");
+  }
+  loop.run();
+  EXPECT_THAT(denied, IsEmpty());
+  // The next one that is accepted would be one of those.
+  EXPECT_EQ(joined(listener, "with it").first != nullptr, true);
+}
+
+TEST_F(GuestNetworkTest, ATokenThatComesLateIsWaitedFor) {
+  network.change(by_address());
+  auto guest = connect(listener.port(), "hello");
+  loop.context().run_for(milliseconds(100));
+  EXPECT_EQ(network.flows(), 0U);
+  network.set_token(kToken);
+  auto server = loop.get(listener.accept());
+  EXPECT_EQ(read_one(*server), "hello");
+}
+
+TEST_F(GuestNetworkTest, TheFirstTokenCounts) {
+  network.set_token(kToken);
+  network.set_token(std::string(wire::kNetTokenBytes, 'x'));
+  network.change(by_address());
+  EXPECT_EQ(joined(listener, "hello").first != nullptr, true);
+}
+
+TEST_F(GuestNetworkTest, AnEmptyTokenIsNone) {
+  network.set_token("");
+  network.change(by_address());
+  auto open = open_to(listener.port());
+  open.token = "";
+  auto guest = begin(frame<wire::GuestNet>(open) + "hello");
+  EXPECT_EQ(rest_of(*guest), "");
+  auto dns = begin_dns(opened("") + query(1, "a.example"));
+  EXPECT_EQ(rest_of(*dns), "");
+}
+
+TEST_F(GuestNetworkTest, WhoSaysNothingIsDroppedAfterAWhile) {
+  network.set_token(kToken);
+  auto began = std::chrono::steady_clock::now();
+  auto flow = begin("\1");
+  auto dns = begin_dns("\1");
+  loop.run();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 2 * GuestNetwork::kFirstMessageLimit);
+  EXPECT_EQ(rest_of(*flow), "");
+  EXPECT_EQ(rest_of(*dns), "");
+}
+
+TEST_F(GuestNetworkTest, WhatIsNoOpeningMessageEndsTheConnection) {
+  network.set_token(kToken);
+  network.change(by_address());
+  auto no_port = open_to(0);
+  auto large_port = open_to(65536 + listener.port());
+  auto no_address = open_to(listener.port());
+  no_address.address = "12345";
+  const std::string rows[] = {
+      std::string("\xFF\xFF\xFF\x7F", 4),
+      std::string("\x04\0\0\0junk", 8),
+      std::string(4, '\0'),
+      opened(),
+      frame<wire::GuestNet>(no_port),
+      frame<wire::GuestNet>(large_port),
+      frame<wire::GuestNet>(no_address),
+  };
+  for (const auto& row : rows) {
+    auto guest = begin(row + "hello");
+    EXPECT_EQ(rest_of(*guest), "") << ::testing::PrintToString(row);
+  }
+  loop.run();
+}
+
+// ---- what goes through
+
+TEST_F(GuestNetworkTest, AHalfClosedConnectionGoesOnTheOtherWay) {
+  network.set_token(kToken);
+  network.change(by_address());
+  auto [guest, server] = joined(listener, "all I have");
+  guest->shutdown_write();
+  EXPECT_EQ(rest_of(*server), "");
+  send(*server, "the answer");
+  EXPECT_EQ(read_one(*guest), "the answer");
+  send(*server, "and more");
+  server->shutdown_write();
+  EXPECT_EQ(rest_of(*guest), "and more");
+  loop.run();
+  EXPECT_EQ(network.flows(), 0U);
+}
+
+TEST_F(GuestNetworkTest, AServerMaySpeakFirst) {
+  network.set_token(kToken);
+  network.change(by_address());
+  auto guest = connect(listener.port(), "");
+  auto server = loop.get(listener.accept());
+  send(*server, "220 ready");
+  EXPECT_EQ(read_one(*guest), "220 ready");
+}
+
+TEST_F(GuestNetworkTest, AServerThatIsNotThereIsAReset) {
+  network.set_token(kToken);
+  network.change(by_address());
+  const auto port = listener.port();
+  listener.close();
+  auto guest = connect(port, "hello");
+  EXPECT_EQ(rest_of(*guest), "");
+  loop.run();
+  EXPECT_THAT(denied, IsEmpty());
+}
+
+// ---- what does not
+
+TEST_F(GuestNetworkTest, TlsThatIsRefusedIsToldByAnAlertAndTheEnd) {
+  network.set_token(kToken);
+  auto guest = connect(443, hello_for("secret.example"));
+  EXPECT_EQ(rest_of(*guest), kAccessDenied);
+  guest->shutdown_write();
+  loop.run();
+  EXPECT_THAT(denied, ElementsAre("the network refused secret.example:443 (/usr/bin/curl): no rule "
+                                  "is for secret.example; to allow it: --allow secret.example"));
+}
+
+TEST_F(GuestNetworkTest, AClientThatStaysAfterTheAlertIsNotWaitedForLong) {
+  network.set_token(kToken);
+  auto guest = connect(443, hello_for("secret.example"));
+  auto began = std::chrono::steady_clock::now();
+  loop.run();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, seconds(4));
+}
+
+TEST_F(GuestNetworkTest, OtherThingsThatAreRefusedAreReset) {
+  network.set_token(kToken);
+  auto guest = connect(listener.port(), "hello");
+  EXPECT_EQ(rest_of(*guest), "");
+  loop.run();
+  EXPECT_THAT(denied, ElementsAre(HasSubstr("refused 127.0.0.1:" + port_of(listener))));
+  EXPECT_THAT(denied, ElementsAre(HasSubstr("no rule is for this address, which is loopback")));
+}
+
+TEST_F(GuestNetworkTest, AProcessIsWhatTheProxySays) {
+  network.set_token(kToken);
+  const auto curl_alone = rule("127.0.0.1", port_of(listener), "process = \"*/curl\"\n");
+  network.change(policy(curl_alone));
+  auto wget = open_to(listener.port());
+  wget.executable = "/usr/bin/wget";
+  EXPECT_EQ(rest_of(*begin(frame<wire::GuestNet>(wget) + "hello")), "");
+  EXPECT_EQ(joined(listener, "by curl").first != nullptr, true);
+}
+
+// ---- another policy
+
+TEST_F(GuestNetworkTest, AnotherPolicyEndsWhatItDoesNotAllowAndKeepsTheRest) {
+  network.set_token(kToken);
+  const auto first = rule("127.0.0.1", port_of(listener));
+  const auto second = rule("127.0.0.1", port_of(other));
+  network.change(policy(first + second));
+  auto [kept, kept_server] = joined(listener, "kept");
+  auto [ended, ended_server] = joined(other, "ended");
+  network.change(policy(first));
+  EXPECT_EQ(rest_of(*ended), "");
+  EXPECT_EQ(rest_of(*ended_server), "");
+  EXPECT_TRUE(is_open(*kept, *kept_server));
+  EXPECT_EQ(network.flows(), 1U);
+  network.change(Policy());
+  EXPECT_EQ(rest_of(*kept), "");
+  loop.run();
+  EXPECT_EQ(network.flows(), 0U);
+}
+
+TEST_F(GuestNetworkTest, AnotherPolicyMakesWhatWasRefusedWorthTelling) {
+  network.set_token(kToken);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(rest_of(*connect(listener.port(), "hello")), "");
+  EXPECT_EQ(denied.size(), 1U);
+  network.change(Policy());
+  EXPECT_EQ(rest_of(*connect(listener.port(), "hello")), "");
+  EXPECT_EQ(denied.size(), 2U);
+}
+
+TEST_F(GuestNetworkTest, AConnectionByNameEndsWithItsNameOrItsAddress) {
+  names.add("good.example", {"127.0.0.1"});
+  network.set_token(kToken);
+  const auto name = rule("good.example", port_of(listener));
+  const auto address = rule("127.0.0.1", port_of(listener), "process = \"*/curl\"\n");
+  const auto other_port = rule("127.0.0.1", "1");
+  network.change(policy(name + address));
+  EXPECT_THAT(answers_of(query(1, "good.example"))[1].addresses, ElementsAre("127.0.0.1"));
+  const auto hello = hello_for("good.example");
+
+  auto [by_name, server1] = joined(listener, hello);
+  network.change(policy(name + address + rule("more.example", "443")));
+  EXPECT_TRUE(is_open(*by_name, *server1));
+  // The address is an inner one, which the name alone does not allow.
+  network.change(policy(name + other_port));
+  EXPECT_EQ(rest_of(*by_name), "");
+
+  network.change(policy(name + address));
+  auto [again, server2] = joined(listener, hello);
+  network.change(policy(address));
+  EXPECT_TRUE(is_open(*again, *server2));  // a rule for the very address asks for no name
+}
+
+// ---- names
+
+TEST_F(GuestNetworkTest, AnswersManyQueriesEachByItsId) {
+  network.set_token(kToken);
+  network.change(policy(rule("*.good.example", "443")));
+  std::string queries;
+  constexpr std::uint32_t kQueries = 60;  // the resolver looks up 64 at a time
+  for (std::uint32_t i = 0; i < kQueries; ++i) {
+    const auto name = "n" + std::to_string(i) + ".good.example";
+    names.add(name, {"93.184.216." + std::to_string(i)});
+    queries += query(1000 + i, name) + query(5000 + i, "n" + std::to_string(i) + ".evil.example");
+  }
+  auto replies = answers_of(queries);
+  ASSERT_EQ(replies.size(), 2 * kQueries);
+  for (std::uint32_t i = 0; i < kQueries; ++i) {
+    EXPECT_THAT(replies[1000 + i].addresses, ElementsAre("93.184.216." + std::to_string(i)));
+    EXPECT_EQ(replies[5000 + i].code, 3U);
+  }
+  for (const auto& name : names.names()) EXPECT_THAT(name, HasSubstr("good.example"));
+  EXPECT_THAT(denied, ::testing::Contains(HasSubstr("the name n7.evil.example")));
+}
+
+TEST_F(GuestNetworkTest, ASlowNameHoldsUpNoOther) {
+  names.add("slow.good.example", RecordType::kA, {.answer = {}, .silent = true});
+  names.add("fast.good.example", {"93.184.216.1"});
+  network.set_token(kToken);
+  network.change(policy(rule("*.good.example", "443")));
+  auto guest = begin_dns(opened() + query(1, "slow.good.example") + query(2, "fast.good.example"));
+  auto text = read_one(*guest);
+  auto answer = wire::decode<wire::HostDns>(as_bytes(text).subspan(wire::kPrefixBytes));
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(std::get<wire::DnsAnswer>(*answer).id, 2U);
+  guest.reset();
+  loop.run();
+}
+
+TEST_F(GuestNetworkTest, AnInnerAddressIsToldWhereARuleOfAnyPortIsForIt) {
+  names.add("inner.example", {"10.1.2.3", "10.1.2.4"});
+  network.set_token(kToken);
+  // As docs/network.md has it.
+  network.change(
+      policy("[[rule]]\naction = \"allow\"\nhost = \"inner.example\"\n"
+             "[[rule]]\naction = \"allow\"\nhost = \"10.1.2.3\"\n"));
+  EXPECT_THAT(answers_of(query(1, "inner.example"))[1].addresses, ElementsAre("10.1.2.3"));
+}
+
+TEST_F(GuestNetworkTest, AnAddressThatARuleDeniesToSomeIsToldToTheRest) {
+  names.add("good.example", {"93.184.216.34", "93.184.216.35"});
+  network.set_token(kToken);
+  const std::string deny = "[[rule]]\naction = \"deny\"\nhost = ";
+  network.change(policy(deny + "\"93.184.216.34\"\nport = 22\n" + deny + "\"93.184.216.35\"\n" +
+                        rule("good.example", "443")));
+  EXPECT_THAT(answers_of(query(1, "good.example"))[1].addresses, ElementsAre("93.184.216.34"));
+}
+
+TEST_F(GuestNetworkTest, NamesAreForWhoBeginsWithTheToken) {
+  names.add("good.example", {"93.184.216.1"});
+  network.set_token(kToken);
+  network.change(policy(rule("good.example", "443")));
+  const auto ask = query(1, "good.example");
+  const std::string rows[] = {ask, opened(std::string(32, 'x')) + ask, opened("") + ask,
+                              std::string("\xFF\xFF\xFF\x7F", 4), std::string("\x04\0\0\0junk", 8)};
+  for (const auto& row : rows) {
+    auto guest = begin_dns(row);
+    EXPECT_EQ(rest_of(*guest), "") << ::testing::PrintToString(row);
+  }
+  loop.run();
+  EXPECT_EQ(names.asked(), 0);
+}
+
+TEST_F(GuestNetworkTest, AQueryThatIsNoneIsAnsweredByNothing) {
+  network.set_token(kToken);
+  auto guest = begin_dns(opened() + frame<wire::GuestDns>(wire::DnsQuery{.id = 9, .message = "?"}));
+  EXPECT_EQ(read_one(*guest), frame<wire::HostDns>(wire::DnsAnswer{.id = 9}));
+}
+
+// Only so much is kept of what is not read.
+TEST_F(GuestNetworkTest, WhoDoesNotReadItsAnswersIsNotReadFrom) {
+  network.set_token(kToken);
+  constexpr std::uint32_t kQueries = 40'000;
+  std::string queries;
+  for (std::uint32_t i = 0; i < kQueries; ++i) queries += query(i, "denied.example");
+  auto guest = begin_dns(opened());
+  bool written = false;
+  auto write_all = [&]() -> Task<> { written = co_await testing::write(*guest, queries); };
+  loop.spawn(write_all());
+  loop.context().restart();
+  loop.context().run_for(seconds(1));
+  EXPECT_FALSE(written) << "all of them were taken";
+  std::string answers;
+  bool ended = false;
+  loop.spawn(fetch(*guest, ended, answers));
+  loop.run_until([&] { return written; });
+  guest->shutdown_write();
+  loop.run_until([&] { return ended; });
+}
+
+}  // namespace
+}  // namespace capsem::host::net
