@@ -1,0 +1,229 @@
+"""Run within a network and mount namespace of its own: its "Internet" on loopback, which is name servers,
+nginx and services that speak first, echo or refuse. Says "ready", and ends when its standard input does.
+
+Argument: a directory, which gets what the guest trusts (ca.pem), the names that were asked of the name
+server (names.log) and the connections to the plain services (connections.log)."""
+
+import ipaddress
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+GOOD = "93.184.216.34"
+GOOD_IPV6 = "2606:2800:220:1::34"
+OTHER = "93.184.216.35"
+ADDRESSES = [GOOD, OTHER, GOOD_IPV6]
+
+# By name: its addresses, or the name that it is an alias of.
+ZONE: dict[str, list[str] | str] = {
+    "good.example": [GOOD, GOOD_IPV6],
+    "other.example": [OTHER],
+    "alias.example": "other.example",
+    "loopback.example": ["127.0.0.1", "::1"],
+    "metadata.example": ["169.254.169.254"],
+    "private.example": ["10.0.0.1"],
+    "mapped.example": ["::ffff:10.0.0.1"],
+    "nat64.example": ["64:ff9b::a00:1"],
+    "sixtofour.example": ["2002:a00:1::1"],
+    "both.example": ["127.0.0.1", GOOD],
+    **{f"n{i}.tunnel.example": [GOOD] for i in range(400)},
+}
+
+ECHO, GREETS, SINK = 2222, 2223, 2224
+
+NGINX = """
+daemon off; worker_processes 1; pid {top}/nginx.pid; error_log {top}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; client_body_temp_path {top}/body; proxy_temp_path {top}/proxy;
+  fastcgi_temp_path {top}/fastcgi; uwsgi_temp_path {top}/uwsgi; scgi_temp_path {top}/scgi;
+  client_max_body_size 0;
+  server {{
+    listen {good}:80; listen [{good6}]:80; listen {other}:80; listen 127.0.0.1:80;
+    listen {good}:443 ssl http2; listen [{good6}]:443 ssl http2; listen {other}:443 ssl; listen 127.0.0.1:443 ssl;
+    ssl_certificate {top}/cert.pem; ssl_certificate_key {top}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;
+    location / {{ return 200 "$server_addr $server_protocol $ssl_protocol\\n"; }}
+  }}
+}}
+"""
+
+
+def run(*words: object) -> None:
+    subprocess.run([str(word) for word in words], check=True, capture_output=True)
+
+
+def make_certificates(top: Path) -> None:
+    names = ",".join(f"DNS:{name}" for name in ("good.example", "other.example", "alias.example"))
+    (top / "extensions").write_text(f"subjectAltName={names}\n")
+    elliptic = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    run("openssl", "req", "-x509", *elliptic, "-subj", "/CN=test authority", "-days", 2,
+        "-keyout", top / "ca.key", "-out", top / "ca.pem")  # fmt: skip
+    run("openssl", "req", *elliptic, "-subj", "/CN=server", "-keyout", top / "key.pem", "-out", top / "request")
+    run("openssl", "x509", "-req", "-in", top / "request", "-CA", top / "ca.pem", "-CAkey", top / "ca.key",
+        "-set_serial", 1, "-days", 2, "-extfile", top / "extensions", "-out", top / "cert.pem")  # fmt: skip
+
+
+# ---- names
+
+
+def question(query: bytes) -> tuple[str, int, int]:
+    """The name in lower case, the type, and where the question ends."""
+    at, labels = 12, []
+    while query[at]:
+        labels.append(query[at + 1 : at + 1 + query[at]].decode())
+        at += 1 + query[at]
+    return ".".join(labels).lower(), int.from_bytes(query[at + 1 : at + 3], "big"), at + 5
+
+
+def record(owner: bytes, kind: int, data: bytes) -> bytes:
+    return owner + kind.to_bytes(2, "big") + b"\0\1\0\0\0\x3c" + len(data).to_bytes(2, "big") + data
+
+
+def encoded(name: str) -> bytes:
+    return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
+
+
+def answer(query: bytes, log: Callable[[str], None]) -> bytes:
+    name, kind, end = question(query)
+    log(name)
+    found = ZONE.get(name)
+    records, owner = [], b"\xc0\x0c"
+    if isinstance(found, str):
+        records.append(record(owner, 5, encoded(found)))
+        owner, found = encoded(found), ZONE[found]
+    for each in map(ipaddress.ip_address, found or []):
+        if kind == {4: 1, 6: 28}[each.version]:
+            records.append(record(owner, kind, each.packed))
+    code = 0 if found else 3
+    head = query[:2] + bytes([0x81, 0x80 | code]) + b"\0\1" + len(records).to_bytes(2, "big") + bytes(4)
+    return head + query[12:end] + b"".join(records)
+
+
+def serve_names(log: Callable[[str], None]) -> None:
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.bind(("127.0.0.1", 53))
+
+    def serve_datagrams() -> None:
+        while True:
+            query, asker = datagrams.recvfrom(4096)
+            datagrams.sendto(answer(query, log), asker)
+
+    def serve_stream(connection: socket.socket) -> None:
+        size = int.from_bytes(connection.recv(2, socket.MSG_WAITALL), "big")
+        reply = answer(connection.recv(size, socket.MSG_WAITALL), log)
+        connection.sendall(len(reply).to_bytes(2, "big") + reply)
+
+    listen("127.0.0.1", 53, serve_stream)
+    threading.Thread(target=serve_datagrams, daemon=True).start()
+
+
+# ---- plain services
+
+
+def listen(address: str, port: int, serve: Callable[[socket.socket], None]) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.create_server((address, port), family=family, backlog=1024)
+
+    def serve_one(connection: socket.socket) -> None:
+        with connection:
+            try:
+                serve(connection)
+            except OSError:
+                pass  # a client that is gone
+
+    def accept() -> None:
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(target=serve_one, args=[connection], daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+
+
+def listen_to_datagrams(address: str, port: int, log: Callable[[str], None]) -> None:
+    datagrams = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.bind((address, port))
+
+    def receive() -> None:
+        while True:
+            datagrams.recvfrom(4096)
+            log(f"{address} {port} udp")
+
+    threading.Thread(target=receive, daemon=True).start()
+
+
+def echo(connection: socket.socket) -> None:
+    """Until the client has ended, and then says so itself."""
+    while data := connection.recv(1 << 16):
+        connection.sendall(data)
+    connection.sendall(b"that was all")
+
+
+def greet(connection: socket.socket) -> None:
+    connection.sendall(b"220 ready\n")
+    connection.recv(100)
+
+
+def sink(connection: socket.socket) -> None:
+    """Reads all, and only then answers how much it was."""
+    size = 0
+    while data := connection.recv(1 << 16):
+        size += len(data)
+    connection.sendall(str(size).encode())
+
+
+def main() -> None:
+    top = Path(sys.argv[1])
+    run("ip", "link", "set", "lo", "up")
+    for address in ADDRESSES:
+        bits = 128 if ":" in address else 32
+        run("ip", "address", "add", f"{address}/{bits}", "dev", "lo", *(["nodad"] if bits == 128 else []))
+    (top / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    run("mount", "--bind", top / "resolv.conf", "/etc/resolv.conf")
+    make_certificates(top)
+
+    lock = threading.Lock()
+
+    def logger(file: str) -> Callable[[str], None]:
+        log = open(top / file, "w", buffering=1)
+
+        def write(line: str) -> None:
+            with lock:
+                log.write(line + "\n")
+
+        return write
+
+    serve_names(logger("names.log"))
+    connected = logger("connections.log")
+
+    def logged(serve: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
+        def serve_and_log(connection: socket.socket) -> None:
+            address, port = connection.getsockname()[:2]
+            connected(f"{address} {port}")
+            serve(connection)
+
+        return serve_and_log
+
+    for address in ADDRESSES:
+        for port in (9, 443, 5353):
+            listen_to_datagrams(address, port, connected)
+    for address in [*ADDRESSES, "127.0.0.1"]:
+        for port, serve in [(ECHO, echo), (GREETS, greet), (SINK, sink)]:
+            listen(address, port, logged(serve))
+    (top / "nginx.conf").write_text(NGINX.format(top=top, good=GOOD, good6=GOOD_IPV6, other=OTHER))
+    nginx = subprocess.Popen(["nginx", "-c", top / "nginx.conf"], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    try:
+        while not (top / "nginx.pid").exists() or not (top / "nginx.pid").read_text():
+            if nginx.poll() is not None:
+                sys.exit("nginx has ended")
+        print("ready", flush=True)
+        sys.stdin.read()
+    finally:
+        nginx.terminate()
+        nginx.wait()
+
+
+if __name__ == "__main__":
+    main()
