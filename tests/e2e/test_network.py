@@ -1,11 +1,8 @@
 """What a guest reaches under a policy, in an Internet that the test makes; in few VMs, each with many tries."""
 
-import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -34,7 +31,7 @@ def inside(capsem: Capsem, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 # Each with a name for the tests below.
 TRIES: dict[str, list[object]] = {
     "by name": ["tls", "good.example", "good.example"],
-    "by name over IPv6": ["tls", GOOD_IPV6, "good.example"],
+    "over IPv4": ["tls", GOOD, "good.example"],
     "TLS 1.2": ["tls", GOOD, "good.example", "TLSv1_2"],
     "TLS 1.3": ["tls", GOOD, "good.example", "TLSv1_3"],
     "HTTP/2": ["tls", GOOD, "good.example", "", "h2"],
@@ -91,14 +88,14 @@ def found(run: subprocess.CompletedProcess[bytes]) -> dict[str, Outcome]:
 
 
 @pytest.mark.parametrize("name, answer", [
-    ("by name", f"ok {GOOD} HTTP/1.1 TLSv1.3"),
-    ("by name over IPv6", f"ok {GOOD_IPV6} HTTP/1.1 TLSv1.3"),
+    ("by name", f"ok {GOOD_IPV6} HTTP/1.1 TLSv1.3"),
+    ("over IPv4", f"ok {GOOD} HTTP/1.1 TLSv1.3"),
     ("TLS 1.2", f"ok {GOOD} HTTP/1.1 TLSv1.2"),
     ("TLS 1.3", f"ok {GOOD} HTTP/1.1 TLSv1.3"),
     ("HTTP/2", "ok h2 TLSv1.3"),
-    ("case", f"ok {GOOD} HTTP/1.1 TLSv1.3"),
-    ("trailing dot", f"ok {GOOD} HTTP/1.1 TLSv1.3"),
-    ("curl", "exit 0 2606:2800:220:1::34 HTTP/2.0 TLSv1.3"),
+    ("case", f"ok {GOOD_IPV6} HTTP/1.1 TLSv1.3"),
+    ("trailing dot", f"ok {GOOD_IPV6} HTTP/1.1 TLSv1.3"),
+    ("curl", f"exit 0 {GOOD_IPV6} HTTP/2.0 TLSv1.3"),
     ("alias", f"ok {OTHER} HTTP/1.1 TLSv1.3"),
 ])  # fmt: skip
 def test_tls_to_an_allowed_name_is_passed_on(found: dict[str, Outcome], name: str, answer: str) -> None:
@@ -192,12 +189,6 @@ PORTS = f"""
 action = "allow"
 host = "good.example"
 port = [{ECHO}, {GREETS}, {SINK}]
-
-[[rule]]
-action = "allow"
-host = "127.0.0.1"
-port = {GREETS}
-process = "/usr/bin/python3*"
 """
 
 
@@ -250,35 +241,49 @@ def test_two_hundred_connections_at_once(ports: dict[str, Outcome]) -> None:
 def vm(inside: Inside, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     environment = registry_in(tmp_path_factory.mktemp("registry"))
     mine = Inside(inside.executable, environment, inside.servers, inside.top)
-    rules = ["--allow", f"{GOOD}:{GREETS}", "--allow", f"{GOOD}:{ECHO}"]
-    output(mine, "run", "--accel", "tcg", "--name", "net", "--detach", *rules)
+    output(mine, "run", "--accel", "tcg", "--name", "net", "--detach", "--allow", f"{GOOD}:{ECHO}")
     yield mine
     mine.call("rm", "--force", "net")
 
 
 def tried(vm: Inside, *tries: list[object]) -> list[Outcome]:
-    return outcomes(output(vm, "exec", "net", *probe_words(list(tries))).encode())
+    # Thousands of connections take a while on a busy machine.
+    result = vm.call("exec", "net", *probe_words(list(tries)), timeout=400)
+    assert (result.returncode, result.stderr) == (0, b"")
+    return outcomes(result.stdout)
+
+
+def in_guest(vm: Inside, command: str) -> str:
+    """By one who may look at the guest's services, and end them."""
+    result = vm.call("exec", "--privileged", "net", command)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.decode().strip()
+
+
+def proxy(vm: Inside) -> str:
+    return in_guest(vm, "pgrep -x capsem-net-prox || true")  # as much of a name as the kernel keeps
 
 
 def descriptors(vm: Inside) -> tuple[int, int]:
     """Of the monitor, and of the proxy in the guest."""
-    count = "ls /proc/$(pgrep -o -f '^/capsem/bin/capsem-net-proxy|^capsem-net-proxy')/fd | wc -l"
-    guest = output(vm, "exec", "--privileged", "net", count)
+    guest = in_guest(vm, f"ls /proc/{proxy(vm)}/fd | wc -l")
     return len(os.listdir(f"/proc/{monitor(vm)}/fd")), int(guest)
 
 
 def test_two_thousand_connections_in_a_row_leave_none_behind(vm: Inside) -> None:
-    assert tried(vm, ["in_a_row", GOOD, GREETS, 10])[0].result == "ok 10"
+    assert tried(vm, ["in_a_row", GOOD, ECHO, 10])[0].result == "ok 10"
     before = descriptors(vm)
-    assert tried(vm, ["in_a_row", GOOD, GREETS, 2000])[0].result == "ok 2000"
+    assert tried(vm, ["in_a_row", GOOD, ECHO, 2000])[0].result == "ok 2000"
     wait_until(lambda: descriptors(vm) == before, 20)
 
 
 def test_a_proxy_that_is_killed_is_started_again(vm: Inside) -> None:
-    assert tried(vm, ["tcp", GOOD, ECHO, "hello"])[0].result == "ok hellothat was all"
-    vm.call("exec", "--privileged", "net", "pkill -KILL net-proxy; pkill -KILL -f capsem-net-proxy")
+    killed = proxy(vm)
+    in_guest(vm, f"kill -KILL {killed}")
 
     def works() -> bool:
         return tried(vm, ["tcp", GOOD, ECHO, "hello"])[0].result == "ok hellothat was all"
 
     wait_until(works, 20)
+    assert proxy(vm) not in ("", killed)
+    assert tried(vm, ["dns", "192.0.2.1", "other.example"])[0].result == "code 3 with 0"
