@@ -26,4 +26,8 @@ bool has_failed(int socket) {
   return ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0;
 }
 
+bool takes_nothing(int socket) {
+  return ::send(socket, nullptr, 0, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN;
+}
+
 }  // namespace capsem::guest::net_proxy

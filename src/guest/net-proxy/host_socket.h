@@ -18,4 +18,7 @@ Result<Fd> connect_to_host(std::uint32_t port);
 // Whether there is an error that no call has told of yet (SO_ERROR).
 bool has_failed(int socket);
 
+// Whether the other side reads no more. Asked of a socket that may still be written to.
+bool takes_nothing(int socket);
+
 }  // namespace capsem::guest::net_proxy

@@ -231,8 +231,8 @@ void Proxy::move(std::uint64_t number, std::uint32_t events) {
   auto scratch = std::span(scratch_).first(fair);
   bool failed =
       (events & EPOLLERR) != 0 && (has_failed(flow.client.get()) || has_failed(flow.host.get()));
-  bool well = !failed && flow.up.move(flow.client.get(), flow.host.get(), scratch) &&
-              flow.down.move(flow.host.get(), flow.client.get(), scratch);
+  bool well = !failed && flow.up.move(flow.client.get(), flow.host.get(), scratch, flow.down) &&
+              flow.down.move(flow.host.get(), flow.client.get(), scratch, flow.up);
   if (!well) return end_by_reset(number);
   if (flow.up.is_over() && flow.down.is_over())
     flows_.erase(found);

@@ -19,7 +19,7 @@ bool has_to_wait(int error) {
 
 }  // namespace
 
-bool Direction::move(int from, int to, std::span<std::byte> scratch) {
+bool Direction::move(int from, int to, std::span<std::byte> scratch, const Direction& back) {
   for (int i = 0; i < kAtOnce && !over_; ++i) {
     if (!left_.empty()) {
       auto waiting = std::move(left_);
@@ -30,8 +30,9 @@ bool Direction::move(int from, int to, std::span<std::byte> scratch) {
     auto n = ::recv(from, scratch.data(), scratch.size(), MSG_DONTWAIT);
     if (n < 0) return has_to_wait(errno);
     if (n == 0) {
-      // vsock(7) tells of a reset as of an end, but for this.
-      if (has_failed(from)) return false;
+      // vsock(7) tells of a reset as of an end, but for this: an end is of one direction. When the
+      // other one has ended as well, there is no telling.
+      if (has_failed(from) || (!back.is_over() && takes_nothing(from))) return false;
       // A side that is gone has its end.
       ::shutdown(to, SHUT_WR);
       over_ = true;

@@ -11,8 +11,9 @@ namespace capsem::guest::net_proxy {
 class Direction {
  public:
   // Reads from `from` and writes to `to`, both of which never wait, until one of them has to be
-  // waited for. `scratch` is what may be read at once. False when either can be used no more.
-  bool move(int from, int to, std::span<std::byte> scratch);
+  // waited for. `scratch` is what may be read at once, `back` the other direction of the same
+  // connection. False when either can be used no more.
+  bool move(int from, int to, std::span<std::byte> scratch, const Direction& back);
 
   // To be written before all that is read.
   void put(std::span<const std::byte> data) { left_.insert(left_.end(), data.begin(), data.end()); }

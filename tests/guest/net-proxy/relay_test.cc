@@ -24,7 +24,7 @@ class DirectionTest : public ::testing::Test {
     receiver_ = std::move(other->second);
   }
 
-  bool move() { return direction_.move(from_.get(), to_.get(), scratch_); }
+  bool move() { return direction_.move(from_.get(), to_.get(), scratch_, back_); }
 
   void send(const std::string& text) {
     ASSERT_EQ(::send(sender_.get(), text.data(), text.size(), MSG_NOSIGNAL),
@@ -55,7 +55,7 @@ class DirectionTest : public ::testing::Test {
     return taken;
   }
 
-  Direction direction_;
+  Direction direction_, back_;
   Fd sender_, from_, to_, receiver_;
   std::vector<std::byte> scratch_ = std::vector<std::byte>(4096);
 };
@@ -67,7 +67,7 @@ TEST_F(DirectionTest, HandsOnWhatComesAndTheEnd) {
   EXPECT_TRUE(move());
   EXPECT_EQ(received(), "one");
   send("two");
-  sender_.reset();
+  ::shutdown(sender_.get(), SHUT_WR);
   EXPECT_TRUE(move());
   EXPECT_TRUE(direction_.is_over());
   EXPECT_EQ(received(), "twoend");
@@ -84,7 +84,7 @@ TEST_F(DirectionTest, WritesFirstWhatWasPut) {
 TEST_F(DirectionTest, ReadsNoMoreThanIsTakenAndLosesNothing) {
   auto taken = fill();
   EXPECT_FALSE(direction_.waits_to_read());
-  sender_.reset();
+  ::shutdown(sender_.get(), SHUT_WR);
   std::size_t arrived = 0;
   for (bool ended = false; !ended;) {
     auto text = received();
@@ -93,6 +93,24 @@ TEST_F(DirectionTest, ReadsNoMoreThanIsTakenAndLosesNothing) {
     ASSERT_TRUE(move());
   }
   EXPECT_EQ(arrived, taken);
+}
+
+// As vsock(7) tells of a reset, once what came before it was read.
+TEST_F(DirectionTest, ASideThatEndsAndReadsNoMoreIsAnErrorAndNoEnd) {
+  send("one");
+  sender_.reset();
+  EXPECT_FALSE(move());
+  EXPECT_FALSE(direction_.is_over());
+  EXPECT_EQ(received(), "one");
+}
+
+TEST_F(DirectionTest, ASideThatWasToldOfTheEndMayGo) {
+  ::shutdown(receiver_.get(), SHUT_WR);
+  EXPECT_TRUE(back_.move(to_.get(), from_.get(), scratch_, direction_));
+  ASSERT_TRUE(back_.is_over());
+  sender_.reset();
+  EXPECT_TRUE(move());
+  EXPECT_EQ(received(), "end");
 }
 
 TEST_F(DirectionTest, ASideThatIsGoneIsAnError) {
