@@ -75,14 +75,24 @@ def test_its_own_checks_take_under_two_seconds_of_processor_time(capsem: Capsem)
 def test_services_that_do_not_exist_are_absent_and_not_skipped(ordinary: Report) -> None:
     absent = {key for key, check in ordinary.checks.items() if check["verdict"] == "absent"}
     assert absent == {
-        ("net", "port 5002"), ("mcp", "port 5003"), ("lifecycle", "suspend"),
-        ("audit", "port 5006"), ("dns", "port 5007"), ("snapshots", "snapshots list"),
+        ("mcp", "port 5003"), ("lifecycle", "suspend"), ("audit", "port 5006"), ("snapshots", "snapshots list"),
     }
     assert {c["group"] for c in ordinary.data["checks"] if c["verdict"] == "skip"} == {"terminal"}
 
 
 def test_every_port_of_the_host_is_tried(ordinary: Report) -> None:
-    assert ordinary.checks["vsock", "ports 1 to 10000"]["seen"] == "answering: none; 10000 refused"
+    assert ordinary.checks["vsock", "ports 1 to 10000"]["seen"] == "answering: 5002 5007; 9998 refused"
+
+
+def test_a_connection_that_no_rule_allows_is_reset(ordinary: Report) -> None:
+    for name in ("TCP, IPv4", "TCP, IPv6", "TCP, another port"):
+        assert ordinary.checks["network", name]["seen"] == "it connected, then: Connection reset by peer"
+
+
+def test_the_checks_hold_whatever_the_policy(capsem: Capsem) -> None:
+    groups = "--only network --only net --only dns --only vsock"
+    result = capsem.run("--allow", "*", "--allow", "192.0.0.0/8", f"capsem-doctor --json {groups}")
+    assert report_of(result).names("fail") == []
 
 
 def test_each_binary_tells_where_it_came_from(ordinary: Report) -> None:
@@ -102,11 +112,11 @@ def test_the_table_and_the_files_of_a_report(capsem: Capsem) -> None:
     table, xml_file, xml_output, status = result.stdout.decode().split("@\n")
     lines = table.splitlines()
     assert lines[0].split() == ["pass", "network", "interfaces", "lo"]
-    assert lines[-1].startswith("8 passed, 0 failed, 0 skipped, 0 absent; ")
+    assert lines[-1].startswith("20 passed, 0 failed, 0 skipped, 0 absent; ")
     assert "\x1b" not in table
     suites = xml.etree.ElementTree.fromstring(xml_file)
     assert [suite.get("name") for suite in suites] == ["network", "clock"]
-    assert (suites.get("tests"), suites.get("failures")) == ("8", "0")
+    assert (suites.get("tests"), suites.get("failures")) == ("17", "0")
     for text in (xml_output, result.stderr.decode()):
         assert xml.etree.ElementTree.fromstring(text).get("tests") == "3"
     assert status == "1\n"
@@ -170,6 +180,8 @@ OPEN_TO_PRIVILEGED = [
     "write /proc/sys/fs/suid_dumpable", "write /proc/sysrq-trigger",
     "write /proc/irq/default_smp_affinity", "write /sys/bus/pci/rescan", "write /sys/power/state",
     "write /sys/module/kernel/parameters/panic", "write /sys/fs/cgroup/cgroup.subtree_control",
+    "network: add a route", "network: remove a route", "network: add a rule", "network: add an address",
+    "network: add an interface", "network: switch an interface", "network: that of PID 1",
     "capabilities", "capabilities of others",
 ]  # fmt: skip
 
@@ -178,7 +190,8 @@ HELD_BY_THE_KERNEL = [
     "user namespace: remount rw: the file system",
     "user namespace: umount /capsem", "user namespace: move /capsem away",
     "user namespace: mount over /capsem", "SIGKILL to PID 1", "SIGSTOP to PID 1", "/dev/kmem",
-    "/dev/port", "write /sys/kernel/uevent_helper",
+    "/dev/port", "write /sys/kernel/uevent_helper", "user namespace: add a route", "user namespace: add a rule",
+    "user namespace: a network",
 ]  # fmt: skip
 
 
@@ -212,6 +225,16 @@ class Break:
 
 IN_INIT = "nsenter -t 1 -m --"
 
+# Of the group "network", by what breaks them.
+TCP = ["TCP, IPv4", "TCP, IPv6", "TCP, another port"]
+NOT_CARRIED = ["UDP, IPv4", "UDP, IPv6", "UDP, multicast", "ICMP", "ICMPv6", "raw, IPv4", "raw, IPv6"]
+LOOPBACK = ["loopback, IPv4", "loopback, IPv6", "loopback, UDP", "loopback, UDP of IPv6"]
+# Which go with the interface that they lead to.
+ROUTES = (
+    "ip route replace local default dev lo src 127.0.0.1 table 100; ip -6 route replace local default dev lo "
+    "table 100; ip -6 route replace unreachable default"
+)
+
 OF_PRIVILEGED = [
     # The protection that is more than capabilities.
     Break("mount -o remount,rw /capsem", "mount -o remount,ro /capsem", "protection", [
@@ -224,6 +247,7 @@ OF_PRIVILEGED = [
     Break(f"for d in /usr/sbin /var/tmp; do {IN_INIT} mount --bind /run/capsem/root$d $d; done",
           f"{IN_INIT} umount /usr/sbin /var/tmp", "protection", ["helper of request_key"]),
     Break("true; nnp='setpriv --no-new-privs'", "nnp=", "protection", ["no_new_privs"]),
+    Break("modprobe vsockmon", "rmmod vsockmon", "protection", ["user namespace: vsockmon"]),
     # Binaries: the gate names the entry.
     Break("mount --bind /bin/true /capsem/bin/snapshots", "umount /capsem/bin/snapshots", "binaries",
           ["snapshots"]),
@@ -251,12 +275,19 @@ OF_PRIVILEGED = [
     Break("mount -o remount,bind,ro /", "mount -o remount,bind,rw /", "mounts", ["/"]),
     Break("mv /dev/full /dev/empty", "mv /dev/empty /dev/full", "mounts", ["devices"]),
     Break("mount --bind /dev/null /dev/ptmx", "umount /dev/ptmx", "mounts", ["pseudo-terminals"]),
-    Break("modprobe dummy", "rmmod dummy", "network", ["interfaces"]),
-    Break("ip link set lo down", "ip link set lo up", "network", ["outside, IPv6", "loopback"]),
-    Break("ip route add 192.0.2.0/24 dev lo; ip -6 route add 2001:db8::/32 dev lo",
-          "ip route delete 192.0.2.0/24 dev lo; ip -6 route delete 2001:db8::/32 dev lo", "network",
-          ["routes", "outside, IPv4", "outside, IPv6"]),
-    Break("kill -STOP $(pgrep -x capsem-net-prox)", "kill -CONT $(pgrep -x capsem-net-prox)", "dns", ["a query"]),
+    Break("modprobe dummy; ip link add d0 type dummy", "rmmod dummy", "network", ["interfaces"]),
+    Break("ip link set lo down", f"ip link set lo up; {ROUTES}", "network", [*TCP, "AF_PACKET", *LOOPBACK]),
+    Break("ip route add 192.0.2.0/24 dev lo; ip route add 224.0.0.0/4 dev lo; ip -6 route add 2001:db8::/32 dev lo",
+          "ip route del 192.0.2.0/24 dev lo; ip route del 224.0.0.0/4 dev lo; ip -6 route del 2001:db8::/32 dev lo",
+          "network", ["routes", *NOT_CARRIED]),
+    Break("ip rule del priority 100; ip -6 rule del priority 100",
+          "ip rule add priority 100 ipproto tcp table 100; ip -6 rule add priority 100 ipproto tcp table 100",
+          "network", TCP),
+    Break("ip rule del priority 101",
+          "ip rule add priority 101 ipproto udp dport 53 table 100", "dns", ["a name that no rule allows"]),
+    Break("kill -STOP $(pgrep -x capsem-net-prox)", "kill -CONT $(pgrep -x capsem-net-prox)", "network", TCP),
+    Break("kill -STOP $(pgrep -x capsem-net-prox)", "kill -CONT $(pgrep -x capsem-net-prox)", "dns",
+          ["a name that no rule allows"]),
     Break("echo '(none)' > /proc/sys/kernel/hostname", "hostname capsem", "control", ["host name"]),
     Break("mount --bind /bin/true /capsem/bin/capsem-mcp-server", "umount /capsem/bin/capsem-mcp-server", "mcp",
           ["initialize", "tools/list"]),

@@ -175,6 +175,7 @@ Items protection_items(const Guest& guest) {
   add_process_attacks(items, guest);
   add_device_attacks(items, guest);
   add_kernel_attacks(items, guest);
+  add_network_attacks(items, guest);
   add_capability_checks(items, guest);
   return items;
 }

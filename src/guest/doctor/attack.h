@@ -69,6 +69,7 @@ void add_mount_attacks(Items& items, const Guest& guest);
 void add_process_attacks(Items& items, const Guest& guest);
 void add_device_attacks(Items& items, const Guest& guest);
 void add_kernel_attacks(Items& items, const Guest& guest);
+void add_network_attacks(Items& items, const Guest& guest);
 void add_capability_checks(Items& items, const Guest& guest);
 
 }  // namespace capsem::guest::doctor

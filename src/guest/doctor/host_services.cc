@@ -9,6 +9,8 @@
 namespace capsem::guest::doctor {
 namespace {
 
+constexpr std::chrono::seconds kCloseLimit{2};
+
 struct Expectation {
   Answer answer;
   const char* words;
@@ -33,13 +35,13 @@ std::vector<HostService> host_services() {
   return {
       {wire::kControlPort, Answer::kHeld, "PID 1's connection to the host", control_items},
       {wire::kSessionPort, Answer::kToGuest, "how the host starts sessions", session_items},
-      {wire::kNetPort, Answer::kAbsent, "TCP to the outside, through the host", nullptr},
+      {wire::kNetPort, Answer::kAccepts, "TCP to the outside, through the host", net_items},
       {wire::kMcpPort, Answer::kAbsent, "MCP: the guest's server, and the host's tools", mcp_items},
       {wire::kLifecyclePort, Answer::kToRoot, "shutdown, reboot, suspend", lifecycle_items},
       {wire::kTransferPort, Answer::kToGuest, "how the host copies files and reaches ports",
        nullptr},
       {wire::kAuditPort, Answer::kAbsent, "the record of what the guest did", nullptr},
-      {wire::kDnsPort, Answer::kAbsent, "names", dns_items},
+      {wire::kDnsPort, Answer::kAccepts, "names", dns_items},
       {wire::kDeployPort, Answer::kToGuest, "how the host brings changed entries", nullptr},
   };
 }
@@ -49,6 +51,14 @@ Outcome judge_port(Answer answer, int error) {
     return expect(answer == Answer::kAccepts && error == 0, in_words(error));
   if (answer == Answer::kAbsent) return absent("this host has no such service yet");
   return expect(true, in_words(error));
+}
+
+Outcome closed_without_an_answer(const wire::Port& port, const Result<std::string>& text) {
+  if (!text) return expect(false, text.error().message());
+  auto answer = answer_of_host(port.number, *text, kCloseLimit);
+  if (!answer) return expect(false, "the host did not close it");
+  if (!answer->empty()) return expect(false, std::to_string(answer->size()) + " bytes came back");
+  return expect(true, "closed");
 }
 
 Items service_items(const HostService& service, const Guest& guest) {

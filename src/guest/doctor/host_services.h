@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "guest/doctor/check.h"
 #include "wire/ports.h"
 
@@ -35,10 +36,14 @@ Items service_items(const HostService& service, const Guest& guest);
 // The verdict on a port that answered to connect(2) with `error` (0: it connected).
 Outcome judge_port(Answer answer, int error);
 
+// The verdict on a connection to `port` of the host that begins with `text`.
+Outcome closed_without_an_answer(const wire::Port& port, const Result<std::string>& text);
+
 Items control_items(const Guest& guest);
 Items session_items(const Guest& guest);
 Items mcp_items(const Guest& guest);
 Items lifecycle_items(const Guest& guest);
+Items net_items(const Guest& guest);
 Items dns_items(const Guest& guest);
 
 }  // namespace capsem::guest::doctor

@@ -1,23 +1,46 @@
-// The air gap: one interface, no route, and every way out refused at once.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
+// The air gap: one interface, no route, every way out refused at once, but for TCP connections,
+// which end in the host's hands.
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip.h>
+#include <netinet/ip_icmp.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
+#include <span>
 
 #include "base/directory.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "guest/doctor/deadline.h"
+#include "guest/doctor/endpoint.h"
 #include "guest/doctor/groups.h"
 
 namespace capsem::guest::doctor {
 namespace {
 
+constexpr std::uint64_t kSmallFileBytes = 1 << 20;
+// Far above what a refusal takes on an emulated processor that others use as well, and far below
+// any limit by which something would give up.
+constexpr std::chrono::milliseconds kAtOnce{1000};
+// For the host to end a connection that no rule allows, of which nobody waits for more.
+constexpr int kEndMilliseconds = 5000;
+
+// Addresses that belong to nobody: RFC 5737, RFC 3849.
+constexpr const char* kOutside4 = "192.0.2.1";
+constexpr const char* kOutside6 = "2001:db8::1";
 constexpr std::uint16_t kHttps = 443;
+constexpr std::uint16_t kDiscard = 9;
+
+// ---- what is there
 
 Outcome only_loopback(const Guest&) {
   auto names = names_in("/sys/class/net");
@@ -25,60 +48,235 @@ Outcome only_loopback(const Guest&) {
   return expect(*names == std::vector<std::string>{"lo"}, join(*names, " "));
 }
 
+// What a route's flags say: include/uapi/linux/route.h, include/uapi/linux/ipv6_route.h
+constexpr std::uint32_t kReject = 0x0200;     // RTF_REJECT
+constexpr std::uint32_t kLocal = 0x80000000;  // RTF_LOCAL
+
+struct RouteTable {
+  const char* path;
+  std::size_t destination;  // columns
+  std::size_t flags;
+  std::size_t lines_before;
+};
+constexpr std::array kRouteTables = {
+    RouteTable{"/proc/net/route", 1, 3, 1},
+    RouteTable{"/proc/net/ipv6_route", 0, 8, 0},
+};
+constexpr std::string_view kLoopback6 = "00000000000000000000000000000001";
+
+std::vector<std::string_view> words_of(std::string_view line) {
+  std::vector<std::string_view> words;
+  for (auto part : split(line, ' '))
+    for (auto word : split(part, '\t'))
+      if (!word.empty()) words.push_back(word);
+  return words;
+}
+
+bool leads_nowhere(const RouteTable& table, std::string_view line) {
+  auto words = words_of(line);
+  if (words.size() <= table.flags) return false;
+  std::uint32_t flags = 0;
+  auto digits = words[table.flags];
+  std::from_chars(digits.data(), digits.data() + digits.size(), flags, 16);
+  return (flags & (kReject | kLocal)) != 0 || words[table.destination] == kLoopback6;
+}
+
 Outcome no_route(const Guest&) {
-  auto routes = read_file("/proc/net/route", 1 << 20);
-  if (!routes) return expect(false, routes.error().message());
-  auto lines = split(trim(*routes), '\n').size();
-  return expect(lines <= 1, std::to_string(lines - 1) + " routes");
+  for (const auto& table : kRouteTables) {
+    auto text = read_file(table.path, kSmallFileBytes);
+    if (!text) return expect(false, text.error().message());
+    auto lines = split(trim(*text), '\n');
+    for (std::size_t i = table.lines_before; i < lines.size(); ++i)
+      if (!leads_nowhere(table, lines[i]))
+        return expect(false, "a route to " + std::string(words_of(lines[i])[table.destination]));
+  }
+  return expect(true, "none that leads anywhere");
 }
 
-// To addresses that belong to nobody: RFC 5737, RFC 3849.
-Outcome outside_is_unreachable(const Guest&) {
-  Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) return expect(false, std::strerror(errno));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(kHttps);
-  ::inet_pton(AF_INET, "192.0.2.1", &address.sin_addr);
-  int result = ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
-  if (result == 0) return expect(false, "it connected");
-  return expect(errno == ENETUNREACH, std::strerror(errno));
+// ---- TCP
+
+// With something that is neither TLS nor HTTP, so that nobody waits for more of it.
+Outcome ends_at_the_host(const Endpoint& outside) {
+  auto socket = open_socket(outside, SOCK_STREAM);
+  if (int error = connect_to(socket, outside); error != 0)
+    return expect(false, std::string("it does not connect: ") + std::strerror(error));
+  [[maybe_unused]] auto sent = ::send(socket.get(), "\n", 1, MSG_NOSIGNAL);
+  pollfd ended{socket.get(), POLLIN, 0};
+  if (::poll(&ended, 1, kEndMilliseconds) != 1) return expect(false, "nobody ended it");
+  char answer = 0;
+  auto size = ::recv(socket.get(), &answer, 1, 0);
+  if (size > 0) return expect(false, "somebody answered");
+  return expect(true, size == 0 ? "it connected and was closed"
+                                : std::string("it connected, then: ") + std::strerror(errno));
 }
 
-Outcome ipv6_is_unreachable(const Guest&) {
-  Fd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) return expect(errno == EAFNOSUPPORT, std::strerror(errno));
-  sockaddr_in6 address{};
-  address.sin6_family = AF_INET6;
-  address.sin6_port = htons(kHttps);
-  ::inet_pton(AF_INET6, "2001:db8::1", &address.sin6_addr);
-  int result = ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
-  if (result == 0) return expect(false, "it connected");
-  return expect(errno == ENETUNREACH, std::strerror(errno));
+// ---- all else
+
+struct Attempt {
+  std::string name;
+  int error = 0;  // 0: it was sent
+};
+
+// The verdict on attempts that were begun at `begin`.
+Outcome refused_at_once(std::span<const Attempt> attempts, Clock::time_point begin) {
+  auto taken = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
+  std::string seen;
+  for (const auto& [name, error] : attempts) {
+    if (error == 0) return expect(false, name + ": it was sent");
+    seen = std::strerror(error);
+    if (error != EHOSTUNREACH && error != ECONNREFUSED && error != EPERM)
+      return expect(false, name + ": " + seen);
+  }
+  if (taken > kAtOnce) seen += ", after " + std::to_string(taken.count()) + " ms";
+  return expect(taken <= kAtOnce, std::move(seen));
 }
 
-Outcome loopback_works(const Guest&) {
-  Fd server(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* name = reinterpret_cast<sockaddr*>(&address);
-  if (!server || ::bind(server.get(), name, size) != 0 || ::listen(server.get(), 1) != 0 ||
-      ::getsockname(server.get(), name, &size) != 0)
+int send_to(const Fd& socket, const Endpoint& outside, std::span<const std::byte> packet) {
+  if (!socket) return errno;
+  auto sent = ::sendto(socket.get(), packet.data(), packet.size(), MSG_NOSIGNAL, outside.get(),
+                       outside.size());
+  return sent >= 0 ? 0 : errno;
+}
+
+// Among them those of QUIC, NTP, and multicast DNS.
+Outcome datagrams(const char* address) {
+  auto begin = Clock::now();
+  std::vector<Attempt> attempts;
+  for (std::uint16_t port : {kDiscard, std::uint16_t{123}, kHttps, std::uint16_t{5353}}) {
+    const Endpoint outside(address, port);
+    auto socket = open_socket(outside, SOCK_DGRAM);
+    attempts.push_back({"port " + std::to_string(port), send_to(socket, outside, as_bytes("x"))});
+  }
+  return refused_at_once(attempts, begin);
+}
+
+// An echo request, by the socket that is for it and by the one that is for all.
+template <class Header>
+Outcome echo_requests(const Endpoint& outside, int protocol, const Header& header) {
+  auto begin = Clock::now();
+  std::vector<Attempt> attempts;
+  for (int type : {SOCK_DGRAM, SOCK_RAW}) {
+    auto socket = open_socket(outside, type, protocol);
+    // ping_group_range of icmp(7) does not have everybody.
+    if (!socket && errno == EACCES) continue;
+    attempts.push_back({type == SOCK_RAW ? "raw socket" : "ping socket",
+                        send_to(socket, outside, std::as_bytes(std::span(&header, 1)))});
+  }
+  return refused_at_once(attempts, begin);
+}
+
+Outcome icmp(const Guest&) {
+  icmphdr header{};
+  header.type = ICMP_ECHO;
+  return echo_requests({kOutside4, 0}, IPPROTO_ICMP, header);
+}
+
+Outcome icmp6(const Guest&) {
+  icmp6_hdr header{};
+  header.icmp6_type = ICMP6_ECHO_REQUEST;
+  return echo_requests({kOutside6, 0}, IPPROTO_ICMPV6, header);
+}
+
+// Those of raw(7) by which tunnels and other transports go. With IPPROTO_RAW the packet brings its
+// own header, which says that it is of TCP.
+Outcome raw(const char* address) {
+  constexpr std::array kProtocols = {IPPROTO_IPIP, IPPROTO_UDP,  IPPROTO_GRE,
+                                     IPPROTO_ESP,  IPPROTO_SCTP, IPPROTO_RAW};
+  auto begin = Clock::now();
+  const Endpoint outside(address, 0);
+  std::vector<Attempt> attempts;
+  for (int protocol : kProtocols) {
+    std::array<std::byte, sizeof(iphdr) + 20> packet{};
+    iphdr header{};
+    header.version = 4;
+    header.ihl = sizeof header / 4;
+    header.ttl = 64;
+    header.protocol = IPPROTO_TCP;
+    header.daddr = reinterpret_cast<const sockaddr_in*>(outside.get())->sin_addr.s_addr;
+    std::memcpy(packet.data(), &header, sizeof header);
+    auto socket = open_socket(outside, SOCK_RAW, protocol);
+    attempts.push_back({"protocol " + std::to_string(protocol), send_to(socket, outside, packet)});
+  }
+  return refused_at_once(attempts, begin);
+}
+
+// What this session may listen in to is the traffic of sessions: there is no interface that carries
+// anything else.
+Outcome packets(const Guest&) {
+  constexpr int kMostFrames = 256;
+  Fd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL)));
+  if (!socket) return expect(true, std::string("no such socket: ") + std::strerror(errno));
+  // Something to see.
+  const Endpoint discard("127.0.0.1", kDiscard);
+  send_to(open_socket(discard, SOCK_DGRAM), discard, as_bytes("x"));
+  auto loopback = static_cast<int>(::if_nametoindex("lo"));
+  int seen = 0;
+  for (; seen < kMostFrames; ++seen) {
+    sockaddr_ll from{};
+    socklen_t size = sizeof from;
+    char byte = 0;
+    if (::recvfrom(socket.get(), &byte, 1, 0, reinterpret_cast<sockaddr*>(&from), &size) < 0) break;
+    if (from.sll_ifindex != loopback)
+      return expect(false, "one of interface " + std::to_string(from.sll_ifindex));
+  }
+  return expect(seen > 0, std::to_string(seen) + " on lo");
+}
+
+// ---- loopback
+
+Outcome loopback_connects(const char* address) {
+  Endpoint server(address, 0);
+  socklen_t size = server.size();
+  auto listener = open_socket(server, SOCK_STREAM);
+  if (!listener || ::bind(listener.get(), server.get(), size) != 0 ||
+      ::listen(listener.get(), 1) != 0 || ::getsockname(listener.get(), server.get(), &size) != 0)
     return expect(false, std::strerror(errno));
-  Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!client || ::connect(client.get(), name, size) != 0)
-    return expect(false, std::strerror(errno));
-  return expect(true, "127.0.0.1:" + std::to_string(ntohs(address.sin_port)));
+  auto client = open_socket(server, SOCK_STREAM);
+  if (int error = connect_to(client, server); error != 0)
+    return expect(false, std::strerror(error));
+  const Fd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  [[maybe_unused]] auto sent = ::send(accepted.get(), "x", 1, MSG_NOSIGNAL);
+  char answer = 0;
+  bool answered = ::recv(client.get(), &answer, 1, 0) == 1;
+  return expect(answered, answered ? "it answers" : "no answer");
 }
+
+Outcome loopback_datagrams(const char* address) {
+  Endpoint server(address, 0);
+  socklen_t size = server.size();
+  auto receiver = open_socket(server, SOCK_DGRAM);
+  if (!receiver || ::bind(receiver.get(), server.get(), size) != 0 ||
+      ::getsockname(receiver.get(), server.get(), &size) != 0)
+    return expect(false, std::strerror(errno));
+  if (int error = send_to(open_socket(server, SOCK_DGRAM), server, as_bytes("x")); error != 0)
+    return expect(false, std::strerror(error));
+  char answer = 0;
+  bool arrived = ::recv(receiver.get(), &answer, 1, 0) == 1;
+  return expect(arrived, arrived ? "it arrives" : "it does not arrive");
+}
+
+constexpr const char* kEnded = "it connects, and the host ends it";
+constexpr const char* kRefused = "refused at once: No route to host";
 
 constexpr CheckRow kRows[] = {
     {"interfaces", "lo", only_loopback},
-    {"routes", "0 routes", no_route},
-    {"outside, IPv4", "Network is unreachable", outside_is_unreachable},
-    {"outside, IPv6", "Network is unreachable", ipv6_is_unreachable},
-    {"loopback", "connects", loopback_works},
+    {"routes", "none that leads anywhere", no_route},
+    {"TCP, IPv4", kEnded, [](const Guest&) { return ends_at_the_host({kOutside4, kHttps}); }},
+    {"TCP, IPv6", kEnded, [](const Guest&) { return ends_at_the_host({kOutside6, kHttps}); }},
+    {"TCP, another port", kEnded,
+     [](const Guest&) { return ends_at_the_host({kOutside4, kDiscard}); }},
+    {"UDP, IPv4", kRefused, [](const Guest&) { return datagrams(kOutside4); }},
+    {"UDP, IPv6", kRefused, [](const Guest&) { return datagrams(kOutside6); }},
+    {"UDP, multicast", kRefused, [](const Guest&) { return datagrams("224.0.0.251"); }},
+    {"ICMP", kRefused, icmp},
+    {"ICMPv6", kRefused, icmp6},
+    {"raw, IPv4", kRefused, [](const Guest&) { return raw(kOutside4); }},
+    {"raw, IPv6", kRefused, [](const Guest&) { return raw(kOutside6); }},
+    {"AF_PACKET", "only packets of lo, or no such socket", packets},
+    {"loopback, IPv4", "it answers", [](const Guest&) { return loopback_connects("127.0.0.1"); }},
+    {"loopback, IPv6", "it answers", [](const Guest&) { return loopback_connects("::1"); }},
+    {"loopback, UDP", "it arrives", [](const Guest&) { return loopback_datagrams("127.0.0.1"); }},
+    {"loopback, UDP of IPv6", "it arrives", [](const Guest&) { return loopback_datagrams("::1"); }},
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -110,6 +111,24 @@ class Batch {
 int connect_vsock(std::uint32_t cid, std::uint32_t port) {
   auto socket = open_socket(0);
   return socket ? connect_to(socket, cid, port) : errno;
+}
+
+std::optional<std::string> answer_of_host(std::uint32_t port, std::string_view text,
+                                          std::chrono::milliseconds limit) {
+  constexpr std::size_t kMostBytes = 4096;
+  auto deadline = Clock::now() + limit;
+  auto socket = open_socket(0);
+  if (!socket || connect_to(socket, VMADDR_CID_HOST, port) != 0) return std::nullopt;
+  [[maybe_unused]] auto sent = ::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL);
+  std::string answer;
+  std::array<char, 512> part;
+  for (;;) {
+    pollfd ready{socket.get(), POLLIN, 0};
+    if (::poll(&ready, 1, milliseconds_until(deadline)) != 1) return std::nullopt;
+    auto size = ::recv(socket.get(), part.data(), part.size(), 0);
+    if (size <= 0 || answer.size() > kMostBytes) return answer;
+    answer.append(part.data(), static_cast<std::size_t>(size));
+  }
 }
 
 bool is_refusal(int error) {
