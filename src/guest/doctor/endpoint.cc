@@ -36,7 +36,9 @@ Fd open_socket(const Endpoint& endpoint, int type, int protocol) {
 }
 
 int connect_to(const Fd& socket, const Endpoint& endpoint) {
-  return ::connect(socket.get(), endpoint.get(), endpoint.size()) == 0 ? 0 : errno;
+  if (::connect(socket.get(), endpoint.get(), endpoint.size()) == 0) return 0;
+  // As socket(7) has it for a limit that was reached.
+  return errno == EINPROGRESS ? ETIMEDOUT : errno;
 }
 
 }  // namespace capsem::guest::doctor

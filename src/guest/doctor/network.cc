@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <span>
 
@@ -23,6 +22,7 @@
 #include "guest/doctor/deadline.h"
 #include "guest/doctor/endpoint.h"
 #include "guest/doctor/groups.h"
+#include "guest/doctor/routes.h"
 
 namespace capsem::guest::doctor {
 namespace {
@@ -48,47 +48,21 @@ Outcome only_loopback(const Guest&) {
   return expect(*names == std::vector<std::string>{"lo"}, join(*names, " "));
 }
 
-// What a route's flags say: include/uapi/linux/route.h, include/uapi/linux/ipv6_route.h
-constexpr std::uint32_t kReject = 0x0200;     // RTF_REJECT
-constexpr std::uint32_t kLocal = 0x80000000;  // RTF_LOCAL
-
 struct RouteTable {
   const char* path;
-  std::size_t destination;  // columns
-  std::size_t flags;
-  std::size_t lines_before;
+  std::vector<std::string> (*destinations)(std::string_view text);
 };
 constexpr std::array kRouteTables = {
-    RouteTable{"/proc/net/route", 1, 3, 1},
-    RouteTable{"/proc/net/ipv6_route", 0, 8, 0},
+    RouteTable{"/proc/net/route", ipv4_destinations},
+    RouteTable{"/proc/net/ipv6_route", ipv6_destinations},
 };
-constexpr std::string_view kLoopback6 = "00000000000000000000000000000001";
-
-std::vector<std::string_view> words_of(std::string_view line) {
-  std::vector<std::string_view> words;
-  for (auto part : split(line, ' '))
-    for (auto word : split(part, '\t'))
-      if (!word.empty()) words.push_back(word);
-  return words;
-}
-
-bool leads_nowhere(const RouteTable& table, std::string_view line) {
-  auto words = words_of(line);
-  if (words.size() <= table.flags) return false;
-  std::uint32_t flags = 0;
-  auto digits = words[table.flags];
-  std::from_chars(digits.data(), digits.data() + digits.size(), flags, 16);
-  return (flags & (kReject | kLocal)) != 0 || words[table.destination] == kLoopback6;
-}
 
 Outcome no_route(const Guest&) {
   for (const auto& table : kRouteTables) {
     auto text = read_file(table.path, kSmallFileBytes);
     if (!text) return expect(false, text.error().message());
-    auto lines = split(trim(*text), '\n');
-    for (std::size_t i = table.lines_before; i < lines.size(); ++i)
-      if (!leads_nowhere(table, lines[i]))
-        return expect(false, "a route to " + std::string(words_of(lines[i])[table.destination]));
+    auto destinations = table.destinations(*text);
+    if (!destinations.empty()) return expect(false, "a route to " + destinations.front());
   }
   return expect(true, "none that leads anywhere");
 }
