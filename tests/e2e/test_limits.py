@@ -83,5 +83,5 @@ def test_a_limit_on_processes_is_named_wherever_it_strikes(checkout: Checkout, p
     user = pwd.getpwnam("games")  # whom nothing else here runs as
     give(checkout, user)
     ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    line = limited(checkout, f"-u {processes}", "setpriv", *ids)
+    line = limited(checkout, f"-u {processes}", "setpriv", *ids, "env", f"HOME={checkout.source.parent}")
     assert "ulimit -u" in line or (line == "" and processes > 4)
