@@ -203,7 +203,7 @@ def test_a_privileged_session_is_told_apart_by_each_check(privileged: Report) ->
 def test_attacks_that_succeed_are_undone(capsem: Capsem) -> None:
     state = (
         "cat /proc/self/mountinfo; ls -lR --time-style=+ /capsem /dev /var/tmp /dev/shm; "
-        "cat /proc/sys/kernel/core_pattern; ps -o stat= 1"
+        "cat /proc/sys/kernel/core_pattern; ps -o stat= 1; ip rule; ip route; ip -br address"
     )
     result = capsem.run(
         "--privileged",

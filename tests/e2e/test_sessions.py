@@ -30,6 +30,17 @@ def test_a_service_has_only_what_its_entry_says(capsem: Capsem) -> None:
     assert (permitted, of_looker, bounding) == (0, 1 << 19, 1 << 19)  # sys_ptrace
 
 
+def test_services_have_a_network_of_their_own_with_nothing_in_it(capsem: Capsem) -> None:
+    result = capsem.run(
+        "--privileged",
+        "for p in 1 $(pgrep -x capsem-net-prox) $(pgrep -x net-looker) self; do readlink /proc/$p/ns/net; done; "
+        "nsenter -t 1 -n ip -br link; nsenter -t 1 -n ss -tuwH",
+    )
+    machine, proxy, looker, session, *rest = result.stdout.decode().splitlines()
+    assert machine == proxy == looker != session
+    assert [line.split()[0] for line in rest] == ["lo"]
+
+
 def test_sessions_see_no_process_but_their_own(capsem: Capsem) -> None:
     result = capsem.run("ps -e -o comm=; kill -9 1; kill -STOP 1; kill -SEGV 1; ps -o stat= 1")
     *names, state = result.stdout.decode().split()
