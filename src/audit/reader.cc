@@ -1,5 +1,6 @@
 #include "audit/reader.h"
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -52,25 +53,32 @@ Result<Reader> Reader::open(const fs::path& directory) {
   return Reader(std::move(*database));
 }
 
-Result<std::vector<Entry>> Reader::after(std::int64_t sequence, const Filter& filter,
-                                         std::size_t limit) {
-  auto statement =
-      database_.prepare("SELECT " + column_list() + " FROM records WHERE sequence > ?" +
-                        conditions(filter) + " ORDER BY sequence LIMIT ?");
+Result<Page> Reader::after(std::int64_t sequence, const Filter& filter, std::size_t limit) {
+  // So that who follows does not look again and again at rows that the filter leaves out.
+  auto last = database_.integer("SELECT max(sequence) FROM records");
+  if (!last) return propagate(last);
+  auto statement = database_.prepare("SELECT " + column_list() +
+                                     " FROM records WHERE sequence > ? AND sequence <= ?" +
+                                     conditions(filter) + " ORDER BY sequence LIMIT ?");
   if (!statement) return propagate(statement);
   statement->bind(1, sequence);
-  statement->bind(2, static_cast<std::int64_t>(limit));
-  std::vector<Entry> entries;
+  statement->bind(2, last->value_or(0));
+  statement->bind(3, static_cast<std::int64_t>(limit));
+  Page page;
   for (;;) {
     auto row = statement->step();
     if (!row) return propagate(row);
-    if (!*row) return entries;
+    if (!*row) break;
     auto record = read_row(*statement);
     if (!record) return propagate(record);
-    entries.push_back({.sequence = statement->integer(static_cast<int>(Place::kSequence)),
-                       .run = statement->integer(static_cast<int>(Place::kRun)),
-                       .record = std::move(*record)});
+    page.entries.push_back({.sequence = statement->integer(static_cast<int>(Place::kSequence)),
+                            .run = statement->integer(static_cast<int>(Place::kRun)),
+                            .record = std::move(*record)});
   }
+  page.is_last = page.entries.size() < limit;
+  page.sequence =
+      page.is_last ? std::max(sequence, last->value_or(0)) : page.entries.back().sequence;
+  return page;
 }
 
 Result<std::vector<UsageSum>> Reader::usage(const Filter& filter) {

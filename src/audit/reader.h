@@ -26,6 +26,12 @@ struct Entry {
   Record record;
 };
 
+struct Page {
+  std::vector<Entry> entries;
+  std::int64_t sequence = 0;  // the next page is behind it
+  bool is_last = false;       // for now
+};
+
 // What the requests of one model and host add up to.
 struct UsageSum {
   std::string host;
@@ -44,7 +50,7 @@ class Reader {
   static Result<Reader> open(const std::filesystem::path& directory);
 
   // At most `limit` of those that the filter lets through, oldest first, behind `sequence`.
-  Result<std::vector<Entry>> after(std::int64_t sequence, const Filter& filter, std::size_t limit);
+  Result<Page> after(std::int64_t sequence, const Filter& filter, std::size_t limit);
 
   // Those with most output first.
   Result<std::vector<UsageSum>> usage(const Filter& filter);

@@ -27,6 +27,7 @@ void add_deploy(CLI::App& app, Action& action, const Signals& signals);
 void add_ps(CLI::App& app, Action& action, const Signals& signals);
 void add_inspect(CLI::App& app, Action& action, const Signals& signals);
 void add_logs(CLI::App& app, Action& action, const Signals& signals);
+void add_log(CLI::App& app, Action& action, const Signals& signals);
 void add_cp(CLI::App& app, Action& action, const Signals& signals);
 void add_port(CLI::App& app, Action& action, const Signals& signals);
 void add_start(CLI::App& app, Action& action, const Signals& signals);

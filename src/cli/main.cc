@@ -33,6 +33,7 @@ constexpr std::array kSubcommands = {
     Subcommand{.name = "ps", .add = add_ps},
     Subcommand{.name = "inspect", .add = add_inspect},
     Subcommand{.name = "logs", .add = add_logs},
+    Subcommand{.name = "log", .add = add_log},
     Subcommand{.name = "cp", .add = add_cp},
     Subcommand{.name = "port", .add = add_port},
     Subcommand{.name = "start", .add = add_start},

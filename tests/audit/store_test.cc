@@ -86,11 +86,11 @@ std::vector<Record> records_in(const std::filesystem::path& directory, const Fil
   auto reader = Reader::open(directory);
   EXPECT_TRUE(reader) << reader.error().message();
   if (!reader) return {};
-  auto entries = reader->after(0, filter, 1'000'000);
-  EXPECT_TRUE(entries) << entries.error().message();
-  if (!entries) return {};
+  auto page = reader->after(0, filter, 1'000'000);
+  EXPECT_TRUE(page) << page.error().message();
+  if (!page) return {};
   std::vector<Record> records;
-  for (auto& entry : *entries) records.push_back(std::move(entry.record));
+  for (auto& entry : page->entries) records.push_back(std::move(entry.record));
   return records;
 }
 
@@ -161,11 +161,11 @@ TEST(AuditStore, ConnectionsOfTwoRunsAreTold) {
     Store store(directory.path(), warnings.take());
     store.add(a_connection(store.new_connection()));
   }
-  auto entries = Reader::open(directory.path())->after(0, {}, 10);
-  ASSERT_TRUE(entries);
-  ASSERT_THAT(*entries, SizeIs(2));
-  EXPECT_EQ(entries->front().run, 1);
-  EXPECT_EQ(entries->back().run, 2);
+  auto page = Reader::open(directory.path())->after(0, {}, 10);
+  ASSERT_TRUE(page);
+  ASSERT_THAT(page->entries, SizeIs(2));
+  EXPECT_EQ(page->entries.front().run, 1);
+  EXPECT_EQ(page->entries.back().run, 2);
 }
 
 TEST(AuditStore, WhatMoreThanWaitsAtOnceIsCountedAndLeftOut) {
@@ -446,14 +446,32 @@ TEST(AuditReader, FollowsFromWhereItWas) {
   ASSERT_TRUE(reader) << reader.error().message();
   auto first = reader->after(0, {}, 10);
   ASSERT_TRUE(first);
-  ASSERT_THAT(*first, SizeIs(1));
+  ASSERT_THAT(first->entries, SizeIs(1));
   store.add(a_name("two"));
   store.close();
-  auto second = reader->after(first->back().sequence, {}, 10);
+  auto second = reader->after(first->sequence, {}, 10);
   ASSERT_TRUE(second);
-  ASSERT_THAT(*second, SizeIs(1));
-  EXPECT_EQ(std::get<NameAsked>(second->front().record).name, "two");
+  ASSERT_THAT(second->entries, SizeIs(1));
+  EXPECT_EQ(std::get<NameAsked>(second->entries.front().record).name, "two");
   EXPECT_FALSE(reader->is_replaced());
+}
+
+TEST(AuditReader, APageEndsAtItsLimitAndTheNextGoesOn) {
+  TemporaryDirectory directory;
+  {
+    Store store(directory.path(), [](const std::string&) {});
+    for (int i = 0; i < 25; ++i) store.add(i % 5 == 0 ? Record(a_name()) : Record(a_connection(i)));
+  }
+  auto reader = Reader::open(directory.path());
+  std::vector<std::size_t> sizes;
+  Page page;
+  while (!page.is_last) {
+    page = reader->after(page.sequence, {.denied_only = true}, 2).value();
+    sizes.push_back(page.entries.size());
+  }
+  EXPECT_THAT(sizes, ElementsAre(2, 2, 1));
+  // Behind all rows, those that the filter left out too.
+  EXPECT_EQ(page.sequence, 25);
 }
 
 TEST(AuditReader, SumsUsageByModelAndHost) {

@@ -203,7 +203,7 @@ def test_a_memory_that_is_none_is_refused(capsem: Capsem, size: str) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (["frobnicate"], 2, "no subcommand 'frobnicate', there are run, exec, attach, deploy, ps, inspect, logs, cp, port, start, stop, "
+        (["frobnicate"], 2, "no subcommand 'frobnicate', there are run, exec, attach, deploy, ps, inspect, logs, log, cp, port, start, stop, "
              "kill, restart, rename, fork, rm, policy, initrd, build-assets, loop, doctor; see 'capsem --help'"),
         (["initrd", "frobnicate"], 2, "no subcommand 'frobnicate', there are pack, convert"),
         (["initrd", "pack", "--frobnicate"], 2, "see 'capsem initrd pack --help'"),
