@@ -92,7 +92,7 @@ std::size_t cut(Record& record) {
   return bytes;
 }
 
-void clean(Record& record) {
+std::size_t clean(Record& record) {
   if (auto* request = std::get_if<Request>(&record))
     request->path = without_credentials(request->path);
   std::visit(
@@ -100,6 +100,7 @@ void clean(Record& record) {
         for_each_text(each, [](std::string& text, std::size_t) { text = printable(text); });
       },
       record);
+  return cut(record);
 }
 
 std::string without_credentials(std::string_view path) {

@@ -12,8 +12,9 @@ namespace capsem::audit {
 // Cuts each text of the record to its limit, and says what memory the record takes.
 std::size_t cut(Record& record);
 
-// Makes each text safe to print, and takes the values of what is a credential out of the query.
-void clean(Record& record);
+// Makes each text safe to print, and takes the values of what is a credential out of the query. The
+// limits hold again, as what is not printed becomes longer. Returns what cut() does.
+std::size_t clean(Record& record);
 
 // "/v1?key=...&alt=sse" for "/v1?key=AIza&alt=sse": parameters whose names say that they hold a
 // key, a token, a signature or a password lose their values.

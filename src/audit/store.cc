@@ -1,5 +1,6 @@
 #include "audit/store.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -9,6 +10,9 @@
 
 namespace capsem::audit {
 namespace {
+
+// Far less than what a file may grow over its limit for a moment.
+constexpr std::size_t kMaxTransactionBytes = 4 << 20;
 
 void set_time(Record& record) {
   auto set = [](TimePoint& at) {
@@ -76,20 +80,29 @@ Store::Batch Store::next_batch() {
 }
 
 void Store::write(Writer& writer, Batch& batch) {
-  for (auto& record : batch.records) clean(record);
-  auto missing = batch.dropped + not_written_;
-  auto count = batch.records.size();
-  if (missing > 0) {
-    batch.records.emplace_back(Dropped{.at = std::chrono::system_clock::now(), .records = missing});
-    if (batch.dropped > 0) warn("network traffic comes faster than its log can be written");
+  if (batch.dropped > 0) warn("network traffic comes faster than its log can be written");
+  not_written_ += batch.dropped;
+  if (not_written_ > 0)
+    batch.records.emplace_back(
+        Dropped{.at = std::chrono::system_clock::now(), .records = not_written_});
+  std::span<Record> rest(batch.records);
+  while (!rest.empty()) {
+    std::size_t count = 0;
+    for (std::size_t bytes = 0; count < rest.size() && bytes < kMaxTransactionBytes; ++count)
+      bytes += clean(rest[count]);
+    write(writer, rest.first(count));
+    rest = rest.subspan(count);
   }
-  if (batch.records.empty()) return;
-  if (auto written = writer.write(batch.records); !written) {
-    not_written_ = missing + count;
+}
+
+void Store::write(Writer& writer, std::span<const Record> records) {
+  const auto* dropped = std::get_if<Dropped>(&records.back());
+  if (auto written = writer.write(records); !written) {
+    not_written_ += records.size() - (dropped == nullptr ? 0 : 1);
     warn("the network log misses records: " + written.error().message());
-    return;
+  } else if (dropped != nullptr) {
+    not_written_ -= std::min(not_written_, dropped->records);
   }
-  not_written_ = 0;
 }
 
 void Store::warn(const std::string& text) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -53,6 +54,7 @@ class Store final : public Sink {
   void run();
   Batch next_batch();
   void write(Writer& writer, Batch& batch);
+  void write(Writer& writer, std::span<const Record> records);
   void warn(const std::string& text);
 
   Limits limits_;

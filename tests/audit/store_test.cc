@@ -236,6 +236,24 @@ TEST(AuditStore, TheOldestRowsGoWhenTheFileIsFull) {
   EXPECT_LT(std::filesystem::file_size(directory / kFile), 4 * kLimit);
 }
 
+TEST(AuditStore, MoreThanTheFileHoldsAtOnceLosesNothingButTheOldest) {
+  TemporaryDirectory directory;
+  Warnings warnings;
+  {
+    Store store(directory.path(), warnings.take(),
+                {.file_bytes = 4 << 20, .waiting_records = 100'000, .waiting_bytes = 200 << 20});
+    auto request = a_request();
+    request.path = "/" + std::string(2000, '\x01');  // which becomes four times as long
+    for (int i = 0; i < 20'000; ++i) store.add(request);
+    store.add(a_name("last"));
+  }
+  EXPECT_THAT(warnings.lines, IsEmpty());
+  auto records = records_in(directory.path());
+  EXPECT_GT(records.size(), 500U);
+  EXPECT_EQ(records.back(), Record(a_name("last")));
+  EXPECT_LT(std::filesystem::file_size(directory / kFile), 24U << 20);
+}
+
 TEST(AuditStore, ADamagedFileIsSetAsideWithAWarning) {
   TemporaryDirectory directory;
   Warnings warnings;
