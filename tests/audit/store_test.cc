@@ -176,6 +176,7 @@ TEST(AuditStore, WhatMoreThanWaitsAtOnceIsCountedAndLeftOut) {
   for (int i = 0; i < 1000; ++i) store.add(a_name());
   store.close();
   auto records = records_in(directory.path());
+  ASSERT_FALSE(records.empty());
   auto* dropped = std::get_if<Dropped>(&records.back());
   ASSERT_NE(dropped, nullptr);
   EXPECT_GT(dropped->records, 900U);
@@ -249,7 +250,7 @@ TEST(AuditStore, MoreThanTheFileHoldsAtOnceLosesNothingButTheOldest) {
   }
   EXPECT_THAT(warnings.lines, IsEmpty());
   auto records = records_in(directory.path());
-  EXPECT_GT(records.size(), 500U);
+  ASSERT_GT(records.size(), 500U);
   EXPECT_EQ(records.back(), Record(a_name("last")));
   EXPECT_LT(std::filesystem::file_size(directory / kFile), 24U << 20);
 }
@@ -530,6 +531,19 @@ TEST(AuditReader, AFileThatIsNotThereOrNoneOfOursIsAnError) {
   EXPECT_EQ(refused.error().kind(), ErrorKind::kDamaged);
   // A reader changes nothing.
   EXPECT_EQ(std::filesystem::file_size(directory / kFile), 25U);
+}
+
+TEST(AuditReader, AFileOfAnotherProgramOrVersionIsAnError) {
+  for (const char* change : {"PRAGMA application_id = 1", "PRAGMA user_version = 99"}) {
+    TemporaryDirectory directory;
+    {
+      Store store(directory.path(), [](const std::string&) {});
+    }
+    ASSERT_TRUE(Database::open(directory / kFile, Access::kWrite)->execute(change));
+    auto refused = Reader::open(directory.path());
+    ASSERT_FALSE(refused) << change;
+    EXPECT_EQ(refused.error().kind(), ErrorKind::kDamaged);
+  }
 }
 
 }  // namespace
