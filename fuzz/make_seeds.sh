@@ -39,8 +39,8 @@ case $target in
     seed process 'a.b\tGET\t/\t/bin/x' "$rule\"a.b\"\nprocess = \"*/x\"\nname = \"n\"\nfrom = \"f\"\n"
     seed script 'b\xc3\xbccher.example' "$rule\"b\xc3\xbccher.example\"\n"
     seed url 'https://xn--bcher-kva.example:8443/x' ''
-      exit
-      ;;
+    exit
+    ;;
   dns_fuzz)
     name='\7example\3org\0'
     opt='\0\0\51\4\320\0\0\200\0\0\14\0\12\0\10cookie..'
@@ -78,6 +78,15 @@ case $target in
     seed end "GET http://a.example:80/ HTTP/1.0\r\n${host}Connection: keep-alive, TE\r\nTE: trailers\r\n\r\n" \
       'HTTP/1.1 200 OK\r\nAlt-Svc: x\r\n\r\nall'
     seed head "HEAD /%61/b HTTP/1.1\r\n${host}Expect: 100-continue\r\n\r\n" "HTTP/1.1 304 N\r\nContent-Length: 3\r\n\r\n"
+    exit
+    ;;
+  model_usage_fuzz)
+    usage='"usage":{"input_tokens":1,"output_tokens":2,"cache_read_input_tokens":3}'
+    printf '\000\001{"model":"m","content":[{"type":"tool_use","name":"t"}],%s}' "$usage" >"$out/anthropic"
+    printf '\200\001data: {"message":{"model":"m",%s}}\n\n' "$usage" >"$out/anthropic-events"
+    printf '\001\001{"model":"m","usage":{"prompt_tokens":1,"completion_tokens":2}}' >"$out/openai"
+    printf '\202\001data: {"response":{"model":"m",%s}}\r\n\r\n' "$usage" >"$out/openai-events"
+    printf '\003\001[{"usageMetadata":{"promptTokenCount":1,"thoughtsTokenCount":2}}]' >"$out/google"
     exit
     ;;
   api_json_fuzz)
