@@ -53,7 +53,12 @@ Result<std::unique_ptr<NamedService>> NamedService::create(
 
 NamedService::NamedService(const boost::asio::any_io_executor& executor,
                            std::unique_ptr<NamedVm> vm)
-    : log_(vm->directory(), api::kLogLimitBytes), vm_(std::move(vm)), tasks_(executor) {}
+    : log_(vm->directory(), api::kLogLimitBytes),
+      vm_(std::move(vm)),
+      net_log_(
+          executor, vm_->directory(),
+          [this](const std::string& text) { log_.add(api::name(api::EventKind::kWarning), text); }),
+      tasks_(executor) {}
 
 void NamedService::console_line(std::string_view line) {
   log_.add(kConsole, line);
@@ -92,6 +97,7 @@ Task<> NamedService::settle(const api::End& end) {
   if (!recorded) say(recorded.error().message());
   tasks_.cancel();
   co_await tasks_.join();
+  co_await net_log_.finish();
   log_.add(api::name(api::EventKind::kState), api::name(api::State::kEnded));
   if (end.error) log_.add(api::name(api::EventKind::kWarning), end.error->message());
   co_await log_.finish();

@@ -15,6 +15,7 @@
 #include "host/lease.h"
 #include "host/monitor.h"
 #include "host/named_vm.h"
+#include "host/net_log.h"
 #include "host/vm_log.h"
 
 namespace capsem::host {
@@ -31,6 +32,9 @@ class NamedService {
   // For the VM's log.
   void console_line(std::string_view line);
 
+  // For what the VM does on the network.
+  audit::Sink& net_log() { return net_log_.sink(); }
+
   // Runs the VM to its end. Throws what a part of the monitor threw.
   Task<> run(Monitor& monitor, Clients& clients, Lease& lease);
 
@@ -40,6 +44,7 @@ class NamedService {
 
   VmLog log_;
   std::unique_ptr<NamedVm> vm_;
+  NetLog net_log_;  // in the directory of vm_
   async::TaskGroup tasks_;
 };
 
