@@ -103,6 +103,7 @@ Task<Result<>> serve(asio::any_io_executor executor, Fd socket, const MakeMachin
       co_return propagate(created);
     }
     named = std::move(*created);
+    monitor_options.audit = &named->net_log();
     monitor_options.on_console_line = [&to = *named](std::string_view line) {
       to.console_line(line);
     };

@@ -123,12 +123,16 @@ class GuestNetworkTest : public ::testing::Test {
   testing::Listener listener{loop.executor()};
   testing::Listener other{loop.executor()};
   std::vector<std::string> denied;
+  audit::NoSink audit;
   GuestNetwork network{loop.executor(),
                        {.policy = {},
+                        .name = "test",
+                        .trusted = {},
                         .resolver = {.lookup = {.servers = names.address(),
                                                 .limit = seconds(2),
                                                 .server_limit = milliseconds(200),
                                                 .rounds = 2}}},
+                       audit,
                        [this](const Denial& denial) { denied.push_back(denial.text()); }};
 
  private:
@@ -163,7 +167,7 @@ class GuestNetworkTest : public ::testing::Test {
 // ---- who may open a connection
 
 TEST_F(GuestNetworkTest, CarriesAConnectionThatARuleAllows) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   network.change(by_address());
   auto [guest, server] = joined(listener, "hello");
   EXPECT_EQ(network.flows(), 1U);
@@ -177,7 +181,7 @@ TEST_F(GuestNetworkTest, CarriesAConnectionThatARuleAllows) {
 }
 
 TEST_F(GuestNetworkTest, OnlyWhoHasTheTokenOpensOne) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   network.change(by_address());
   auto nearly = kToken;
   nearly.back() = 'u';
@@ -198,20 +202,20 @@ TEST_F(GuestNetworkTest, ATokenThatComesLateIsWaitedFor) {
   auto guest = connect(listener.port(), "hello");
   loop.context().run_for(milliseconds(100));
   EXPECT_EQ(network.flows(), 0U);
-  network.set_token(kToken);
+  network.token().set(kToken);
   auto server = loop.get(listener.accept());
   EXPECT_EQ(read_one(*server), "hello");
 }
 
 TEST_F(GuestNetworkTest, TheFirstTokenCounts) {
-  network.set_token(kToken);
-  network.set_token(std::string(wire::kNetTokenBytes, 'x'));
+  network.token().set(kToken);
+  network.token().set(std::string(wire::kNetTokenBytes, 'x'));
   network.change(by_address());
   EXPECT_EQ(joined(listener, "hello").first != nullptr, true);
 }
 
 TEST_F(GuestNetworkTest, AnEmptyTokenIsNone) {
-  network.set_token("");
+  network.token().set("");
   network.change(by_address());
   auto open = open_to(listener.port());
   open.token = "";
@@ -222,7 +226,7 @@ TEST_F(GuestNetworkTest, AnEmptyTokenIsNone) {
 }
 
 TEST_F(GuestNetworkTest, WhoSaysNothingIsDroppedAfterAWhile) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   auto began = std::chrono::steady_clock::now();
   auto flow = begin("\1");
   auto dns = begin_dns("\1");
@@ -233,7 +237,7 @@ TEST_F(GuestNetworkTest, WhoSaysNothingIsDroppedAfterAWhile) {
 }
 
 TEST_F(GuestNetworkTest, WhatIsNoOpeningMessageEndsTheConnection) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   network.change(by_address());
   auto no_port = open_to(0);
   auto large_port = open_to(65536 + listener.port());
@@ -258,7 +262,7 @@ TEST_F(GuestNetworkTest, WhatIsNoOpeningMessageEndsTheConnection) {
 // ---- what goes through
 
 TEST_F(GuestNetworkTest, AHalfClosedConnectionGoesOnTheOtherWay) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   network.change(by_address());
   auto [guest, server] = joined(listener, "all I have");
   guest->shutdown_write();
@@ -273,7 +277,7 @@ TEST_F(GuestNetworkTest, AHalfClosedConnectionGoesOnTheOtherWay) {
 }
 
 TEST_F(GuestNetworkTest, AServerMaySpeakFirst) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   network.change(by_address());
   auto guest = connect(listener.port(), "");
   auto server = loop.get(listener.accept());
@@ -282,7 +286,7 @@ TEST_F(GuestNetworkTest, AServerMaySpeakFirst) {
 }
 
 TEST_F(GuestNetworkTest, AServerThatIsNotThereIsAReset) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   network.change(by_address());
   const auto port = listener.port();
   listener.close();
@@ -295,7 +299,7 @@ TEST_F(GuestNetworkTest, AServerThatIsNotThereIsAReset) {
 // ---- what does not
 
 TEST_F(GuestNetworkTest, TlsThatIsRefusedIsToldByAnAlertAndTheEnd) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   auto guest = connect(443, hello_for("secret.example"));
   EXPECT_EQ(rest_of(*guest), kAccessDenied);
   guest->shutdown_write();
@@ -305,7 +309,7 @@ TEST_F(GuestNetworkTest, TlsThatIsRefusedIsToldByAnAlertAndTheEnd) {
 }
 
 TEST_F(GuestNetworkTest, AClientThatStaysAfterTheAlertIsNotWaitedForLong) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   auto guest = connect(443, hello_for("secret.example"));
   auto began = std::chrono::steady_clock::now();
   loop.run();
@@ -313,7 +317,7 @@ TEST_F(GuestNetworkTest, AClientThatStaysAfterTheAlertIsNotWaitedForLong) {
 }
 
 TEST_F(GuestNetworkTest, OtherThingsThatAreRefusedAreReset) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   auto guest = connect(listener.port(), "hello");
   EXPECT_EQ(rest_of(*guest), "");
   loop.run();
@@ -322,7 +326,7 @@ TEST_F(GuestNetworkTest, OtherThingsThatAreRefusedAreReset) {
 }
 
 TEST_F(GuestNetworkTest, AProcessIsWhatTheProxySays) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   const auto curl_alone = rule("127.0.0.1", port_of(listener), "process = \"*/curl\"\n");
   network.change(policy(curl_alone));
   auto wget = open_to(listener.port());
@@ -334,7 +338,7 @@ TEST_F(GuestNetworkTest, AProcessIsWhatTheProxySays) {
 // ---- another policy
 
 TEST_F(GuestNetworkTest, AnotherPolicyEndsWhatItDoesNotAllowAndKeepsTheRest) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   const auto first = rule("127.0.0.1", port_of(listener));
   const auto second = rule("127.0.0.1", port_of(other));
   network.change(policy(first + second));
@@ -352,7 +356,7 @@ TEST_F(GuestNetworkTest, AnotherPolicyEndsWhatItDoesNotAllowAndKeepsTheRest) {
 }
 
 TEST_F(GuestNetworkTest, AnotherPolicyMakesWhatWasRefusedWorthTelling) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   for (int i = 0; i < 2; ++i) EXPECT_EQ(rest_of(*connect(listener.port(), "hello")), "");
   EXPECT_EQ(denied.size(), 1U);
   network.change(Policy());
@@ -362,7 +366,7 @@ TEST_F(GuestNetworkTest, AnotherPolicyMakesWhatWasRefusedWorthTelling) {
 
 TEST_F(GuestNetworkTest, AConnectionByNameEndsWithItsNameOrItsAddress) {
   names.add("good.example", {"127.0.0.1"});
-  network.set_token(kToken);
+  network.token().set(kToken);
   const auto name = rule("good.example", port_of(listener));
   const auto address = rule("127.0.0.1", port_of(listener), "process = \"*/curl\"\n");
   const auto other_port = rule("127.0.0.1", "1");
@@ -386,7 +390,7 @@ TEST_F(GuestNetworkTest, AConnectionByNameEndsWithItsNameOrItsAddress) {
 // ---- names
 
 TEST_F(GuestNetworkTest, AnswersManyQueriesEachByItsId) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   network.change(policy(rule("*.good.example", "443")));
   std::string queries;
   constexpr std::uint32_t kQueries = 60;  // the resolver looks up 64 at a time
@@ -408,7 +412,7 @@ TEST_F(GuestNetworkTest, AnswersManyQueriesEachByItsId) {
 TEST_F(GuestNetworkTest, ASlowNameHoldsUpNoOther) {
   names.add("slow.good.example", RecordType::kA, {.answer = {}, .silent = true});
   names.add("fast.good.example", {"93.184.216.1"});
-  network.set_token(kToken);
+  network.token().set(kToken);
   network.change(policy(rule("*.good.example", "443")));
   auto guest = begin_dns(opened() + query(1, "slow.good.example") + query(2, "fast.good.example"));
   auto text = read_one(*guest);
@@ -421,7 +425,7 @@ TEST_F(GuestNetworkTest, ASlowNameHoldsUpNoOther) {
 
 TEST_F(GuestNetworkTest, AnInnerAddressIsToldWhereARuleOfAnyPortIsForIt) {
   names.add("inner.example", {"10.1.2.3", "10.1.2.4"});
-  network.set_token(kToken);
+  network.token().set(kToken);
   // As docs/network.md has it.
   network.change(
       policy("[[rule]]\naction = \"allow\"\nhost = \"inner.example\"\n"
@@ -431,7 +435,7 @@ TEST_F(GuestNetworkTest, AnInnerAddressIsToldWhereARuleOfAnyPortIsForIt) {
 
 TEST_F(GuestNetworkTest, AnAddressThatARuleDeniesToSomeIsToldToTheRest) {
   names.add("good.example", {"93.184.216.34", "93.184.216.35"});
-  network.set_token(kToken);
+  network.token().set(kToken);
   const std::string deny = "[[rule]]\naction = \"deny\"\nhost = ";
   network.change(policy(deny + "\"93.184.216.34\"\nport = 22\n" + deny + "\"93.184.216.35\"\n" +
                         rule("good.example", "443")));
@@ -440,7 +444,7 @@ TEST_F(GuestNetworkTest, AnAddressThatARuleDeniesToSomeIsToldToTheRest) {
 
 TEST_F(GuestNetworkTest, NamesAreForWhoBeginsWithTheToken) {
   names.add("good.example", {"93.184.216.1"});
-  network.set_token(kToken);
+  network.token().set(kToken);
   network.change(policy(rule("good.example", "443")));
   const auto ask = query(1, "good.example");
   const std::string rows[] = {ask, opened(std::string(32, 'x')) + ask, opened("") + ask,
@@ -454,14 +458,14 @@ TEST_F(GuestNetworkTest, NamesAreForWhoBeginsWithTheToken) {
 }
 
 TEST_F(GuestNetworkTest, AQueryThatIsNoneIsAnsweredByNothing) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   auto guest = begin_dns(opened() + frame<wire::GuestDns>(wire::DnsQuery{.id = 9, .message = "?"}));
   EXPECT_EQ(read_one(*guest), frame<wire::HostDns>(wire::DnsAnswer{.id = 9}));
 }
 
 // Only so much is kept of what is not read.
 TEST_F(GuestNetworkTest, WhoDoesNotReadItsAnswersIsNotReadFrom) {
-  network.set_token(kToken);
+  network.token().set(kToken);
   constexpr std::uint32_t kQueries = 40'000;
   std::string queries;
   for (std::uint32_t i = 0; i < kQueries; ++i) queries += query(i, "denied.example");
