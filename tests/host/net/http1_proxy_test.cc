@@ -183,6 +183,14 @@ TEST(Http1Proxy, AnAnswerMayComeBeforeTheWholeRequest) {
   EXPECT_EQ(pass(scene, *scene.server, kOk, *scene.client, "ok"), kOk);
 }
 
+TEST(Http1Proxy, ARequestHasOneAnswer) {
+  ProxyScene scene;
+  pass(scene, *scene.client, "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 4\r\n\r\nbo",
+       *scene.server, "\r\n\r\nbo");
+  EXPECT_EQ(pass(scene, *scene.server, kOk + kOk, *scene.client, "ok"), kOk);
+  EXPECT_EQ(scene.ask(""), "");
+}
+
 TEST(Http1Proxy, AServerThatDoesNotTakeTheBodyIsHeard) {
   ProxyScene scene;
   pass(scene, *scene.client,
