@@ -51,7 +51,7 @@ Result<std::unique_ptr<TlsEngine>> TlsEngine::make(TlsServerSide side) {
   return made;
 }
 
-Result<std::unique_ptr<TlsEngine>> TlsEngine::make(TlsClientSide side) {
+Result<std::unique_ptr<TlsEngine>> TlsEngine::make(const TlsClientSide& side) {
   std::unique_ptr<TlsEngine> made(new TlsEngine("speak TLS with", "'" + side.host + "'"));
   auto begun = made->begin(side.context);
   if (begun) begun = made->set_expected_host(side.host);

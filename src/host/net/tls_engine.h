@@ -38,7 +38,7 @@ struct TlsClientSide {
 class TlsEngine {
  public:
   static Result<std::unique_ptr<TlsEngine>> make(TlsServerSide side);
-  static Result<std::unique_ptr<TlsEngine>> make(TlsClientSide side);
+  static Result<std::unique_ptr<TlsEngine>> make(const TlsClientSide& side);
 
   // What was received; has to stay where it is until used_all().
   void feed(std::span<const std::byte> received);

@@ -142,7 +142,7 @@ Task<Result<std::unique_ptr<TlsStream>>> TlsStream::accept(async::Stream& below,
 Task<Result<std::unique_ptr<TlsStream>>> TlsStream::connect(std::unique_ptr<async::Stream> below,
                                                             TlsClientSide side,
                                                             std::chrono::milliseconds limit) {
-  auto engine = TlsEngine::make(std::move(side));
+  auto engine = TlsEngine::make(side);
   if (!engine) co_return propagate(engine);
   auto state = std::make_shared<State>();
   state->below = below.get();
