@@ -21,7 +21,7 @@ namespace capsem::guest::doctor {
 namespace {
 
 constexpr std::uint64_t kSmallFileBytes = 1 << 16;
-constexpr std::chrono::milliseconds kAtOnce{1000};
+constexpr std::chrono::milliseconds kAtOnce{2000};
 constexpr std::uint16_t kPort = 53;
 constexpr const char* kResolver = "192.0.0.8";
 

@@ -30,7 +30,7 @@ namespace {
 constexpr std::uint64_t kSmallFileBytes = 1 << 20;
 // Far above what a refusal takes on an emulated processor that others use as well, and far below
 // any limit by which something would give up.
-constexpr std::chrono::milliseconds kAtOnce{1000};
+constexpr std::chrono::milliseconds kAtOnce{2000};
 // For the host to end a connection that no rule allows, of which nobody waits for more.
 constexpr int kEndMilliseconds = 5000;
 
@@ -99,7 +99,7 @@ Outcome refused_at_once(std::span<const Attempt> attempts, Clock::time_point beg
     if (error == 0) return expect(false, name + ": it was sent");
     seen = std::strerror(error);
     if (error != EHOSTUNREACH && error != ECONNREFUSED && error != EPERM)
-      return expect(false, name + ": " + seen);
+      return expect(false, name + ": " + std::strerror(error));
   }
   if (taken > kAtOnce) seen += ", after " + std::to_string(taken.count()) + " ms";
   return expect(taken <= kAtOnce, std::move(seen));
