@@ -57,6 +57,7 @@ class Batch {
   // The answers come in the order of the requests: when the last is there, so are the others.
   void wait(Clock::time_point deadline) {
     std::vector<pollfd> waiting;
+    waiting.reserve(ports_.size());
     for (std::size_t i = 0; i < ports_.size(); ++i)
       waiting.push_back({sockets_[i].get(), POLLOUT, 0});
     while (!all_answered(waiting)) {
