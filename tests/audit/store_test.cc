@@ -18,6 +18,7 @@
 #include "audit/reader.h"
 #include "audit/schema.h"
 #include "base/fd.h"
+#include "tests/audit/samples.h"
 #include "tests/temporary_directory.h"
 
 namespace capsem::audit {
@@ -25,74 +26,16 @@ namespace {
 
 using capsem::testing::TemporaryDirectory;
 using std::chrono::milliseconds;
-using std::chrono::seconds;
+using testing::a_connection;
+using testing::a_name;
+using testing::a_request;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::records_in;
 using ::testing::SizeIs;
 using Clock = std::chrono::steady_clock;
-
-const TimePoint kNoon{seconds(1'800'000'000)};
-
-NameAsked a_name(std::string name = "example.com") {
-  return {.at = kNoon,
-          .name = std::move(name),
-          .type = "AAAA",
-          .result = NameResult::kRefused,
-          .judgement = {.decision = Decision::kDenied, .rule = "no rule"},
-          .process = {.pid = 7, .uid = 1000, .executable = "/usr/bin/curl"}};
-}
-
-Connection a_connection(std::uint64_t id) {
-  return {.id = id,
-          .begin = kNoon,
-          .duration = milliseconds(12),
-          .address = "2001:db8::1",
-          .port = 443,
-          .server_name = "example.com",
-          .process = {.pid = 8, .uid = 0, .executable = "/usr/bin/git"},
-          .judgement = {.decision = Decision::kPassed, .rule = "github"},
-          .sent_bytes = 517,
-          .received_bytes = 5'000'000'000,
-          .ending = Ending::kDone};
-}
-
-Request a_request() {
-  return {.connection = 3,
-          .begin = kNoon,
-          .duration = milliseconds(1500),
-          .process = {.pid = 9, .uid = 0, .executable = "/usr/bin/node"},
-          .scheme = "https",
-          .protocol = "HTTP/2",
-          .host = "api.anthropic.com",
-          .port = 443,
-          .method = "POST",
-          .path = "/v1/messages?beta=true",
-          .status = 200,
-          .judgement = {.decision = Decision::kInspected, .rule = "anthropic"},
-          .sent_bytes = 4000,
-          .received_bytes = 9000,
-          .reason = "",
-          .usage = ModelUsage{.provider = "anthropic",
-                              .model = "claude-sonnet-4-5",
-                              .input_tokens = 1200,
-                              .cached_input_tokens = 1000,
-                              .output_tokens = 300,
-                              .tools = {"bash", "edit"}}};
-}
-
-std::vector<Record> records_in(const std::filesystem::path& directory, const Filter& filter = {}) {
-  auto reader = Reader::open(directory);
-  EXPECT_TRUE(reader) << reader.error().message();
-  if (!reader) return {};
-  auto page = reader->after(0, filter, 1'000'000);
-  EXPECT_TRUE(page) << page.error().message();
-  if (!page) return {};
-  std::vector<Record> records;
-  for (auto& entry : page->entries) records.push_back(std::move(entry.record));
-  return records;
-}
 
 // What a store warned of.
 struct Warnings {
@@ -439,111 +382,6 @@ TEST(AuditStore, AKillTakesTheLastSecondAtMost) {
     Store store(directory.path(), [](const std::string&) {});
   }
   EXPECT_EQ(std::get<Connection>(records_in(directory.path()).front()).ending, Ending::kLost);
-}
-
-TEST(AuditReader, AFilterLeavesOutWhatIsNotAskedFor) {
-  TemporaryDirectory directory;
-  {
-    Store store(directory.path(), [](const std::string&) {});
-    store.add(a_name());
-    store.add(a_connection(1));
-    auto request = a_request();
-    request.begin = kNoon + seconds(60);
-    store.add(request);
-  }
-  EXPECT_THAT(records_in(directory.path(), {.denied_only = true}), ElementsAre(Record(a_name())));
-  EXPECT_THAT(records_in(directory.path(), {.requests_only = true}), SizeIs(1));
-  EXPECT_THAT(records_in(directory.path(), {.since = kNoon + seconds(30)}), SizeIs(1));
-}
-
-TEST(AuditReader, FollowsFromWhereItWas) {
-  TemporaryDirectory directory;
-  Store store(directory.path(), [](const std::string&) {});
-  store.add(a_name("one"));
-  std::this_thread::sleep_for(kCrashWindow);
-  auto reader = Reader::open(directory.path());
-  ASSERT_TRUE(reader) << reader.error().message();
-  auto first = reader->after(0, {}, 10);
-  ASSERT_TRUE(first);
-  ASSERT_THAT(first->entries, SizeIs(1));
-  store.add(a_name("two"));
-  store.close();
-  auto second = reader->after(first->sequence, {}, 10);
-  ASSERT_TRUE(second);
-  ASSERT_THAT(second->entries, SizeIs(1));
-  EXPECT_EQ(std::get<NameAsked>(second->entries.front().record).name, "two");
-  EXPECT_FALSE(reader->is_replaced());
-}
-
-TEST(AuditReader, APageEndsAtItsLimitAndTheNextGoesOn) {
-  TemporaryDirectory directory;
-  {
-    Store store(directory.path(), [](const std::string&) {});
-    for (int i = 0; i < 25; ++i) store.add(i % 5 == 0 ? Record(a_name()) : Record(a_connection(i)));
-  }
-  auto reader = Reader::open(directory.path());
-  std::vector<std::size_t> sizes;
-  Page page;
-  while (!page.is_last) {
-    page = reader->after(page.sequence, {.denied_only = true}, 2).value();
-    sizes.push_back(page.entries.size());
-  }
-  EXPECT_THAT(sizes, ElementsAre(2, 2, 1));
-  // Behind all rows, those that the filter left out too.
-  EXPECT_EQ(page.sequence, 25);
-}
-
-TEST(AuditReader, SumsUsageByModelAndHost) {
-  TemporaryDirectory directory;
-  {
-    Store store(directory.path(), [](const std::string&) {});
-    store.add(a_request());
-    store.add(a_request());
-    auto other = a_request();
-    other.usage->model = "claude-haiku-4-5";
-    store.add(other);
-    store.add(a_name());
-  }
-  auto sums = Reader::open(directory.path())->usage({});
-  ASSERT_TRUE(sums) << sums.error().message();
-  EXPECT_THAT(*sums, ElementsAre(UsageSum{.host = "api.anthropic.com",
-                                          .provider = "anthropic",
-                                          .model = "claude-sonnet-4-5",
-                                          .requests = 2,
-                                          .input_tokens = 2400,
-                                          .cached_input_tokens = 2000,
-                                          .output_tokens = 600},
-                                 UsageSum{.host = "api.anthropic.com",
-                                          .provider = "anthropic",
-                                          .model = "claude-haiku-4-5",
-                                          .requests = 1,
-                                          .input_tokens = 1200,
-                                          .cached_input_tokens = 1000,
-                                          .output_tokens = 300}));
-}
-
-TEST(AuditReader, AFileThatIsNotThereOrNoneOfOursIsAnError) {
-  TemporaryDirectory directory;
-  EXPECT_EQ(Reader::open(directory.path()).error().kind(), ErrorKind::kNotFound);
-  std::ofstream(directory / kFile) << "something else altogether";
-  auto refused = Reader::open(directory.path());
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().kind(), ErrorKind::kDamaged);
-  // A reader changes nothing.
-  EXPECT_EQ(std::filesystem::file_size(directory / kFile), 25U);
-}
-
-TEST(AuditReader, AFileOfAnotherProgramOrVersionIsAnError) {
-  for (const char* change : {"PRAGMA application_id = 1", "PRAGMA user_version = 99"}) {
-    TemporaryDirectory directory;
-    {
-      Store store(directory.path(), [](const std::string&) {});
-    }
-    ASSERT_TRUE(Database::open(directory / kFile, Access::kWrite)->execute(change));
-    auto refused = Reader::open(directory.path());
-    ASSERT_FALSE(refused) << change;
-    EXPECT_EQ(refused.error().kind(), ErrorKind::kDamaged);
-  }
 }
 
 }  // namespace
