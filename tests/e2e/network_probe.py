@@ -85,8 +85,9 @@ def both_ways(address: str, port: int, size: int) -> str:
     with connected(address, port) as stream:
 
         def send() -> None:
-            stream.sendall(data)
-            stream.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # what is read tells of it
+                stream.sendall(data)
+                stream.shutdown(socket.SHUT_WR)
 
         sender = threading.Thread(target=send)
         sender.start()

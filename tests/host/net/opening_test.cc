@@ -152,9 +152,9 @@ TEST_F(OpeningTest, AHelloThatIsNeverWholeIsNone) {
 }
 
 TEST_F(OpeningTest, AClientThatSaidSomethingAndEndedIsStillServed) {
-  auto opening = read_one(kSsh, {{"quit"}}, true);
+  auto opening = read_one(kSsh, {{"QUIT"}}, true);
   EXPECT_EQ(opening.kind, Kind::kOther);
-  EXPECT_EQ(as_text(opening.bytes), "quit");
+  EXPECT_EQ(as_text(opening.bytes), "QUIT");
 }
 
 TEST_F(OpeningTest, AnEndBeforeAnythingIsAnError) {
