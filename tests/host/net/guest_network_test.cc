@@ -51,6 +51,9 @@ Task<> fetch(async::Stream& from, bool& ended, std::string& text) {
 
 class GuestNetworkTest : public ::testing::Test {
  protected:
+  // The test's own ends are closed by now, and the network goes before the loop.
+  void TearDown() override { loop.run(seconds(20)); }
+
   static Policy policy(const std::string& text) { return Policy::parse(text, "test.toml").value(); }
   std::string port_of(const testing::Listener& one) { return std::to_string(one.port()); }
   Policy by_address() { return policy(rule("127.0.0.1", port_of(listener))); }
@@ -173,6 +176,7 @@ TEST_F(GuestNetworkTest, CarriesAConnectionThatARuleAllows) {
   EXPECT_EQ(network.flows(), 1U);
   send(*server, "welcome");
   EXPECT_EQ(read_one(*guest), "welcome");
+  EXPECT_TRUE(is_open(*guest, *server));
   guest.reset();
   server.reset();
   loop.run();
@@ -368,23 +372,27 @@ TEST_F(GuestNetworkTest, AConnectionByNameEndsWithItsNameOrItsAddress) {
   names.add("good.example", {"127.0.0.1"});
   network.token().set(kToken);
   const auto name = rule("good.example", port_of(listener));
-  const auto address = rule("127.0.0.1", port_of(listener), "process = \"*/curl\"\n");
-  const auto other_port = rule("127.0.0.1", "1");
-  network.change(policy(name + address));
+  // Which lets the name lead there, and nothing pass that is for the address as such.
+  const auto inspected = rule("127.0.0.1", port_of(listener), "tls = \"inspect\"\n");
+  network.change(policy(name + inspected));
   EXPECT_THAT(answers_of(query(1, "good.example"))[1].addresses, ElementsAre("127.0.0.1"));
   const auto hello = hello_for("good.example");
 
   auto [by_name, server1] = joined(listener, hello);
-  network.change(policy(name + address + rule("more.example", "443")));
+  network.change(policy(name + inspected + rule("more.example", "443")));
   EXPECT_TRUE(is_open(*by_name, *server1));
   // The address is an inner one, which the name alone does not allow.
-  network.change(policy(name + other_port));
+  network.change(policy(name + rule("127.0.0.1", "1")));
   EXPECT_EQ(rest_of(*by_name), "");
 
-  network.change(policy(name + address));
+  network.change(policy(name + inspected));
   auto [again, server2] = joined(listener, hello);
-  network.change(policy(address));
-  EXPECT_TRUE(is_open(*again, *server2));  // a rule for the very address asks for no name
+  // A rule for the very address asks for no name.
+  const std::string no_name = "[[rule]]\naction = \"deny\"\nhost = \"good.example\"\n";
+  network.change(policy(no_name + rule("127.0.0.1", port_of(listener))));
+  EXPECT_TRUE(is_open(*again, *server2));
+  network.change(policy(no_name + inspected));
+  EXPECT_EQ(rest_of(*again), "");
 }
 
 // ---- names
