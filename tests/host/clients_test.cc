@@ -75,7 +75,8 @@ class ClientsTest : public ::testing::Test {
   void boot() {
     control = machine->connect_from_guest(wire::kControlPort.number);
     loop.spawn([](async::Stream& to) -> Task<> {
-      auto frame = *wire::encode<wire::GuestControl>(wire::Hello{});
+      auto frame = *wire::encode<wire::GuestControl>(wire::Hello{}) +
+                   *wire::encode<wire::GuestControl>(wire::Heartbeat{});
       auto sent = co_await to.write_all(as_bytes(frame));
       EXPECT_TRUE(sent);
     }(*control));

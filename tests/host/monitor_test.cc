@@ -38,12 +38,17 @@ class MonitorTest : public ::testing::Test {
   void say(async::Stream& stream, const wire::GuestControl& message) {
     loop.spawn(send(stream, *wire::encode(message)));
   }
+  // The guest has booted and is configured.
+  void say_hello(async::Stream& control) {
+    wire::Hello hello;
+    hello.kernel_release = "6.1";
+    loop.spawn(send(control, *wire::encode<wire::GuestControl>(hello) +
+                                 *wire::encode<wire::GuestControl>(wire::Heartbeat{})));
+  }
   // The guest boots: PID 1 connects and says hello.
   std::unique_ptr<async::Stream> boot() {
     auto control = machine->connect_from_guest(wire::kControlPort.number);
-    wire::Hello hello;
-    hello.kernel_release = "6.1";
-    say(*control, hello);
+    say_hello(*control);
     loop.run_until([&] { return monitor->vm().state == State::kRunning; });
     return control;
   }
@@ -349,9 +354,7 @@ TEST_F(MonitorTest, OfTwoControlConnectionsAtOnceTheFirstIsServedAndTheSecondRef
   auto control = machine->connect_from_guest(wire::kControlPort.number);
   const auto second = machine->connect_from_guest(wire::kControlPort.number);
   ASSERT_TRUE(control);
-  wire::Hello hello;
-  hello.kernel_release = "6.1";
-  say(*control, hello);
+  say_hello(*control);
   loop.run_until([&] { return monitor->vm().state == State::kRunning; });
   EXPECT_EQ(monitor->vm().guest->kernel_release, "6.1");
   EXPECT_EQ(second, nullptr);
