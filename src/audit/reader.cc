@@ -17,6 +17,11 @@ Result<> check_file(const Database& database) {
   if (!application) return propagate(application);
   auto version = database.integer("PRAGMA user_version");
   if (!version) return propagate(version);
+  auto things = database.integer("SELECT count(*) FROM sqlite_schema");
+  if (!things) return propagate(things);
+  // Its writer has made the file, and nothing in it yet.
+  if (*application == 0 && *things == 0)
+    return fail("read", "it", "it is empty", "", ErrorKind::kNotFound);
   if (*application != kApplication)
     return fail("read", "it", "it is no network log", "", ErrorKind::kDamaged);
   if (*version != kVersion)
