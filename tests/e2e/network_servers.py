@@ -22,6 +22,7 @@ ZONE: dict[str, list[str] | str] = {
     "good.example": [GOOD, GOOD_IPV6],
     "other.example": [OTHER],
     "alias.example": "other.example",
+    "wrong.example": [OTHER],  # has no certificate
     "loopback.example": ["127.0.0.1", "::1"],
     "metadata.example": ["169.254.169.254"],
     "private.example": ["10.0.0.1"],

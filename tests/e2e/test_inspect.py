@@ -1,0 +1,129 @@
+"""Connections that the policy looks into, and what is written down of them; see test_network.py."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import Capsem, registry_in
+from named_vms import output
+from network_scene import Inside, internet
+
+RULES = """
+[[rule]]
+name = "web"
+action = "allow"
+host = "good.example"
+path = ["/", "/public/*"]
+method = ["GET", "HEAD"]
+
+[[rule]]
+name = "looked into"
+action = "allow"
+host = ["alias.example", "wrong.example"]
+tls = "inspect"
+"""
+
+COMMANDS = {
+    "curl": "curl -sS https://good.example/",
+    "curl, HTTP": "curl -sS http://good.example/",
+    "issuer": "curl -sSv https://good.example/ 2>&1 | grep issuer:",
+    "python": "python3 -c 'import urllib.request as u; print(u.urlopen(\"https://good.example/\").read().decode())'",
+    "openssl": "openssl s_client -connect good.example:443 -servername good.example -verify_return_error "
+               "</dev/null 2>&1 | grep 'Verify return code'",
+    "git": "git ls-remote https://good.example/public/x 2>&1",
+    "POST": "curl -sS -w '%{http_code}' -d x https://good.example/",
+    "path": "curl -sS -w '%{http_code}' https://good.example/private",
+    "path, HTTP": "curl -sS -w '%{http_code}' http://good.example/private",
+    "dots": "curl -sS -w '%{http_code}' --path-as-is https://good.example/public/../private",
+    "two in a row": "curl -sS -w '%{http_code} %{num_connects} ' https://good.example/private https://good.example/",
+    "another host": "curl -sS -w '%{http_code}' -H 'Host: alias.example' https://good.example/",
+    "another host, HTTP": "curl -sS -w '%{http_code}' -H 'Host: other.example' http://good.example/",
+    "two hosts": "printf 'GET / HTTP/1.1\\r\\nHost: good.example\\r\\nHost: other.example\\r\\n\\r\\n' | "
+                 "openssl s_client -quiet -connect good.example:443 -servername good.example 2>/dev/null",
+    "CONNECT": "curl -sS -w '%{http_code}' -p -x http://good.example:80 http://other.example/ 2>&1",
+    "absolute": "printf 'GET http://other.example/ HTTP/1.1\\r\\nHost: good.example\\r\\n\\r\\n' | nc -w5 good.example 80",
+    "lengths": "printf 'GET / HTTP/1.1\\r\\nHost: good.example\\r\\nContent-Length: 5\\r\\nTransfer-Encoding: chunked"
+               "\\r\\n\\r\\n0\\r\\n\\r\\nGET /private HTTP/1.1\\r\\nHost: good.example\\r\\n\\r\\n' | nc -w5 good.example 80",
+    "certificate for another": "curl -sS -w '%{http_code}' https://wrong.example/",
+    "alias": "curl -sS -w '%{http_code}' https://alias.example/",
+}
+
+
+@pytest.fixture(scope="module")
+def inside(capsem: Capsem, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+    with internet(capsem, tmp_path_factory.mktemp("internet")) as scene:
+        # Whom the host trusts, as openssl(1) has it.
+        scene.environment["SSL_CERT_FILE"] = str(scene.top / "ca.pem")
+        yield scene
+
+
+@pytest.fixture(scope="module")
+def said(inside: Inside) -> dict[str, str]:
+    policy = inside.top / "rules.toml"
+    policy.write_text(RULES)
+    script = "\n".join(f"echo {name!r}; {{ {command}; }} | tr '\\r\\n' '  '; echo" for name, command in COMMANDS.items())
+    result = inside.run("--policy", str(policy), "bash", "-c", script)
+    lines = result.stdout.decode().splitlines()
+    return dict(zip(lines[::2], lines[1::2], strict=True))
+
+
+@pytest.mark.parametrize("client", ["curl", "python", "curl, HTTP", "alias"])
+def test_an_allowed_request_is_answered(said: dict[str, str], client: str) -> None:
+    assert "93.184.216.3" in said[client] or "2606:2800" in said[client]
+
+
+def test_the_authority_is_trusted_by_what_is_installed(said: dict[str, str]) -> None:
+    assert "capsem" in said["issuer"]
+    assert "Verify return code: 0 (ok)" in said["openssl"]
+    # Reached, though there is no repository.
+    assert "certificate" not in said["git"] and "good.example/public/x" in said["git"]
+
+
+@pytest.mark.parametrize("request_", ["POST", "path", "path, HTTP", "dots"])
+def test_a_request_that_no_rule_allows_is_refused_with_the_reason(said: dict[str, str], request_: str) -> None:
+    assert said[request_].endswith(("403", "400")), said[request_]
+    if request_ != "dots":
+        assert "to allow it: --allow good.example" in said[request_]
+
+
+def test_a_refusal_leaves_the_connection_to_the_next_request(said: dict[str, str]) -> None:
+    assert "403 1 " in said["two in a row"] and said["two in a row"].rstrip().endswith("200 0")
+
+
+@pytest.mark.parametrize("request_", ["another host", "another host, HTTP", "two hosts", "CONNECT", "absolute"])
+def test_a_request_for_another_host_than_its_connection_is_refused(said: dict[str, str], request_: str) -> None:
+    assert any(status in said[request_] for status in ("400", "403", "405", "421")), said[request_]
+    assert "HTTP/1.1 200" not in said[request_]
+
+
+def test_two_lengths_of_one_body_are_refused(said: dict[str, str]) -> None:
+    assert "400" in said["lengths"] and said["lengths"].count("HTTP/1.1") == 1
+
+
+def test_a_certificate_for_another_name_is_told_to_the_client(said: dict[str, str]) -> None:
+    assert said["certificate for another"].endswith("502") and "wrong.example" in said["certificate for another"]
+
+
+def test_the_policy_of_a_running_vm_is_changed_and_all_is_written_down(inside: Inside, tmp_path: Path) -> None:
+    vms = Inside(inside.executable, {**inside.environment, **registry_in(tmp_path)}, inside.servers, inside.top)
+    try:
+        get = ["exec", "one", "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "http://good.example/"]
+        output(vms, "run", "--name", "one", "--detach", "--allow", "other.example")
+        assert vms.call(*get).returncode == 6  # the name cannot be resolved
+        explained = output(vms, "policy", "explain", "one")
+        assert "the name good.example" in explained and "--allow good.example" in explained
+        output(vms, "policy", "one", "--allow", "good.example")
+        assert output(vms, *get) == "200"
+        output(vms, "policy", "one", "--deny", "good.example")
+        assert vms.call(*get).returncode != 0
+        shown = output(vms, "policy", "one")
+        assert shown.index('"deny"') < shown.index('"allow"')
+        output(vms, "stop", "one")
+        logged = [json.loads(line) for line in output(vms, "log", "net", "one", "--json").splitlines()]
+        requests = [entry for entry in logged if entry.get("method") == "GET" and "status" in entry]
+        assert [(one["host"], one["path"], one["status"]) for one in requests] == [("good.example", "/", 200)]
+        assert "/usr/bin/curl" in json.dumps(requests[0])
+    finally:
+        vms.call("rm", "--force", "one")
