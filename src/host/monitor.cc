@@ -4,6 +4,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <exception>
 #include <utility>
 
 #include "api/json.h"
@@ -71,6 +72,7 @@ Task<> Monitor::run(Settle settle) {
   } else {
     watch_.exited(started);
   }
+  network_.stop();
   // Also after a failed start, which may have begun something, and an end that was its own.
   auto gone = co_await machine_->end();
   if (!gone) on_warning(gone.error());
@@ -78,9 +80,16 @@ Task<> Monitor::run(Settle settle) {
   vm_.end = watch_.end();
   if (started && vm_.end->error && !watch_.booted())
     vm_.end->error = machine_->explain_failed_boot(std::move(*vm_.end->error));
+  // What they have to write down comes before what settles that.
+  std::exception_ptr thrown;
+  try {
+    co_await tasks_.join();
+  } catch (...) {
+    thrown = std::current_exception();
+  }
   if (settle) co_await settle(*vm_.end);
   enter(api::State::kEnded);
-  co_await tasks_.join();
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 Task<Result<>> Monitor::start_machine() {

@@ -1,6 +1,8 @@
 """Connections that the policy looks into, and what is written down of them; see test_network.py."""
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from conftest import Capsem, registry_in
 from named_vms import output
 from network_scene import Inside, internet
+from processes import wait_until
 
 RULES = """
 [[rule]]
@@ -120,10 +123,17 @@ def test_the_policy_of_a_running_vm_is_changed_and_all_is_written_down(inside: I
         assert vms.call(*get).returncode != 0
         shown = output(vms, "policy", "one")
         assert shown.index('"deny"') < shown.index('"allow"')
-        output(vms, "stop", "one")
+        # One that goes on until the VM ends.
+        waiting = "exec 3<>/dev/tcp/good.example/80; printf 'GET / HTTP/1.1\\r\\n' >&3; sleep 100"
+        output(vms, "policy", "one", "--allow", "good.example", "--allow", "good.example:any")
+        with subprocess.Popen([*vms.command("exec", "one", waiting)], env=vms.environment | os.environ) as session:
+            wait_until(lambda: '"open"' in output(vms, "log", "net", "one", "--json"))
+            output(vms, "kill", "one")
+            session.wait()
         logged = [json.loads(line) for line in output(vms, "log", "net", "one", "--json").splitlines()]
         requests = [entry for entry in logged if entry.get("method") == "GET" and "status" in entry]
         assert [(one["host"], one["path"], one["status"]) for one in requests] == [("good.example", "/", 200)]
         assert "/usr/bin/curl" in json.dumps(requests[0])
+        assert [entry["ending"] for entry in logged if entry.get("kind") == "connection"][-1] == "stopped"
     finally:
         vms.call("rm", "--force", "one")

@@ -40,6 +40,47 @@ std::optional<Flow> flow_of(const wire::NetOpen& open) {
 
 }  // namespace
 
+// A connection among those under way, and in the audit, from here to its end, however it comes to
+// that.
+class GuestNetwork::UnderWay {
+ public:
+  UnderWay(GuestNetwork& network, CountedStream& guest, Flow flow, FlowJudgement judgement,
+           std::uint64_t read_bytes)
+      : network_(network),
+        guest_(guest),
+        place_(network.active_.insert(network.active_.end(), {.id = network.audit_.new_connection(),
+                                                              .flow = std::move(flow),
+                                                              .judgement = std::move(judgement),
+                                                              .guest = &guest,
+                                                              .ending = std::nullopt,
+                                                              .failure = {}})),
+        record_(record_of(place_->id, place_->flow, place_->judgement)) {
+    record_.sent_bytes = read_bytes;
+    network_.audit_.add(record_);
+  }
+  UnderWay(const UnderWay&) = delete;
+  UnderWay& operator=(const UnderWay&) = delete;
+  ~UnderWay() {
+    record_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin_);
+    record_.sent_bytes += guest_.read_bytes();
+    record_.received_bytes = guest_.written_bytes();
+    record_.ending = place_->ending.value_or(audit::Ending::kStopped);
+    if (network_.stopping_) record_.ending = audit::Ending::kStopped;
+    if (!place_->failure.empty()) record_.reason = place_->failure;
+    network_.audit_.add(std::move(record_));
+    network_.active_.erase(place_);
+  }
+
+  Active& active() { return *place_; }
+
+ private:
+  GuestNetwork& network_;
+  CountedStream& guest_;
+  std::list<Active>::iterator place_;
+  audit::Connection record_;
+  Clock::time_point begin_ = Clock::now();
+};
+
 GuestNetwork::GuestNetwork(const boost::asio::any_io_executor& executor, Options options,
                            audit::Sink& audit, Denials::Tell denied)
     : executor_(executor),
@@ -80,7 +121,7 @@ void GuestNetwork::change(Policy policy) {
                    passes(policy_.resolved_address(flow.address, flow));
     bool by_address = passes(policy_.connection("", flow));
     if (by_name || by_address) continue;
-    active.withdrawn = true;
+    active.ending = audit::Ending::kWithdrawn;
     active.guest->reset();
   }
 }
@@ -102,59 +143,39 @@ Task<> GuestNetwork::serve_flow(std::unique_ptr<async::Stream> guest) {
 Task<> GuestNetwork::serve(async::Stream& guest, Flow flow) {
   auto opening = co_await read_opening(guest, flow.port);
   if (!opening) co_return;
-  const auto begin = Clock::now();
-  auto judgement = judge_flow(policy_, answers_, flow, *opening, begin);
+  auto judgement = judge_flow(policy_, answers_, flow, *opening, Clock::now());
   CountedStream counted(guest);
-  auto place = active_.insert(active_.end(), {.id = audit_.new_connection(),
-                                              .flow = std::move(flow),
-                                              .judgement = std::move(judgement),
-                                              .guest = &counted,
-                                              .failure = {}});
-  struct Removal {
-    std::list<Active>& list;
-    std::list<Active>::iterator place;
-    ~Removal() { list.erase(place); }
-  } removal{active_, place};
-  auto& active = *place;
-  auto record = record_of(active.id, active.flow, active.judgement);
-  record.sent_bytes = opening->bytes.size();
-  audit_.add(record);
-
+  UnderWay under_way(*this, counted, std::move(flow), std::move(judgement), opening->bytes.size());
+  auto& active = under_way.active();
   switch (active.judgement.verdict) {
     case Verdict::kPass:
-      co_await pass(counted, active, *opening);
-      break;
+      co_return co_await pass(counted, active, *opening);
     case Verdict::kInspect:
-      co_await inspect(counted, active, std::move(*opening));
-      break;
+      co_return co_await inspect(counted, active, std::move(*opening));
     case Verdict::kDeny:
-      co_await refuse(counted, active, *opening);
-      break;
+      co_return co_await refuse(counted, active, *opening);
   }
-
-  record.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
-  record.sent_bytes += counted.read_bytes();
-  record.received_bytes = counted.written_bytes();
-  record.ending = audit::Ending::kDone;
-  if (active.judgement.verdict == Verdict::kDeny) record.ending = audit::Ending::kRefused;
-  if (!active.failure.empty()) {
-    record.ending = audit::Ending::kFailed;
-    record.reason = active.failure;
-  }
-  if (active.withdrawn) record.ending = audit::Ending::kWithdrawn;
-  audit_.add(std::move(record));
 }
 
 Task<> GuestNetwork::pass(async::Stream& guest, Active& active, const Opening& opening) {
   auto server = co_await connect_tcp(active.flow.address, active.flow.port);
   if (!server) {
-    active.failure = server.error().message();
+    fail_with(active, server.error());
     co_return guest.reset();
   }
   auto sent = co_await (*server)->write_all(opening.bytes);
-  if (!sent) co_return guest.reset();
+  if (!sent) {
+    active.ending = audit::Ending::kReset;
+    co_return guest.reset();
+  }
   // An error of either side is the other's to notice: its stream is reset.
-  [[maybe_unused]] auto joined = co_await async::join(guest, **server);
+  auto joined = co_await async::join(guest, **server);
+  if (!active.ending) active.ending = joined ? audit::Ending::kDone : audit::Ending::kReset;
+}
+
+void GuestNetwork::fail_with(Active& active, const Error& error) {
+  active.ending = audit::Ending::kFailed;
+  active.failure = error.message();
 }
 
 Task<> GuestNetwork::inspect(async::Stream& guest, Active& active, Opening opening) {
@@ -179,15 +200,17 @@ Task<> GuestNetwork::inspect(async::Stream& guest, Active& active, Opening openi
   if (!secure) {
     [[maybe_unused]] auto served =
         co_await inspect_plain(guest, std::move(opening.bytes), std::move(options));
+    active.ending = audit::Ending::kDone;
     co_return;
   }
   if (!inspector_) {
-    active.failure = inspector_.error().message();
+    fail_with(active, inspector_.error());
     co_return guest.reset();
   }
   auto served =
       co_await inspect_tls(guest, std::move(opening.bytes), *inspector_, std::move(options));
-  if (!served) active.failure = served.error().message();
+  if (!served) co_return fail_with(active, served.error());
+  active.ending = audit::Ending::kDone;
 }
 
 Task<Judgement> GuestNetwork::judge_request(const Active& active, std::string host,
@@ -218,7 +241,8 @@ Task<Judgement> GuestNetwork::judge_request(const Active& active, std::string ho
   co_return result;
 }
 
-Task<> GuestNetwork::refuse(async::Stream& guest, const Active& active, const Opening& opening) {
+Task<> GuestNetwork::refuse(async::Stream& guest, Active& active, const Opening& opening) {
+  active.ending = audit::Ending::kRefused;
   denials_.add({.host = active.judgement.host, .flow = active.flow, .request = {}},
                active.judgement.reason, active.judgement.by_rule, Clock::now());
   if (opening.kind != Opening::Kind::kTls) co_return guest.reset();
@@ -230,10 +254,8 @@ Task<> GuestNetwork::refuse(async::Stream& guest, const Active& active, const Op
 
 DnsHooks GuestNetwork::dns_hooks() {
   return {.judge_name = [this](std::string_view name) { return policy_.name(name); },
-          .may_give =
-              [this](std::string_view, const Address& address) {
-                return policy_.may_resolve_to(address);
-              },
+          .may_give = [this](std::string_view,
+                             const Address& address) { return policy_.may_resolve_to(address); },
           .asked =
               [this](const NameAsked& asked) {
                 audit_.add(record_of(asked));

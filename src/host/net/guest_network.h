@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "async/latch.h"
@@ -63,6 +64,9 @@ class GuestNetwork {
   void change(Policy policy);
   const Policy& policy() const { return policy_; }
 
+  // The VM ends: connections that do so from here on were stopped with it.
+  void stop() { stopping_ = true; }
+
   const Denials& denials() const { return denials_; }
   std::size_t flows() const { return active_.size(); }
 
@@ -73,14 +77,16 @@ class GuestNetwork {
     Flow flow;
     FlowJudgement judgement;
     async::Stream* guest;
-    bool withdrawn = false;  // by another policy
-    std::string failure;     // why it did not come to its end
+    std::optional<audit::Ending> ending;  // once that is known
+    std::string failure;                  // in words
   };
+  class UnderWay;
 
   Task<> serve(async::Stream& guest, Flow flow);
   Task<> pass(async::Stream& guest, Active& active, const Opening& opening);
   Task<> inspect(async::Stream& guest, Active& active, Opening opening);
-  Task<> refuse(async::Stream& guest, const Active& active, const Opening& opening);
+  Task<> refuse(async::Stream& guest, Active& active, const Opening& opening);
+  static void fail_with(Active& active, const Error& error);
   Task<Judgement> judge_request(const Active& active, std::string host, std::string method,
                                 std::string path);
   DnsHooks dns_hooks();
@@ -99,6 +105,7 @@ class GuestNetwork {
   async::Latch prepared_;
   async::Offload preparing_;
   std::list<Active> active_;
+  bool stopping_ = false;
 };
 
 }  // namespace capsem::host::net
