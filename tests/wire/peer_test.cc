@@ -25,10 +25,11 @@ class Peer : public ::testing::Test {};
 using Channels = ::testing::Types<
     Channel<GuestControl, proto::GuestControl>, Channel<HostControl, proto::HostControl>,
     Channel<GuestLifecycle, proto::GuestLifecycle>, Channel<HostLifecycle, proto::HostLifecycle>,
-    Channel<GuestNet, proto::GuestNet>, Channel<GuestDns, proto::GuestDns>, Channel<HostDns, proto::HostDns>,
-    Channel<GuestSession, proto::GuestSession>, Channel<HostSession, proto::HostSession>,
-    Channel<GuestTransfer, proto::GuestTransfer>, Channel<HostTransfer, proto::HostTransfer>,
-    Channel<GuestDeploy, proto::GuestDeploy>, Channel<HostDeploy, proto::HostDeploy>>;
+    Channel<GuestNet, proto::GuestNet>, Channel<GuestDns, proto::GuestDns>,
+    Channel<HostDns, proto::HostDns>, Channel<GuestSession, proto::GuestSession>,
+    Channel<HostSession, proto::HostSession>, Channel<GuestTransfer, proto::GuestTransfer>,
+    Channel<HostTransfer, proto::HostTransfer>, Channel<GuestDeploy, proto::GuestDeploy>,
+    Channel<HostDeploy, proto::HostDeploy>>;
 TYPED_TEST_SUITE(Peer, Channels);
 
 TYPED_TEST(Peer, ReadsWhatWeWrite) {

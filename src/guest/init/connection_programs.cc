@@ -17,7 +17,7 @@ using bpf::Assembler;
 
 constexpr std::uint8_t kStack = Assembler::kStack;
 constexpr std::int32_t kDnsPort = 53;
-constexpr std::uint32_t kMaxConnections = 8192;
+constexpr std::uint32_t kMaxConnections = 4096;
 
 // Keys of the map of sockets: IPv6 follows IPv4.
 enum SocketKey : std::uint32_t { kTcp = 0, kUdp = 2, kSocketKeys = 4 };
