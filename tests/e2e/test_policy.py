@@ -71,8 +71,8 @@ def test_the_nearest_rule_decides(
         (["check", "--deny", "x.example:1", "x.example"], "no host name"),
         (["check", "--method", "get", "https://x.example"], "capital letters"),
         (["check", "--policy", "/nowhere.toml", "x.example"], "/nowhere.toml: No such file"),
-        (["frobnicate"], "no subcommand 'frobnicate', there are check"),
-        ([], "subcommand is required"),
+        (["frobnicate"], "cannot use VM 'frobnicate': there is none of that name"),
+        ([], "is of which VM? Or use one of its subcommands"),
     ],
 )
 def test_bad_usage_is_status_2(tool: Capsem, words: list[str], said: str) -> None:
