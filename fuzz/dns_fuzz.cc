@@ -40,7 +40,7 @@ void answer(const DnsQuery& query, const DnsAnswer& with, Transport transport) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto query = read_query(std::as_bytes(std::span(data, size)));
   if (!query) return 0;
-  require(!query->is_host_name || lower_host_name(query->name) == query->name, "a strange name");
+  require(!query->is_host_name || normal_host(query->name) == query->name, "a strange name");
   DnsAnswer full{.aliases = {"a.example", "b.example"}, .ttl_seconds = 1};
   // As many as the input says, so that those that just fit are tried.
   const unsigned count = data[size - 1] % 140U;

@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(whole.reason() == pieces.reason(), "another reason in pieces");
   const auto& hello = whole.hello();
   require(hello.server_name == pieces.hello().server_name, "another name in pieces");
-  require(hello.server_name.empty() || lower_host_name(hello.server_name) == hello.server_name,
+  require(hello.server_name.empty() || normal_host(hello.server_name) == hello.server_name,
           "a strange name");
   require((whole.state() == State::kMalformed) == !whole.reason().empty(), "a reason or none");
   if (whole.state() == State::kComplete) require(!hello.versions.empty(), "no version");
