@@ -9,16 +9,19 @@
 namespace capsem::async {
 namespace {
 
+// A stream that has much to say gets the larger one; one that waits holds little.
+constexpr std::size_t kFirstPieceBytes = 4 << 10;
 constexpr std::size_t kPieceBytes = 64 << 10;
 
 Task<Result<>> copy_to_end(Stream& from, Stream& to) {
-  std::vector<std::byte> buffer(kPieceBytes);
+  std::vector<std::byte> buffer(kFirstPieceBytes);
   for (;;) {
     auto size = co_await from.read_some(buffer);
     if (!size) co_return propagate(size);
     if (*size == 0) break;
     auto written = co_await to.write_all(std::span(buffer).first(*size));
     if (!written) co_return written;
+    if (*size == buffer.size()) buffer.resize(kPieceBytes);
   }
   to.shutdown_write();
   co_return Result<>();

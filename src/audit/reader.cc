@@ -13,15 +13,14 @@ namespace {
 namespace fs = std::filesystem;
 
 Result<> check_file(const Database& database) {
+  // Its writer makes the file first, and all that is in it at once.
+  auto things = database.integer("SELECT count(*) FROM sqlite_schema");
+  if (!things) return propagate(things);
+  if (*things == 0) return fail("read", "it", "it is empty", "", ErrorKind::kNotFound);
   auto application = database.integer("PRAGMA application_id");
   if (!application) return propagate(application);
   auto version = database.integer("PRAGMA user_version");
   if (!version) return propagate(version);
-  auto things = database.integer("SELECT count(*) FROM sqlite_schema");
-  if (!things) return propagate(things);
-  // Its writer has made the file, and nothing in it yet.
-  if (*application == 0 && *things == 0)
-    return fail("read", "it", "it is empty", "", ErrorKind::kNotFound);
   if (*application != kApplication)
     return fail("read", "it", "it is no network log", "", ErrorKind::kDamaged);
   if (*version != kVersion)

@@ -43,7 +43,7 @@ std::string Denial::text() const {
 void Denials::add(const Question& question, std::string reason, bool advice,
                   Clock::time_point now) {
   Denial denial{.what = what_of(question),
-                .reason = std::move(reason),
+                .reason = shortened(std::move(reason)),
                 .option = advice ? option_to_allow(question).value_or("") : "",
                 .rule = {},
                 .process = question.flow.process};

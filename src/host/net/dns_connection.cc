@@ -1,5 +1,6 @@
 #include "host/net/dns_connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "async/limit.h"
@@ -8,10 +9,15 @@
 
 namespace capsem::host::net {
 
+// Reading is one of the tasks: when this is cancelled, too, none of them is left.
 Task<> DnsConnection::run() {
+  tasks_.spawn(read_to_end());
+  co_await tasks_.join();
+}
+
+Task<> DnsConnection::read_to_end() {
   co_await read();
   tasks_.cancel();
-  co_await tasks_.join();
 }
 
 Task<> DnsConnection::read() {
@@ -43,7 +49,10 @@ Task<> DnsConnection::read() {
 Task<Result<std::size_t>> DnsConnection::read_some(wire::MessageDecoder<wire::GuestDns>& decoder,
                                                    bool opened) {
   if (opened) co_return co_await guest_.read_some(decoder.prepare());
-  auto size = co_await async::with_limit(kFirstMessageLimit, guest_.read_some(decoder.prepare()));
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(begin_ + kFirstMessageLimit -
+                                                           std::chrono::steady_clock::now());
+  auto limit = std::max(left, std::chrono::milliseconds(0));
+  auto size = co_await async::with_limit(limit, guest_.read_some(decoder.prepare()));
   co_return size ? *size : Result<std::size_t>(std::size_t{0});
 }
 

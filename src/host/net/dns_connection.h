@@ -34,6 +34,7 @@ class DnsConnection {
   Task<> run();
 
  private:
+  Task<> read_to_end();
   Task<> read();
   Task<Result<std::size_t>> read_some(wire::MessageDecoder<wire::GuestDns>& decoder, bool opened);
   Task<> answer(wire::DnsQuery query);
@@ -42,6 +43,7 @@ class DnsConnection {
   async::Stream& guest_;
   NetToken& token_;
   DnsService& service_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   std::size_t answering_ = 0;
   async::Event answered_;
   std::string unsent_;

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <span>
-#include <tuple>
 #include <utility>
 
 #include "async/join.h"
@@ -92,6 +91,7 @@ GuestNetwork::GuestNetwork(const boost::asio::any_io_executor& executor, Options
       resolver_(executor, options.resolver),
       dns_(resolver_, answers_, dns_hooks()),
       token_(executor),
+      inspector_(fail("inspect", "connections", "the VM has ended")),
       prepared_(executor) {}
 
 Task<> GuestNetwork::prepare() {
@@ -112,18 +112,25 @@ void GuestNetwork::change(Policy policy) {
   policy_ = std::move(policy);
   // What was refused may be allowed now.
   denials_.clear();
-  auto passes = [](const Decision& decision) { return decision.verdict == Verdict::kPass; };
   for (auto& active : active_) {
-    const auto& [flow, host] = std::tie(active.flow, active.judgement.host);
-    // Each of its requests is judged by itself.
-    if (active.judgement.verdict == Verdict::kInspect) continue;
-    bool by_name = passes(policy_.connection(host, flow)) &&
-                   passes(policy_.resolved_address(flow.address, flow));
-    bool by_address = passes(policy_.connection("", flow));
-    if (by_name || by_address) continue;
+    if (active.judgement.verdict == Verdict::kDeny || allows(active)) continue;
     active.ending = audit::Ending::kWithdrawn;
     active.guest->reset();
   }
+}
+
+// Of an inspected connection the request that is under way, or was last.
+bool GuestNetwork::allows(const Active& active) const {
+  auto passes = [](const Decision& decision) { return decision.verdict == Verdict::kPass; };
+  const auto& flow = active.flow;
+  bool to_address = passes(policy_.resolved_address(flow.address, flow));
+  if (active.judgement.verdict == Verdict::kPass)
+    return (to_address && passes(policy_.connection(active.judgement.host, flow))) ||
+           passes(policy_.connection("", flow));
+  if (!active.request) return true;
+  const auto& [method, path] = *active.request->request;
+  return (to_address && passes(policy_.request(active.request->host, flow, method, path))) ||
+         passes(policy_.request("", flow, method, path));
 }
 
 // ---- connections
@@ -159,6 +166,7 @@ Task<> GuestNetwork::serve(async::Stream& guest, Flow flow) {
 
 Task<> GuestNetwork::pass(async::Stream& guest, Active& active, const Opening& opening) {
   auto server = co_await connect_tcp(active.flow.address, active.flow.port);
+  if (active.ending) co_return;  // withdrawn meanwhile
   if (!server) {
     fail_with(active, server.error());
     co_return guest.reset();
@@ -213,8 +221,8 @@ Task<> GuestNetwork::inspect(async::Stream& guest, Active& active, Opening openi
   active.ending = audit::Ending::kDone;
 }
 
-Task<Judgement> GuestNetwork::judge_request(const Active& active, std::string host,
-                                            std::string method, std::string path) {
+Task<Judgement> GuestNetwork::judge_request(Active& active, std::string host, std::string method,
+                                            std::string path) {
   const auto now = Clock::now();
   const auto& flow = active.flow;
   auto target = parse_target(host);
@@ -233,7 +241,10 @@ Task<Judgement> GuestNetwork::judge_request(const Active& active, std::string ho
   Judgement result{.decision = {.verdict = allowed ? Verdict::kPass : Verdict::kDeny,
                                 .rule = judged.rule == nullptr ? kNoRule : judged.rule->name},
                    .explanation = {}};
-  if (allowed) co_return result;
+  if (allowed) {
+    active.request = std::move(question);
+    co_return result;
+  }
   bool by_rule = fault.empty();
   auto reason = by_rule ? why(policy_, judged, question) : std::move(fault);
   denials_.add(question, reason, by_rule, now);

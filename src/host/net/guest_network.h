@@ -79,6 +79,8 @@ class GuestNetwork {
     async::Stream* guest;
     std::optional<audit::Ending> ending;  // once that is known
     std::string failure;                  // in words
+    // Of the last one that was allowed on an inspected connection.
+    std::optional<Question> request;
   };
   class UnderWay;
 
@@ -87,7 +89,8 @@ class GuestNetwork {
   Task<> inspect(async::Stream& guest, Active& active, Opening opening);
   Task<> refuse(async::Stream& guest, Active& active, const Opening& opening);
   static void fail_with(Active& active, const Error& error);
-  Task<Judgement> judge_request(const Active& active, std::string host, std::string method,
+  bool allows(const Active& active) const;
+  Task<Judgement> judge_request(Active& active, std::string host, std::string method,
                                 std::string path);
   DnsHooks dns_hooks();
 

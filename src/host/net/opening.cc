@@ -53,6 +53,14 @@ class Reader {
     opening.bytes.insert(opening.bytes.end(), rest_.begin(), rest_.end());
     auto partly = opening.bytes.empty() ? Opening::Kind::kNothing : Opening::Kind::kOther;
     opening.kind = kind_.value_or(partly);
+    // Half of a hello is no other protocol.
+    bool cut =
+        !kind_ && !hello_.bytes().empty() && hello_.state() == HelloReader::State::kIncomplete;
+    if (cut) {
+      opening.kind = Opening::Kind::kMalformedTls;
+      opening.reason = "it did not come whole";
+      return opening;
+    }
     if (opening.kind == Opening::Kind::kTls) opening.hello = hello_.hello();
     if (opening.kind == Opening::Kind::kMalformedTls) opening.reason = std::string(hello_.reason());
     return opening;

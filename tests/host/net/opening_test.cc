@@ -145,9 +145,9 @@ TEST_F(OpeningTest, WhoHasBegunInTimeMayGoOnSlowly) {
   EXPECT_EQ(as_text(opening.bytes), sent);
 }
 
-TEST_F(OpeningTest, AHelloThatIsNeverWholeIsNone) {
+TEST_F(OpeningTest, AHelloThatIsNeverWholeIsMalformed) {
   auto opening = read_one(kHttps, {{named_hello().substr(0, 50)}});
-  EXPECT_EQ(opening.kind, Kind::kOther);
+  EXPECT_EQ(opening.kind, Kind::kMalformedTls);
   EXPECT_EQ(opening.bytes.size(), 50U);
 }
 
