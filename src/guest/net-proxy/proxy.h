@@ -29,8 +29,9 @@ class Proxy {
   // Connections at a time: more wait to be accepted. Two descriptors each, of the 4,096 that a
   // process may have.
   static constexpr std::size_t kMaxFlows = 2000;
-  // What is read and not yet written, of all connections together. Beside it the kernel's buffers
-  // of sockets count.
+  // A connection reads its share of this at once, and holds what the other side does not take. When
+  // connections stall one by one, the earlier ones with larger shares, that adds up to three times
+  // as much. Beside it the kernel's buffers of sockets count.
   static constexpr std::size_t kBufferBytes = 32 << 20;
   static constexpr std::size_t kMaxReadBytes = 64 << 10;
   static constexpr std::size_t kMinReadBytes = 4 << 10;
