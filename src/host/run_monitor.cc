@@ -2,7 +2,6 @@
 
 #include <malloc.h>
 #include <signal.h>
-#include <sys/resource.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -17,6 +16,7 @@
 #include <utility>
 
 #include "async/task_group.h"
+#include "base/descriptor_limit.h"
 #include "host/clients.h"
 #include "host/lease.h"
 #include "host/monitor.h"
@@ -127,14 +127,6 @@ Task<Result<>> serve(asio::any_io_executor executor, Fd socket, const MakeMachin
   co_return Result<>();
 }
 
-// Each connection of the guest takes one, and what the user asks has to find some left.
-void allow_descriptors() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 Result<> run_monitor(Fd lease, const MakeMachine& make_machine) {
@@ -142,7 +134,8 @@ Result<> run_monitor(Fd lease, const MakeMachine& make_machine) {
   // once it has freed a large one (mallopt(3)).
   ::mallopt(M_MMAP_THRESHOLD, kOwnMappingBytes);
   ::signal(SIGPIPE, SIG_IGN);
-  allow_descriptors();
+  // Each connection of the guest takes one, and what the user asks has to find some left.
+  raise_descriptor_limit();
   asio::io_context loop(1);
   std::optional<Result<>> result;
   asio::co_spawn(loop, serve(loop.get_executor(), std::move(lease), make_machine),

@@ -35,6 +35,14 @@ Result<> add_document(host::net::PolicyLayers& layers, const std::filesystem::pa
   return nothing ? Result<>() : propagate(text);
 }
 
+Result<host::net::PolicyLayers> layers_of(const PolicyOptions& options) {
+  host::net::PolicyLayers layers{.deny = options.deny, .allow = options.allow, .documents = {}};
+  if (!options.file.empty())
+    if (auto added = add_document(layers, options.file, Missing::kIsError); !added)
+      return propagate(added);
+  return layers;
+}
+
 }  // namespace
 
 void add_policy_options(CLI::App& app, PolicyOptions& options) {
@@ -50,11 +58,9 @@ void add_policy_options(CLI::App& app, PolicyOptions& options) {
 }
 
 Result<std::string> changed_policy(const PolicyOptions& options, const std::string& before) {
-  host::net::PolicyLayers layers{.deny = options.deny, .allow = options.allow, .documents = {}};
-  if (!options.file.empty())
-    if (auto added = add_document(layers, options.file, Missing::kIsError); !added)
-      return propagate(added);
-  auto rules = host::net::combine(layers);
+  auto layers = layers_of(options);
+  if (!layers) return propagate(layers);
+  auto rules = host::net::combine(*layers);
   if (!rules) return propagate(rules);
   auto earlier = host::net::read_policy(before, "the VM's policy");
   if (!earlier) return propagate(earlier);
@@ -65,18 +71,16 @@ Result<std::string> changed_policy(const PolicyOptions& options, const std::stri
 
 Result<std::string> combined_policy(const PolicyOptions& options,
                                     const std::optional<std::filesystem::path>& of_vm) {
-  host::net::PolicyLayers layers{.deny = options.deny, .allow = options.allow, .documents = {}};
-  if (!options.file.empty())
-    if (auto added = add_document(layers, options.file, Missing::kIsError); !added)
-      return propagate(added);
+  auto layers = layers_of(options);
+  if (!layers) return propagate(layers);
   if (of_vm)
-    if (auto added = add_document(layers, *of_vm, Missing::kIsNothing); !added)
+    if (auto added = add_document(*layers, *of_vm, Missing::kIsNothing); !added)
       return propagate(added);
   auto directory = config_directory();
   if (!directory) return propagate(directory);
-  if (auto added = add_document(layers, *directory / kUserFile, Missing::kIsNothing); !added)
+  if (auto added = add_document(*layers, *directory / kUserFile, Missing::kIsNothing); !added)
     return propagate(added);
-  auto rules = host::net::combine(layers);
+  auto rules = host::net::combine(*layers);
   if (!rules) return propagate(rules);
   return host::net::write_policy(*rules);
 }

@@ -126,6 +126,11 @@ void Assembler::address_of(std::uint8_t to, const Fd& map) {
   emit(0, 0, 0, 0, 0);
 }
 
+void Assembler::stack_address(std::uint8_t to, std::int16_t offset) {
+  copy(to, kStack);
+  add(to, offset);
+}
+
 void Assembler::call(bpf_func_id function) {
   emit(BPF_JMP | BPF_CALL, 0, 0, 0, function);
 }

@@ -46,6 +46,7 @@ class Assembler {
   void load(std::uint8_t to, std::uint8_t base, std::size_t offset);  // 32 bits
   void store(std::uint8_t base, std::int16_t offset, std::uint8_t from, std::uint8_t bytes);
   void address_of(std::uint8_t to, const Fd& map);
+  void stack_address(std::uint8_t to, std::int16_t offset);
   void call(bpf_func_id function);
   void finish(std::int32_t result);  // return result
 

@@ -69,8 +69,7 @@ std::vector<bpf_insn> select_socket(const Fd& sockets) {
 
   program.place(look_up);
   program.store(kStack, -4, kKey, 4);
-  program.copy(2, kStack);
-  program.add(2, -4);
+  program.stack_address(2, -4);
   program.address_of(1, sockets);
   program.call(BPF_FUNC_map_lookup_elem);
   program.jump_if_equal(0, 0, pass);
@@ -105,10 +104,8 @@ std::vector<bpf_insn> note_connector(const Fd& connectors) {
   program.call(BPF_FUNC_get_current_uid_gid);
   program.store(kStack, behind(kValue, offsetof(Connector, uid)), 0, 4);
   program.address_of(1, connectors);
-  program.copy(2, kStack);
-  program.add(2, kCookie);
-  program.copy(3, kStack);
-  program.add(3, kValue);
+  program.stack_address(2, kCookie);
+  program.stack_address(3, kValue);
   program.set(4, BPF_ANY);
   program.call(BPF_FUNC_map_update_elem);
   program.place(done);
@@ -162,14 +159,12 @@ std::vector<bpf_insn> note_connection(const Fd& connectors, const Fd& connection
   program.call(BPF_FUNC_get_socket_cookie);
   program.store(kStack, kCookie, 0, 8);
   program.address_of(1, connectors);
-  program.copy(2, kStack);
-  program.add(2, kCookie);
+  program.stack_address(2, kCookie);
   program.call(BPF_FUNC_map_lookup_elem);
   program.jump_if_equal(0, 0, done);
   program.copy(3, 0);
   program.address_of(1, connections);
-  program.copy(2, kStack);
-  program.add(2, kKey);
+  program.stack_address(2, kKey);
   program.set(4, BPF_ANY);
   program.call(BPF_FUNC_map_update_elem);
   program.place(done);

@@ -10,12 +10,9 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
-#include <string_view>
 
-#include "base/file.h"
-#include "base/text.h"
+#include "guest/innermost_pid.h"
 
 namespace capsem::guest::net_proxy {
 namespace {
@@ -37,21 +34,6 @@ std::optional<Connector> find(const Fd& connections, const ConnectionKey& connec
   if (::syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &attributes, sizeof attributes) != 0)
     return std::nullopt;
   return connector;
-}
-
-// proc(5): the last of NSpid
-std::uint32_t innermost_pid(const std::string& process) {
-  auto status = read_file(process + "/status", 64 << 10);
-  if (!status) return 0;
-  constexpr std::string_view kKey = "\nNSpid:";
-  auto at = status->find(kKey);
-  if (at == std::string::npos) return 0;
-  auto line = std::string_view(*status).substr(at + kKey.size());
-  line = line.substr(0, line.find('\n'));
-  auto last = line.substr(line.find_last_of("\t ") + 1);
-  std::uint32_t number = 0;
-  std::from_chars(last.data(), last.data() + last.size(), number);
-  return number;
 }
 
 std::string target_of(const std::string& link) {
@@ -77,10 +59,9 @@ std::string target_of(const std::string& link) {
 Maker look_up(const Fd& connections, const ConnectionKey& connection) {
   auto connector = find(connections, connection);
   if (!connector) return {};
-  auto process = "/proc/" + std::to_string(connector->pid);
-  return {.pid = innermost_pid(process),
+  return {.pid = innermost_pid(static_cast<pid_t>(connector->pid)),
           .uid = connector->uid,
-          .executable = target_of(process + "/exe")};
+          .executable = target_of("/proc/" + std::to_string(connector->pid) + "/exe")};
 }
 
 Result<Fd> start_looker(Fd connections) {

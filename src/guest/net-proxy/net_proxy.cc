@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +10,7 @@
 #include <string_view>
 
 #include "base/capabilities.h"
+#include "base/descriptor_limit.h"
 #include "base/log.h"
 #include "guest/net-proxy/proxy.h"
 #include "guest/net_descriptors.h"
@@ -40,14 +40,6 @@ Result<std::string> read_token(const Fd& file) {
   return token;
 }
 
-// Every connection takes two.
-void allow_descriptors() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 Result<> serve() {
   if (auto checked = check_descriptors(); !checked) return checked;
   auto looker = start_looker(take(NetDescriptor::kConnections));
@@ -56,7 +48,7 @@ Result<> serve() {
     return fail_system("give up", "the privileges of this process", error);
   auto token = read_token(take(NetDescriptor::kToken));
   if (!token) return propagate(token);
-  allow_descriptors();
+  raise_descriptor_limit();
   auto proxy = Proxy::create({.listeners = {take(NetDescriptor::kTcp4), take(NetDescriptor::kTcp6)},
                               .datagrams = {take(NetDescriptor::kUdp4), take(NetDescriptor::kUdp6)},
                               .looker = std::move(*looker)},

@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -25,6 +24,7 @@
 #include "base/log.h"
 #include "base/message_socket.h"
 #include "base/text.h"
+#include "guest/innermost_pid.h"
 #include "guest/kernel_command_line.h"
 #include "guest/pty-agent/handover.h"
 #include "guest/pty-agent/serve.h"
@@ -117,19 +117,6 @@ void become_server(const char* name) {
   become_server("pty-session");
   serve_connection(std::move(connection), spaces, group, line);
   ::_exit(0);
-}
-
-// As the processes of its own pid namespace know it; 0 when it has ended. proc(5): NSpid
-std::uint32_t innermost_pid(pid_t pid) {
-  auto status = read_file("/proc/" + std::to_string(pid) + "/status", 64 << 10);
-  if (!status) return 0;
-  std::uint32_t number = 0;
-  for (auto line : split(*status, '\n')) {
-    if (!line.starts_with("NSpid:")) continue;
-    auto last = line.substr(line.find_last_of("\t ") + 1);
-    std::from_chars(last.data(), last.data() + last.size(), number);
-  }
-  return number;
 }
 
 class Agent {

@@ -1,19 +1,8 @@
 #include "host/net/answers.h"
 
-#include <boost/asio/ip/address_v6.hpp>
+#include "host/net/network.h"
 
 namespace capsem::host::net {
-namespace {
-
-namespace ip = boost::asio::ip;
-
-Address plain(const Address& address) {
-  if (address.is_v6() && address.to_v6().is_v4_mapped())
-    return ip::make_address_v4(ip::v4_mapped, address.to_v6());
-  return address;
-}
-
-}  // namespace
 
 void Answers::add(std::string_view name, std::span<const Address> addresses,
                   std::chrono::seconds ttl, Time now) {
