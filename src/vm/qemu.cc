@@ -246,7 +246,9 @@ Result<Qemu> Qemu::start(const asio::any_io_executor& executor, const Machine& m
   if (!qmp) return propagate(qmp, "start", program);
 
   auto [argv, fds] = invocation(*path, readable->machine, theirs);
+  // Ours may hold secrets, of which a QEMU that a guest took over should find none.
   Command command{.argv = std::move(argv),
+                  .environment = std::vector<std::string>(),
                   .fds = std::move(fds),
                   .new_session = true,
                   .die_with_parent = true,

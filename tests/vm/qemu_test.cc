@@ -52,6 +52,19 @@ TEST(Qemu, MissingProgramNamesThePackage) {
   });
 }
 
+TEST(Qemu, SeesNothingOfOurEnvironment) {
+  TemporaryDirectory directory;
+  ::setenv("CAPSEM_TEST_SECRET", "seen", 1);
+  auto program = script(directory, "echo \"secret ${CAPSEM_TEST_SECRET-unseen}\" >&2\nexit 1\n");
+  on_loop([program](auto executor) -> Task<> {
+    auto kernel = in_memory(halting_kernel());
+    auto qemu = Qemu::start(executor, idle_machine(kernel), program);
+    auto connected = co_await qemu->connect();
+    EXPECT_THAT(connected.error().message(), EndsWith("secret unseen"));
+  });
+  ::unsetenv("CAPSEM_TEST_SECRET");
+}
+
 TEST(Qemu, ErrorIsQemusOwnLastLine) {
   on_loop([](auto executor) -> Task<> {
     auto kernel = in_memory(as_bytes("no kernel"));
