@@ -6,6 +6,7 @@
 #include "host/net/ascii_toml.h"
 #include "host/net/nearest_word.h"
 #include "host/net/policy_match.h"
+#include "host/net/policy_read_secret.h"
 #include "host/net/policy_sets.h"
 #include "host/net/policy_table.h"
 #include "host/net/policy_text.h"
@@ -18,9 +19,8 @@ constexpr std::size_t kLongestName = 200;
 constexpr std::size_t kLongestPlace = 4400;  // a path, and a line
 
 constexpr std::array<std::string_view, 2> kTopKeys = {"sets", "rule"};
-// A header that is set or replaced, from a source on the host, will be a key of its own ("header").
-constexpr std::array<std::string_view, 9> kRuleKeys = {"name", "action",  "host", "port", "method",
-                                                       "path", "process", "tls",  "from"};
+constexpr std::array<std::string_view, 10> kRuleKeys = {
+    "name", "action", "host", "port", "method", "path", "process", "tls", "secret", "from"};
 
 bool has_control_character(std::string_view text) {
   return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
@@ -110,7 +110,22 @@ void read_tls(PolicyTable& in, Rule& rule) {
     return in.refuse_key("tls", "a rule that denies has no 'tls'", "remove it");
   if (tls && !inspect && rule.needs_request())
     return in.refuse_key("tls", "it takes inspection to see a method and a path", kAdvice);
-  if (rule.action == Action::kAllow && (inspect || rule.needs_request())) rule.tls = Tls::kInspect;
+  if (tls && !inspect && !rule.secrets.empty())
+    return in.refuse_key("tls", "it takes inspection to put in a secret", kAdvice);
+  if (rule.action == Action::kAllow && (inspect || rule.needs_request() || !rule.secrets.empty()))
+    rule.tls = Tls::kInspect;
+}
+
+void read_secrets(PolicyTable& in, Rule& rule) {
+  if (!in.has("secret")) return;
+  if (rule.action == Action::kDeny)
+    return in.refuse_key("secret", "a rule that denies has no 'secret'", "remove it");
+  bool named = std::ranges::all_of(
+      rule.hosts, [](const auto& host) { return host.kind == HostPattern::Kind::kName; });
+  if (!named)
+    return in.refuse_key("secret", "a secret goes to hosts by their whole names only",
+                         "write host = \"api.example.com\"");
+  rule.secrets = secrets_of(in);
 }
 
 Result<Rule> read_rule(const toml::table& table, const std::string& file) {
@@ -123,6 +138,7 @@ Result<Rule> read_rule(const toml::table& table, const std::string& file) {
   read_ports(in, rule);
   read_methods(in, rule);
   read_patterns(in, rule);
+  read_secrets(in, rule);
   read_tls(in, rule);
   if (in.error()) return std::unexpected(*in.error());
   return rule;

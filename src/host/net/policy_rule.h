@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "host/net/network.h"
 #include "host/net/policy_pattern.h"
+#include "host/net/policy_secret.h"
 
 namespace capsem::host::net {
 
@@ -42,7 +43,8 @@ struct Rule {
   std::vector<PathPattern> paths;
   std::vector<std::string> processes;  // patterns, see matches()
   Tls tls = Tls::kPass;
-  std::string from;  // the file and line, the option or the set that it comes from
+  std::vector<Secret> secrets;  // of the requests that it allows
+  std::string from;             // the file and line, the option or the set that it comes from
 
   // Whether it takes a request to tell if it matches.
   bool needs_request() const { return !methods.empty() || !paths.empty(); }

@@ -33,6 +33,14 @@ std::optional<std::string> PolicyTable::text(std::string_view key, std::string_v
   return found;
 }
 
+std::optional<std::int64_t> PolicyTable::number(std::string_view key, std::string_view example) {
+  const auto* node = table_.get(key);
+  if (node == nullptr) return std::nullopt;
+  auto found = node->value_exact<std::int64_t>();
+  if (!found) refuse(node->source(), quoted(key) + " is not a number", write(key, example));
+  return found;
+}
+
 std::vector<std::string> PolicyTable::texts_of(std::string_view key, const toml::node& node,
                                                std::string_view type, std::string_view example) {
   const auto* array = node.as_array();
@@ -58,6 +66,20 @@ std::vector<std::string> PolicyTable::texts(std::string_view key, std::string_vi
   auto found = texts_of(key, *node, "a string or a list of them", example);
   // It might be meant as "none" or as "any".
   if (found.empty()) refuse(node->source(), quoted(key) + " is empty", write(key, example));
+  return found;
+}
+
+std::vector<PolicyTable> PolicyTable::tables(std::string_view key, std::string_view example) {
+  const auto* node = table_.get(key);
+  std::vector<PolicyTable> found;
+  if (node == nullptr) return found;
+  if (const auto* one = node->as_table()) found.emplace_back(*one, file_);
+  const auto* array = node->as_array();
+  if (array != nullptr)
+    for (const auto& item : *array)
+      if (const auto* table = item.as_table()) found.emplace_back(*table, file_);
+  if (found.empty() || (array != nullptr && found.size() != array->size()))
+    refuse(node->source(), quoted(key) + " is not a table or a list of them", write(key, example));
   return found;
 }
 

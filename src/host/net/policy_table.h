@@ -1,7 +1,8 @@
 // Reads the keys of one TOML table of a policy, and remembers the first thing that is wrong with
-// it. Only for policy_read.cc, which alone knows TOML.
+// it. Only for policy_read.cc and policy_read_secret.cc, which alone know TOML.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,8 +21,16 @@ class PolicyTable {
   // `what` has the keys: "a rule".
   void allow_keys(std::span<const std::string_view> keys, std::string_view what);
 
+  // The tables of the key, which has one or a list of at least one.
+  std::vector<PolicyTable> tables(std::string_view key, std::string_view example);
+  // Takes over what is wrong with a table in it.
+  void refuse_as(const PolicyTable& inner) {
+    if (!error_) error_ = inner.error_;
+  }
+
   bool has(std::string_view key) const { return table_.contains(key); }
   std::optional<std::string> text(std::string_view key, std::string_view example);
+  std::optional<std::int64_t> number(std::string_view key, std::string_view example);
   // One string, or a list of at least one.
   std::vector<std::string> texts(std::string_view key, std::string_view example);
   // A list of strings, which may be empty.

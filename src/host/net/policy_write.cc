@@ -43,6 +43,29 @@ std::string ports_line(const Rule& rule) {
   return line("port", written(rule.ports, [](auto port) { return std::to_string(port); }));
 }
 
+std::string source_line(const SecretSource& source) {
+  switch (source.kind) {
+    case SecretSource::Kind::kEnvironment:
+      return line("env", quoted(source.words.front()));
+    case SecretSource::Kind::kFile:
+      return line("file", quoted(source.words.front()));
+    case SecretSource::Kind::kCommand:
+      break;
+  }
+  auto text = line("command", "[" + join(written(source.words, quoted), ", ") + "]");
+  if (source.cache != SecretSource::kDefaultCache)
+    text += line("cache_seconds", std::to_string(source.cache.count()));
+  return text;
+}
+
+std::string secret_text(const Secret& secret) {
+  std::string text = "[[rule.secret]]\n" + line("name", quoted(secret.name));
+  text += line(secret.place == Secret::Place::kHeader ? "header" : "query", quoted(secret.field));
+  if (!secret.prefix.empty()) text += line("prefix", quoted(secret.prefix));
+  if (!secret.user.empty()) text += line("user", quoted(secret.user));
+  return text + source_line(secret.source);
+}
+
 }  // namespace
 
 std::string write_rule(const Rule& rule) {
@@ -55,8 +78,11 @@ std::string write_rule(const Rule& rule) {
   if (!rule.paths.empty())
     text += line("path", written(rule.paths, [](const auto& path) { return quoted(path.text()); }));
   if (!rule.processes.empty()) text += line("process", written(rule.processes, quoted));
-  if (rule.tls == Tls::kInspect && !rule.needs_request()) text += line("tls", quoted("inspect"));
+  if (rule.tls == Tls::kInspect && !rule.needs_request() && rule.secrets.empty())
+    text += line("tls", quoted("inspect"));
   if (!rule.from.empty()) text += line("from", quoted(rule.from));
+  // The tables in it come after its own keys (TOML 1.0, "Array of Tables").
+  for (const auto& secret : rule.secrets) text += secret_text(secret);
   return text;
 }
 

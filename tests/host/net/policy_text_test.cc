@@ -57,6 +57,78 @@ TEST(PolicyText, FaultsHaveFileLineAndAdvice) {
   EXPECT_THAT(error_of("sets = []\r\n"), HasSubstr("none"));
 }
 
+TEST(PolicyText, ASecretSaysItsPlaceAndItsSource) {
+  auto rules = rules_of(
+      rule_with("secret = { name = \"A_KEY\", header = \"x-api-key\", env = \"KEY\" }") +
+      rule_with("[[rule.secret]]\nname = \"B\"\nquery = \"key\"\nfile = \"/home/me/key\"\n"
+                "[[rule.secret]]\nname = \"C\"\nheader = \"Authorization\"\nuser = \"git\"\n"
+                "command = [\"pass\", \"show\", \"a b\"]\ncache_seconds = 0"));
+  ASSERT_EQ(rules.size(), 2U);
+  EXPECT_EQ(rules[0].tls, Tls::kInspect);
+  ASSERT_EQ(rules[0].secrets.size(), 1U);
+  EXPECT_EQ(rules[0].secrets[0],
+            (Secret{.name = "A_KEY",
+                    .field = "x-api-key",
+                    .prefix = {},
+                    .user = {},
+                    .source = {.kind = SecretSource::Kind::kEnvironment, .words = {"KEY"}}}));
+  EXPECT_EQ(rules[0].secrets[0].placeholder(), "capsem-secret-A_KEY");
+  ASSERT_EQ(rules[1].secrets.size(), 2U);
+  EXPECT_EQ(rules[1].secrets[0].place, Secret::Place::kQuery);
+  EXPECT_EQ(rules[1].secrets[1].source.words, (std::vector<std::string>{"pass", "show", "a b"}));
+  EXPECT_EQ(rules[1].secrets[1].source.cache, std::chrono::seconds(0));
+
+  auto text = write_policy(rules);
+  ASSERT_TRUE(text);
+  EXPECT_EQ(rules_of(*text), rules) << *text;
+}
+
+TEST(PolicyText, FaultsOfSecretsHaveFileLineAndAdvice) {
+  auto fault = [](const std::string& inner) {
+    return error_of(rule_with("secret = { " + inner + " }"));
+  };
+  const std::string place = "header = \"x-api-key\"";
+  const std::string source = "env = \"KEY\"";
+  EXPECT_THAT(fault(place + ", " + source), HasSubstr("p.toml:4: the secret has no 'name'"));
+  EXPECT_THAT(fault("name = \"1\", " + place + ", " + source), HasSubstr("name of a variable"));
+  EXPECT_THAT(fault("name = \"A\", " + source), HasSubstr("either 'header' or 'query'"));
+  EXPECT_THAT(fault("name = \"A\", " + place + ", query = \"k\", " + source),
+              HasSubstr("either 'header' or 'query'"));
+  EXPECT_THAT(fault("name = \"A\", " + place), HasSubstr("one of 'env', 'file' and 'command'"));
+  EXPECT_THAT(fault("name = \"A\", " + place + ", " + source + ", file = \"/k\""),
+              HasSubstr("one of 'env', 'file' and 'command'"));
+  EXPECT_THAT(fault("name = \"A\", header = \"Host\", " + source),
+              HasSubstr("a header of the connection itself"));
+  EXPECT_THAT(fault("name = \"A\", header = \"a b\", " + source), HasSubstr("name of a header"));
+  EXPECT_THAT(fault("name = \"A\", query = \"a&b\", " + source), HasSubstr("letters, digits"));
+  EXPECT_THAT(fault("name = \"A\", query = \"k\", prefix = \"x\", " + source),
+              HasSubstr("only a header has 'prefix'"));
+  EXPECT_THAT(fault("name = \"A\", " + place + ", user = \"a:b\", " + source), HasSubstr("':'"));
+  EXPECT_THAT(fault("name = \"A\", " + place + ", file = \"key\""), HasSubstr("absolute path"));
+  EXPECT_THAT(fault("name = \"A\", " + place + ", file = \"/k\\ney\""), HasSubstr("control"));
+  EXPECT_THAT(fault("name = \"A\", " + place + ", command = []"), HasSubstr("empty"));
+  EXPECT_THAT(fault("name = \"A\", " + place + ", command = [\"a\\u0001\"]"), HasSubstr("control"));
+  EXPECT_THAT(fault("name = \"A\", " + place + ", cache_seconds = 1, " + source),
+              HasSubstr("only a command"));
+  EXPECT_THAT(fault("name = \"A\", " + place + ", comand = [\"a\"]"), HasSubstr("'command'"));
+  EXPECT_THAT(error_of(rule_with("secret = \"A\"")), HasSubstr("not a table"));
+  EXPECT_THAT(error_of(rule_with("tls = \"pass\"\nsecret = { name = \"A\", " + place + ", " +
+                                 source + " }")),
+              HasSubstr("inspection to put in a secret"));
+  const std::string twice = "[[rule.secret]]\nname = \"A\"\n" + place + "\n" + source + "\n";
+  EXPECT_THAT(error_of(rule_with(twice + twice)), HasSubstr("another secret"));
+}
+
+TEST(PolicyText, ASecretGoesToHostsByTheirWholeNamesOnly) {
+  const std::string secret = "\nsecret = { name = \"A\", header = \"a\", env = \"KEY\" }\n";
+  for (const char* host : {"*", "*.a.example", "192.0.2.1"})
+    EXPECT_THAT(
+        error_of("[[rule]]\naction = \"allow\"\nhost = \"" + std::string(host) + "\"" + secret),
+        HasSubstr("whole names"))
+        << host;
+  EXPECT_THAT(error_of("[[rule]]\naction = \"deny\"\nhost = \"a\"" + secret), HasSubstr("denies"));
+}
+
 TEST(PolicyText, RefusesValuesOutOfBounds) {
   struct Row {
     const char* line;
