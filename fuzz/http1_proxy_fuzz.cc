@@ -92,8 +92,8 @@ void check_requests(std::string_view text) {
   }
 }
 
-Task<Judgement> judge(std::string host, std::string /*method*/, std::string path) {
-  if (host != kHost || path.starts_with("/no"))
+Task<Judgement> judge(const PlainRequest& request) {
+  if (request.authority.host != kHost || request.target.judged.starts_with("/no"))
     co_return Judgement{{Verdict::kDeny, "no"}, "denied by no"};
   co_return Judgement{{Verdict::kPass, "yes"}, ""};
 }

@@ -161,6 +161,10 @@ class Reader {
     if (!value.is_array()) return fail_at(key, "it is no array");
     for (const auto& element : value) take(element, key, into.emplace_back());
   }
+  void take(const json& value, const char* key, std::map<std::string, std::string>& into) {
+    if (!value.is_object()) return fail_at(key, "it is no object");
+    for (const auto& [name, text] : value.items()) take(text, key, into[name]);
+  }
 
   json value_;
   std::shared_ptr<std::optional<Error>> error_ = std::make_shared<std::optional<Error>>();
@@ -241,7 +245,9 @@ std::string to_json(const Vm& vm) {
   json timeline = json::array();
   for (const auto& span : vm.timeline)
     timeline.push_back({{"name", span.name}, {"begin_us", span.begin_us}, {"end_us", span.end_us}});
-  json value = {{"state", name(vm.state)}, {"timeline", std::move(timeline)}};
+  json value = {{"state", name(vm.state)},
+                {"environment", vm.environment},
+                {"timeline", std::move(timeline)}};
   if (vm.accelerator)
     value["accelerator"] = {{"name", vm.accelerator->name},
                             {"reason", vm.accelerator->reason},
@@ -321,6 +327,7 @@ Result<Vm> parse_vm(std::string_view text) {
     inner.read_object("error", there,
                       [&](Reader& error, std::monostate&) { end.error = read_error(error); });
   });
+  reader.read("environment", vm.environment);
   return reader.finish(std::move(vm));
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -67,6 +68,8 @@ struct Accelerator {
 struct Vm {
   State state = State::kStarting;
   std::optional<Accelerator> accelerator;  // once it is known
+  // For sessions, beside what their user wants: placeholders of secrets (docs/network.md).
+  std::map<std::string, std::string> environment;
   std::vector<Span> timeline;              // what the monitor did until the VM ran
   std::optional<Guest> guest;              // once it has booted
   std::optional<End> end;                  // once it has ended

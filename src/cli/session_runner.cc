@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -117,6 +118,8 @@ class Runner {
     auto connection = connect();
     if (!connection && !vm_.started_here) co_return report(connection.error());
     if (!connection) co_return report_lost_monitor(connection.error());
+    // A monitor that cannot say it cannot open a session either, which says why.
+    if (auto vm = co_await connection->vm()) variables_ = std::move(vm->environment);
     std::optional<client::Refusal> refusal;
     auto stream = co_await connection->open_session(refusal);
     if (!stream && refusal) {
@@ -234,6 +237,7 @@ class Runner {
   client::SessionRequest session_request() {
     client::SessionRequest request;
     request.start = session_start(options_);
+    for (const auto& [name, value] : variables_) request.start.environment.try_emplace(name, value);
     request.on_first_output = [this] { timeline_.mark("first output", Clock::now()); };
     request.signals = &signals_;
     using Seconds = std::chrono::duration<double>;
@@ -310,9 +314,10 @@ class Runner {
   int status_ = kRunTrouble;
   bool rebooted_ = false;
   bool boots_again_ = false;
-  bool session_ended_ = false;   // and the VM's end is waited for
-  bool not_started_ = false;     // the command, within kStartLimit
-  std::string last_of_service_;  // what was last said of one
+  bool session_ended_ = false;                    // and the VM's end is waited for
+  bool not_started_ = false;                      // the command, within kStartLimit
+  std::map<std::string, std::string> variables_;  // that the VM has for its sessions
+  std::string last_of_service_;                   // what was last said of one
 };
 
 }  // namespace

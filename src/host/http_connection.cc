@@ -190,7 +190,7 @@ Task<bool> Connection::answer_stop() {
 Task<bool> Connection::answer_policy() {
   auto policy = net::Policy::parse(request_.body(), "the policy");
   if (!policy) co_return co_await send_failure(http::status::bad_request, policy.error());
-  monitor_.network().change(std::move(*policy));
+  monitor_.change_policy(std::move(*policy));
   co_return co_await send(http::status::ok, api::to_json(monitor_.vm()) + "\n");
 }
 

@@ -56,7 +56,14 @@ Monitor::Monitor(const asio::any_io_executor& executor, std::unique_ptr<Machine>
                  events_.publish_for_guest(api::EventKind::kDenied, denial.text());
                }),
       machine_(std::move(machine)),
-      tasks_(executor) {}
+      tasks_(executor) {
+  vm_.environment = network_.variables();
+}
+
+void Monitor::change_policy(net::Policy policy) {
+  network_.change(std::move(policy));
+  vm_.environment = network_.variables();
+}
 
 // ---- the states
 

@@ -14,6 +14,7 @@ Vm whole_vm() {
   Vm vm;
   vm.state = State::kEnded;
   vm.accelerator = Accelerator{.name = "tcg", .reason = "no /dev/kvm", .fresh = true};
+  vm.environment = {{"API_KEY", "capsem-secret-API_KEY"}};
   vm.timeline = {{"accelerator", 1, 2}, {"start QEMU", 2, 5}};
   vm.guest =
       Guest{.steps = {{"modules", 1, 2}},
@@ -34,6 +35,7 @@ TEST(ApiJson, AVmComesBackAsItWas) {
   ASSERT_TRUE(back) << back.error().message();
   EXPECT_EQ(back->state, vm.state);
   EXPECT_EQ(back->accelerator, vm.accelerator);
+  EXPECT_EQ(back->environment, vm.environment);
   EXPECT_EQ(back->timeline, vm.timeline);
   EXPECT_EQ(back->guest, vm.guest);
   EXPECT_EQ(back->end->kind, vm.end->kind);

@@ -23,6 +23,7 @@ ZONE: dict[str, list[str] | str] = {
     "other.example": [OTHER],
     "alias.example": "other.example",
     "wrong.example": [OTHER],  # has no certificate
+    "api.openai.com": [OTHER],
     "loopback.example": ["127.0.0.1", "::1"],
     "metadata.example": ["169.254.169.254"],
     "private.example": ["10.0.0.1"],
@@ -47,6 +48,14 @@ http {{
     listen {good}:443 ssl http2; listen [{good6}]:443 ssl http2; listen {other}:443 ssl; listen 127.0.0.1:443 ssl;
     ssl_certificate {top}/cert.pem; ssl_certificate_key {top}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;
     location / {{ return 200 "$server_addr $server_protocol $ssl_protocol\\n"; }}
+    location /echo {{
+      add_header X-Echo $http_x_key;
+      return 200 "key=$http_x_key authorization=$http_authorization args=$args\\n";
+    }}
+    location /v1/chat/completions {{
+      default_type application/json;
+      return 200 '{{"model": "gpt-5", "usage": {{"prompt_tokens": 12, "completion_tokens": 3}}}}';
+    }}
   }}
 }}
 """
@@ -57,7 +66,7 @@ def run(*words: object) -> None:
 
 
 def make_certificates(top: Path) -> None:
-    names = ",".join(f"DNS:{name}" for name in ("good.example", "other.example", "alias.example"))
+    names = ",".join(f"DNS:{name}" for name in ("good.example", "other.example", "alias.example", "api.openai.com"))
     (top / "extensions").write_text(f"subjectAltName={names}\n")
     elliptic = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     run("openssl", "req", "-x509", *elliptic, "-subj", "/CN=test authority", "-days", 2,

@@ -23,7 +23,7 @@ const json& document() {
 }
 
 // As much of JSON Schema as the document uses: $ref, enum, type, properties, required,
-// additionalProperties: false, items. Returns what is wrong, with where; empty when nothing is.
+// additionalProperties, items. Returns what is wrong, with where; empty when nothing is.
 std::string find_mismatch(const json& value, const json& schema, const std::string& at) {
   if (schema.contains("$ref")) {
     auto name = schema["$ref"].get<std::string>();
@@ -47,11 +47,14 @@ std::string find_mismatch(const json& value, const json& schema, const std::stri
     return "";
   }
   if (!value.is_object()) return at + " is no object";
-  for (const auto& name : schema["required"])
+  for (const auto& name : schema.value("required", json::array()))
     if (!value.contains(name.get<std::string>())) return at + " lacks " + name.dump();
   for (const auto& [name, member] : value.items()) {
-    if (!schema["properties"].contains(name)) return at + " has an unknown " + name;
-    auto wrong = find_mismatch(member, schema["properties"][name], at + "." + name);
+    const auto& others = schema["additionalProperties"];
+    bool known = schema.contains("properties") && schema["properties"].contains(name);
+    if (!known && !others.is_object()) return at + " has an unknown " + name;
+    auto wrong =
+        find_mismatch(member, known ? schema["properties"][name] : others, at + "." + name);
     if (!wrong.empty()) return wrong;
   }
   return "";

@@ -88,11 +88,14 @@ GuestNetwork::GuestNetwork(const boost::asio::any_io_executor& executor, Options
       trusted_(std::move(options.trusted)),
       audit_(audit),
       denials_(std::move(denied)),
+      secrets_(executor),
       resolver_(executor, options.resolver),
       dns_(resolver_, answers_, dns_hooks()),
       token_(executor),
       inspector_(fail("inspect", "connections", "the VM has ended")),
-      prepared_(executor) {}
+      prepared_(executor) {
+  secrets_.use(policy_);
+}
 
 Task<> GuestNetwork::prepare() {
   auto make = [name = name_, trusted = trusted_] {
@@ -110,6 +113,7 @@ Task<Result<std::string>> GuestNetwork::certificate() {
 
 void GuestNetwork::change(Policy policy) {
   policy_ = std::move(policy);
+  secrets_.use(policy_);
   // What was refused may be allowed now.
   denials_.clear();
   for (auto& active : active_) {
@@ -194,10 +198,8 @@ Task<> GuestNetwork::inspect(async::Stream& guest, Active& active, Opening openi
       .server_name =
           active.judgement.host.empty() ? flow.address.to_string() : active.judgement.host,
       .port = flow.port,
-      .judge =
-          [this, &active](std::string host, std::string method, std::string path) {
-            return judge_request(active, std::move(host), std::move(method), std::move(path));
-          },
+      .judge = [this, &active, secure](
+                   const PlainRequest& request) { return judge_request(active, secure, request); },
       .record =
           [this, &active, secure](const RequestRecord& request) {
             audit_.add(record_of(active.id, active.flow, secure, request));
@@ -221,35 +223,50 @@ Task<> GuestNetwork::inspect(async::Stream& guest, Active& active, Opening openi
   active.ending = audit::Ending::kDone;
 }
 
-Task<Judgement> GuestNetwork::judge_request(Active& active, std::string host, std::string method,
-                                            std::string path) {
+Task<Judgement> GuestNetwork::judge_request(Active& active, bool secure,
+                                            const PlainRequest& request) {
   const auto now = Clock::now();
   const auto& flow = active.flow;
-  auto target = parse_target(host);
+  const auto& method = request.head.method;
+  const auto& path = request.target.judged;
+  const auto policy = policy_;  // whose rules are used, whatever becomes of it meanwhile
+  auto target = parse_target(request.authority.host);
   Question question{.host = target ? target->name : "",
                     .flow = flow,
                     .request = Question::Request{.method = method, .path = path}};
   std::string fault;
   if (!target || (target->address && *target->address != flow.address))
     fault = "the request is for another host than its connection";
-  auto judged = policy_.judge_request(question.host, flow, method, path);
+  auto judged = policy.judge_request(question.host, flow, method, path);
   // A rule for the very address does not ask for a name.
-  bool by_address = policy_.judge_request("", flow, method, path).verdict == Verdict::kPass;
+  bool by_address = policy.judge_request("", flow, method, path).verdict == Verdict::kPass;
   if (fault.empty() && judged.verdict == Verdict::kPass && !question.host.empty() && !by_address)
-    fault = address_fault(policy_, answers_, flow, question.host, now);
-  bool allowed = fault.empty() && (judged.verdict == Verdict::kPass || by_address);
-  Judgement result{.decision = {.verdict = allowed ? Verdict::kPass : Verdict::kDeny,
-                                .rule = judged.rule == nullptr ? kNoRule : judged.rule->name},
-                   .explanation = {}};
-  if (allowed) {
-    active.request = std::move(question);
-    co_return result;
-  }
-  bool by_rule = fault.empty();
-  auto reason = by_rule ? why(policy_, judged, question) : std::move(fault);
-  denials_.add(question, reason, by_rule, now);
-  result.explanation = denials_.all().front().text();
-  co_return result;
+    fault = address_fault(policy, answers_, flow, question.host, now);
+  const auto decision = [&](Verdict verdict) {
+    return Decision{verdict, judged.rule == nullptr ? kNoRule : judged.rule->name};
+  };
+  if (!fault.empty()) co_return denial(question, decision(Verdict::kDeny), fault, false);
+  if (judged.verdict != Verdict::kPass && !by_address)
+    co_return denial(question, decision(Verdict::kDeny), why(policy, judged, question), true);
+
+  active.request = question;
+  const auto* rule = judged.verdict == Verdict::kPass ? judged.rule : nullptr;
+  std::function<void(const std::string&)> leaked = [this, question](const std::string& reason) {
+    denials_.add(question, reason, false, Clock::now());
+  };
+  auto prepared = co_await secrets_.prepare(request, rule, secure, std::move(leaked));
+  if (prepared.fault.empty())
+    co_return Judgement{.decision = decision(Verdict::kPass), .filter = std::move(prepared.filter)};
+  auto refusal = denial(question, decision(Verdict::kDeny), prepared.fault, false);
+  refusal.status = prepared.status;
+  if (!prepared.explanation.empty()) refusal.explanation = std::move(prepared.explanation);
+  co_return refusal;
+}
+
+Judgement GuestNetwork::denial(const Question& question, Decision decision,
+                               const std::string& reason, bool by_rule) {
+  denials_.add(question, reason, by_rule, Clock::now());
+  return {.decision = std::move(decision), .explanation = denials_.all().front().text()};
 }
 
 Task<> GuestNetwork::refuse(async::Stream& guest, Active& active, const Opening& opening) {

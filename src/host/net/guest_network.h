@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@
 #include "host/net/inspect.h"
 #include "host/net/net_token.h"
 #include "host/net/policy.h"
+#include "host/net/request_secrets.h"
 #include "host/net/resolver.h"
 #include "vsock/quota.h"
 
@@ -67,6 +69,9 @@ class GuestNetwork {
   // The VM ends: connections that do so from here on were stopped with it.
   void stop() { stopping_ = true; }
 
+  // What the guest's sessions are to have in their environment.
+  std::map<std::string, std::string> variables() const { return secrets_.variables(); }
+
   const Denials& denials() const { return denials_; }
   std::size_t flows() const { return active_.size(); }
 
@@ -90,8 +95,9 @@ class GuestNetwork {
   Task<> refuse(async::Stream& guest, Active& active, const Opening& opening);
   static void fail_with(Active& active, const Error& error);
   bool allows(const Active& active) const;
-  Task<Judgement> judge_request(Active& active, std::string host, std::string method,
-                                std::string path);
+  Task<Judgement> judge_request(Active& active, bool secure, const PlainRequest& request);
+  Judgement denial(const Question& question, Decision decision, const std::string& reason,
+                   bool by_rule);
   DnsHooks dns_hooks();
 
   boost::asio::any_io_executor executor_;
@@ -100,6 +106,7 @@ class GuestNetwork {
   std::string trusted_;
   audit::Sink& audit_;
   Denials denials_;
+  RequestSecrets secrets_;
   Answers answers_;
   Resolver resolver_;
   DnsService dns_;

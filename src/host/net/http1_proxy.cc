@@ -15,6 +15,7 @@
 #include "async/limit.h"
 #include "async/task_group.h"
 #include "host/net/counted_stream.h"
+#include "host/net/filtered_stream.h"
 #include "host/net/http_body.h"
 #include "host/net/http_input.h"
 #include "host/net/http_parser.h"
@@ -57,8 +58,9 @@ struct Exchange {
   bool begun = false;  // the client has some of the answer
   bool sent = false;   // the whole request is passed on
   bool answered = false;
-  BodyWay request_way;
-  BodyWay answer_way;
+  std::unique_ptr<ExchangeFilter> filter = nullptr;
+  BodyWay request_way = {};
+  BodyWay answer_way = {};
 };
 
 // Two tasks, one for what the guest says and one for what the server says, and a third that looks
@@ -90,9 +92,9 @@ class Proxy {
   Task<bool> request();
   Task<bool> judge(PlainRequest request, HttpParser<true>& parser);
   Task<bool> deny(const PlainRequest& request, HttpParser<true>& parser,
-                  const std::string& explanation);
+                  const Judgement& judgement);
   Task<bool> connect(const PlainRequest& request);
-  Task<bool> pass_on(const PlainRequest& request, HttpParser<true>& parser);
+  Task<bool> pass_on(PlainRequest& request, HttpParser<true>& parser);
   Task<bool> answer();
   Task<bool> pass_back(PlainAnswer answer, HttpParser<false>& parser);
   Task<bool> no_answer(const std::string& reason);
@@ -231,11 +233,11 @@ std::expected<PlainRequest, Refusal> Proxy::read_request(std::string_view text,
 
 Task<bool> Proxy::judge(PlainRequest request, HttpParser<true>& parser) {
   begin(request);
-  auto judgement =
-      co_await options_.judge(request.authority.host, request.head.method, request.target.judged);
+  auto judgement = co_await options_.judge(request);
   exchange_->record.decision = judgement.decision;
   if (judgement.decision.verdict == Verdict::kDeny)
-    co_return co_await deny(request, parser, judgement.explanation);
+    co_return co_await deny(request, parser, judgement);
+  exchange_->filter = std::move(judgement.filter);
   // The client takes it for the end of an idle connection, which it is, and asks anew.
   if (upstream_over_) co_return false;
   if (!upstream_) {
@@ -261,16 +263,17 @@ void Proxy::begin(const PlainRequest& request) {
 }
 
 Task<bool> Proxy::deny(const PlainRequest& request, HttpParser<true>& parser,
-                       const std::string& explanation) {
+                       const Judgement& judgement) {
   // Who waits to be told to send the body may send it or not.
   const bool droppable =
       request.framing == Framing::kNone ||
       (request.framing == Framing::kLength && request.length <= options_.limits.dropped_bytes &&
        request.head.fields.count("Expect") == 0);
   if (!droppable || !request.keep_alive || request.head.version < 11)
-    co_return refuse({403, explanation});
-  const auto text = text_answer(403, explanation, false, exchange_->place.head);
-  exchange_->record.status = 403;
+    co_return refuse({judgement.status, judgement.explanation});
+  const auto text =
+      text_answer(judgement.status, judgement.explanation, false, exchange_->place.head);
+  exchange_->record.status = judgement.status;
   auto written = co_await guest_.write_all(bytes_of(text));
   if (!written) co_return abort(written.error().reason());
   auto dropped = co_await relay_body(guest_in_, parser, nullptr, exchange_->request_way);
@@ -289,15 +292,21 @@ Task<bool> Proxy::connect(const PlainRequest& request) {
   co_return true;
 }
 
-Task<bool> Proxy::pass_on(const PlainRequest& request, HttpParser<true>& parser) {
+Task<bool> Proxy::pass_on(PlainRequest& request, HttpParser<true>& parser) {
+  if (exchange_->filter) exchange_->filter->request(request);
   const auto text = request.text();
   exchange_->asked = true;
   auto& way = exchange_->request_way;
   way.chunked = request.framing == Framing::kChunked;
+  way.filter = exchange_->filter.get();
   auto passed = co_await upstream_->write_all(bytes_of(text));
   if (!passed) way.write_failed = true;
   if (passed && !parser.is_done())
     passed = co_await relay_body(guest_in_, parser, upstream_.get(), way);
+  if (!way.fault.empty()) {
+    exchange_->record.decision.verdict = Verdict::kDeny;
+    co_return refuse({403, way.fault});
+  }
   if (!passed && !way.write_failed) {
     if (passed.error().kind() == ErrorKind::kInvalid)
       co_return refuse({400, passed.error().reason()});
@@ -351,12 +360,14 @@ Task<bool> Proxy::pass_back(PlainAnswer answer, HttpParser<false>& parser) {
   } else if (exchange.place.version < 11) {
     co_return true;  // HTTP/1.0 knows of no answer before the last
   }
+  if (exchange.filter) exchange.filter->answer(answer.head);
   const auto text = answer.text(closes, exchange.place);
   auto written = co_await guest_.write_all(bytes_of(text));
   if (!written) co_return abort(written.error().reason());
   upgraded_ = answer.upgrade;
   if (!is_last) co_return !upgraded_;
   exchange.answer_way.chunked = chunked;
+  exchange.answer_way.filter = exchange.filter.get();
   auto passed = co_await relay_body(*upstream_in_, parser, &guest_, exchange.answer_way);
   // The client must not take what it has for the whole.
   if (!passed) co_return abort(passed.error().reason());
@@ -400,6 +411,7 @@ void Proxy::log(Exchange& exchange) {
   auto& record = exchange.record;
   record.sent += exchange.request_way.bytes;
   record.received += exchange.answer_way.bytes;
+  if (exchange.filter) record.usage = exchange.filter->usage();
   record.duration =
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - exchange.begin);
   if (options_.record) options_.record(record);
@@ -408,9 +420,9 @@ void Proxy::log(Exchange& exchange) {
 // A WebSocket is passed on as it is, with what either side sent right behind the heads.
 Task<> Proxy::tunnel() {
   CountedStream counted(guest_);
+  FilteredStream upstream(*upstream_, upstream_in_->data(), exchange_->filter.get());
   auto sent = co_await upstream_->write_all(bytes_of(guest_in_.data()));
-  if (sent) sent = co_await counted.write_all(bytes_of(upstream_in_->data()));
-  if (sent) sent = co_await async::join(counted, *upstream_);
+  if (sent) sent = co_await async::join(counted, upstream);
   if (!sent) guest_.reset();
   exchange_->record.sent += guest_in_.data().size() + counted.read_bytes();
   exchange_->record.received += counted.written_bytes();

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "async/stream.h"
 #include "async/task.h"
 #include "base/error.h"
+#include "host/net/exchange_filter.h"
 #include "host/net/http_head.h"
 #include "host/net/http_rules.h"
 #include "host/net/policy.h"
@@ -23,12 +25,13 @@ namespace capsem::host::net {
 struct Judgement {
   Decision decision;
   // Of a denial, for the person in the guest: one line that names the rule and how to allow it.
-  std::string explanation;
+  std::string explanation = {};
+  unsigned status = 403;                             // of a denial
+  std::unique_ptr<ExchangeFilter> filter = nullptr;  // of what is allowed; may be null
 };
 
-// `path` is that of Target::judged. May wait, for a person's answer.
-using Judge =
-    std::function<Task<Judgement>(std::string host, std::string method, std::string path)>;
+// The request lives until it has answered. It may wait, for a person's answer.
+using Judge = std::function<Task<Judgement>(const PlainRequest& request)>;
 
 // One request, as it is logged when it has ended. What the client said is not to be trusted.
 struct RequestRecord {
@@ -42,6 +45,7 @@ struct RequestRecord {
   std::chrono::microseconds duration{0};
   Decision decision;
   std::string failure;  // why it was refused before it was judged, or did not end well
+  std::optional<audit::ModelUsage> usage = std::nullopt;
 };
 
 struct HttpLimits {

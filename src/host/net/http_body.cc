@@ -2,6 +2,7 @@
 
 #include <boost/asio/buffer.hpp>
 #include <charconv>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -26,12 +27,24 @@ std::unexpected<Error> malformed(const std::string& reason) {
   return fail("read", "the body of an HTTP message", reason, "", ErrorKind::kInvalid);
 }
 
+// What goes on in place of a piece, or nothing when the body must not.
+template <bool kRequest>
+std::optional<std::string_view> filtered(std::string_view piece, BodyWay& way) {
+  if (way.filter == nullptr) return piece;
+  if constexpr (!kRequest) return way.filter->answer_body(piece);
+  auto fault = way.filter->request_body(piece);
+  if (!fault) return piece;
+  way.fault = std::move(*fault);
+  return std::nullopt;
+}
+
 class Sink {
  public:
   Sink(async::Stream* to, BodyWay& way) : to_(to), way_(way) {}
 
   // Takes a piece; it is written by the next flush(), or now when it need not be copied.
   Task<Result<>> take(std::string_view piece) {
+    if (piece.empty()) co_return Result<>();  // as a chunk it would be the last
     way_.bytes += piece.size();
     if (to_ == nullptr) co_return Result<>();
     if (!way_.chunked) co_return co_await write(piece);
@@ -49,7 +62,7 @@ class Sink {
 
   Task<Result<>> finish(const HttpFields& trailers) {
     if (to_ == nullptr || !way_.chunked) co_return Result<>();
-    chunks_ += "0\r\n" + plain_trailers(trailers).text() + "\r\n";
+    chunks_ += "0\r\n" + trailers.text() + "\r\n";
     co_return co_await flush();
   }
 
@@ -93,12 +106,22 @@ Task<Result<>> relay_body(HttpInput& from, HttpParser<kRequest>& parser, async::
     hungry = error == boost::beast::http::error::need_more;
     if (error && !hungry) co_return malformed(error.message());
     if (!parser.piece.empty()) {
-      auto taken = co_await sink.take(parser.piece);
+      auto piece = filtered<kRequest>(parser.piece, way);
+      if (!piece)
+        co_return fail("pass on", "the body of an HTTP message", way.fault, "",
+                       ErrorKind::kPermission);
+      auto taken = co_await sink.take(*piece);
       if (!taken) co_return taken;
     }
     from.consume(used);
   }
-  auto finished = co_await sink.finish(parser.trailers);
+  auto trailers = plain_trailers(parser.trailers);
+  if (!kRequest && way.filter != nullptr) {
+    way.filter->answer_trailers(trailers);
+    auto taken = co_await sink.take(way.filter->answer_end());
+    if (!taken) co_return taken;
+  }
+  auto finished = co_await sink.finish(trailers);
   co_return finished;
 }
 

@@ -98,7 +98,7 @@ audit::Request record_of(std::uint64_t connection, const Flow& flow, bool secure
           .sent_bytes = request.sent,
           .received_bytes = request.received,
           .reason = request.failure,
-          .usage = {}};
+          .usage = request.usage};
 }
 
 }  // namespace capsem::host::net

@@ -16,7 +16,9 @@ namespace capsem::host::net::testing {
 
 // "no" in the path or the host is denied; "slow" takes its time, in which `judging` is true.
 inline Judge judge_by_word(bool* judging = nullptr) {
-  return [judging](std::string host, std::string /*method*/, std::string path) -> Task<Judgement> {
+  return [judging](const PlainRequest& request) -> Task<Judgement> {
+    const auto& host = request.authority.host;
+    const auto& path = request.target.judged;
     if (judging != nullptr && path.contains("/slow")) {
       *judging = true;
       co_await pause(std::chrono::milliseconds(100));
@@ -29,11 +31,12 @@ inline Judge judge_by_word(bool* judging = nullptr) {
 
 class ProxyScene {
  public:
-  explicit ProxyScene(const HttpLimits& limits = {}, RequestPlace place = {}) {
+  explicit ProxyScene(const HttpLimits& limits = {}, RequestPlace place = {}, Judge judge = {}) {
     std::tie(client, guest_) = connected(loop.executor());
     std::tie(server, upstream_) = connected(loop.executor());
-    HttpProxyOptions options{
-        .place = std::move(place), .judge = judge_by_word(&judging), .limits = limits};
+    HttpProxyOptions options{.place = std::move(place),
+                             .judge = judge ? std::move(judge) : judge_by_word(&judging),
+                             .limits = limits};
     options.record = [this](const RequestRecord& record) { records.push_back(record); };
     options.connect = [this](std::string host) -> Task<Result<std::unique_ptr<async::Stream>>> {
       connected_to.push_back(host);
