@@ -134,7 +134,7 @@ def boot(image: bytes, directory: Path) -> tuple[dict[str, str], str]:
     initrd.write_bytes(image)
     qemu = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     qemu += ["-machine", "q35", "-accel", "tcg", "-m", "256", "-bios", "qboot.rom", "-serial", "stdio"]
-    qemu += ["-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand"]
+    qemu += ["-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand,+aes,+pclmulqdq"]
     qemu += ["-kernel", str(ASSETS / "vmlinux"), "-initrd", str(initrd)]
     qemu += ["-append", "console=ttyS0 panic=-1 nolapic_timer bootconfig -- list"]
     done = subprocess.run(qemu, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S)
