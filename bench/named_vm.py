@@ -72,3 +72,19 @@ def seconds(work: Callable[[], object]) -> float:
     begin = time.monotonic()
     work()
     return time.monotonic() - begin
+
+
+def resident_bytes(pid: int) -> int:
+    """Its own pages, without those of files."""
+    line = next(x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("RssAnon"))
+    return int(line.split()[1]) << 10
+
+
+def descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def vsock_figures(vsock_bench: list[str]) -> dict[str, float]:
+    """What the stream itself does, as bench/vsock_bench measures it: a figure for each line's name."""
+    raw = subprocess.run(vsock_bench, capture_output=True, text=True)
+    return {line[:32].strip(): float(line[32:].split()[0]) for line in raw.stdout.splitlines()[1:]}
