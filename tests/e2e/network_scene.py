@@ -1,4 +1,5 @@
-"""An Internet for a test, in a network and mount namespace of its own, and what a guest finds of it."""
+"""A host for a test, in a network and mount namespace of its own, with an Internet in another one, and what a guest
+finds of it."""
 
 import json
 import os
@@ -30,7 +31,7 @@ class Outcome:
 
 @dataclass
 class Inside(Capsem):
-    """capsem in the namespaces."""
+    """capsem in the host's namespaces."""
 
     servers: int = 0  # a process there
     top: Path = Path()

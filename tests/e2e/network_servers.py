@@ -1,10 +1,13 @@
-"""Run within a network and mount namespace of its own: its "Internet" on loopback, which is name servers,
-nginx and services that speak first, echo or refuse. Says "ready", and ends when its standard input does.
+"""Run within a network and mount namespace of its own, which is the host's: with its name server and services of
+its own, and a link to another network namespace with the "Internet" that it makes: nginx and services that speak
+first, echo or refuse. Says "ready", and ends when its standard input does.
 
 Argument: a directory, which gets what the guest trusts (ca.pem), the names that were asked of the name
 server (names.log) and the connections to the plain services (connections.log)."""
 
+import ctypes
 import ipaddress
+import os
 import socket
 import subprocess
 import sys
@@ -16,6 +19,9 @@ GOOD = "93.184.216.34"
 GOOD_IPV6 = "2606:2800:220:1::34"
 OTHER = "93.184.216.35"
 ADDRESSES = [GOOD, OTHER, GOOD_IPV6]
+# Public ones that the host itself has.
+OWN, OWN_IPV6 = "93.184.216.40", "2606:2800:220:1::40"
+OWN_ADDRESSES = [OWN, OWN_IPV6, "127.0.0.1"]
 
 # By name: its addresses, or the name that it is an alias of.
 ZONE: dict[str, list[str] | str] = {
@@ -31,6 +37,7 @@ ZONE: dict[str, list[str] | str] = {
     "nat64.example": ["64:ff9b::a00:1"],
     "sixtofour.example": ["2002:a00:1::1"],
     "both.example": ["127.0.0.1", GOOD],
+    "own.example": [OWN, OWN_IPV6],
     **{f"n{i}.tunnel.example": [GOOD] for i in range(400)},
 }
 
@@ -44,8 +51,8 @@ http {{
   fastcgi_temp_path {top}/fastcgi; uwsgi_temp_path {top}/uwsgi; scgi_temp_path {top}/scgi;
   client_max_body_size 0;
   server {{
-    listen {good}:80; listen [{good6}]:80; listen {other}:80; listen 127.0.0.1:80;
-    listen {good}:443 ssl http2; listen [{good6}]:443 ssl http2; listen {other}:443 ssl; listen 127.0.0.1:443 ssl;
+    listen {good}:80; listen [{good6}]:80; listen {other}:80;
+    listen {good}:443 ssl http2; listen [{good6}]:443 ssl http2; listen {other}:443 ssl;
     ssl_certificate {top}/cert.pem; ssl_certificate_key {top}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;
     location / {{ return 200 "$server_addr $server_protocol $ssl_protocol\\n"; }}
     location /echo {{
@@ -184,12 +191,63 @@ def sink(connection: socket.socket) -> None:
     connection.sendall(str(size).encode())
 
 
+# ---- the two networks
+
+
+# Of the link between them: the host's end, and the other. No address of the Internet's.
+LINK = [("198.18.0.1", "198.18.0.2", 30), ("fd12:3456::1", "fd12:3456::2", 64)]
+NETWORKS = ["93.184.216.0/24", "2606:2800:220:1::/64"]
+
+
+def add_address(address: str, device: str, bits: int = 0) -> None:
+    is_ipv6 = ":" in address
+    run("ip", "address", "add", f"{address}/{bits or (128 if is_ipv6 else 32)}", "dev", device, *(["nodad"] if is_ipv6 else []))
+
+
+def make_internet() -> None:
+    """Moves this thread into a namespace of its own, which the host's has a link to."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.unshare(0x40000000) != 0:  # CLONE_NEWNET
+        raise OSError(ctypes.get_errno(), "unshare")
+    run("ip", "link", "add", "internet", "type", "veth", "peer", "name", "uplink", "netns", os.getpid())
+    for device in ("lo", "internet"):
+        run("ip", "link", "set", device, "up")
+    for _, theirs, bits in LINK:
+        add_address(theirs, "internet", bits)
+    for address in ADDRESSES:
+        add_address(address, "lo")
+
+
+def make_host() -> None:
+    for device in ("lo", "uplink"):
+        run("ip", "link", "set", device, "up")
+    for (ours, theirs, bits), network in zip(LINK, NETWORKS, strict=True):
+        add_address(ours, "uplink", bits)
+        run("ip", "route", "add", network, "via", theirs)
+    for address in (OWN, OWN_IPV6):
+        add_address(address, "lo")
+
+
+def within_internet(serve: Callable[[], None]) -> None:
+    """Calls it in another thread, which makes the namespace before; what that opens stays there."""
+    failed: list[BaseException] = []
+
+    def enter() -> None:
+        try:
+            make_internet()
+            serve()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+
+
 def main() -> None:
     top = Path(sys.argv[1])
-    run("ip", "link", "set", "lo", "up")
-    for address in ADDRESSES:
-        bits = 128 if ":" in address else 32
-        run("ip", "address", "add", f"{address}/{bits}", "dev", "lo", *(["nodad"] if bits == 128 else []))
     (top / "resolv.conf").write_text("nameserver 127.0.0.1\n")
     run("mount", "--bind", top / "resolv.conf", "/etc/resolv.conf")
     make_certificates(top)
@@ -205,7 +263,6 @@ def main() -> None:
 
         return write
 
-    serve_names(logger("names.log"))
     connected = logger("connections.log")
 
     def logged(serve: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
@@ -216,15 +273,32 @@ def main() -> None:
 
         return serve_and_log
 
-    for address in ADDRESSES:
-        for port in (9, 443, 5353):
-            listen_to_datagrams(address, port, connected)
-    for address in [*ADDRESSES, "127.0.0.1"]:
-        for port, serve in [(ECHO, echo), (GREETS, greet), (SINK, sink)]:
-            listen(address, port, logged(serve))
+    def serve_on(addresses: list[str]) -> None:
+        for address in addresses:
+            for port, serve in [(ECHO, echo), (GREETS, greet), (SINK, sink)]:
+                listen(address, port, logged(serve))
+
     (top / "nginx.conf").write_text(NGINX.format(top=top, good=GOOD, good6=GOOD_IPV6, other=OTHER))
-    nginx = subprocess.Popen(["nginx", "-c", top / "nginx.conf"], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    started: list[subprocess.Popen[bytes]] = []
+
+    def serve_internet() -> None:
+        for address in ADDRESSES:
+            for port in (9, 443, 5353):
+                listen_to_datagrams(address, port, connected)
+        serve_on(ADDRESSES)
+        started.append(subprocess.Popen(
+            ["nginx", "-c", top / "nginx.conf"], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+        ))  # fmt: skip
+
+    within_internet(serve_internet)
+    (nginx,) = started
     try:
+        make_host()
+        serve_names(logger("names.log"))
+        serve_on(OWN_ADDRESSES)
+        for address in OWN_ADDRESSES:
+            for port in (80, 443):
+                listen(address, port, logged(echo))
         while not (top / "nginx.pid").exists() or not (top / "nginx.pid").read_text():
             if nginx.poll() is not None:
                 sys.exit("nginx has ended")

@@ -9,7 +9,7 @@ import pytest
 from conftest import Capsem, registry_in
 from named_vms import monitor, output
 from network_scene import Inside, Outcome, internet, outcomes, probe_words
-from network_servers import ECHO, GOOD, GOOD_IPV6, GREETS, OTHER, SINK
+from network_servers import ECHO, GOOD, GOOD_IPV6, GREETS, OTHER, OWN, SINK
 from processes import wait_until
 
 # Refused by the policy after it was accepted in the guest.
@@ -189,6 +189,10 @@ PORTS = f"""
 action = "allow"
 host = "good.example"
 port = [{ECHO}, {GREETS}, {SINK}]
+[[rule]]
+action = "allow"
+host = "{OWN}"
+port = {ECHO}
 """
 
 
@@ -205,6 +209,7 @@ def ports(inside: Inside) -> dict[str, Outcome]:
         "upload": ["upload", GOOD, SINK, LARGE],
         "nobody there": ["tcp", GOOD, 2225, "hello"],
         "another address": ["tcp", OTHER, ECHO, "hello"],
+        "the host's own": ["tcp", OWN, ECHO, "hello"],
         "at once": ["at_once", GOOD, ECHO, 200],
     }
     policy = inside.top / "ports.toml"
@@ -219,6 +224,10 @@ def test_a_rule_for_a_port_is_for_the_addresses_that_its_name_was_given(ports: d
     assert ports["echo"].result == ports["echo over IPv6"].result == "ok hellothat was all"
     assert ports["another address"].refused_at_once(*RESET)
     assert ports["nobody there"].refused_at_once(*RESET)
+
+
+def test_a_rule_for_exactly_that_address_leads_to_the_host_itself(ports: dict[str, Outcome]) -> None:
+    assert ports["the host's own"].result == "ok hellothat was all"
 
 
 def test_a_server_may_speak_first(ports: dict[str, Outcome]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import Capsem
 from network_scene import Inside, Outcome, internet, outcomes, probe_words
-from network_servers import ECHO, GOOD, GOOD_IPV6, OTHER
+from network_servers import ECHO, GOOD, GOOD_IPV6, OTHER, OWN, OWN_IPV6
 
 ALERT = "alert TLSV1_ALERT_ACCESS_DENIED"
 RESET = ("ECONNRESET", "end")
@@ -37,7 +37,7 @@ SPELLINGS = [
     "::ffff:93.184.216.35", "::ffff:5db8:d823",
 ]  # fmt: skip
 IPV6_SPELLINGS = ["64:ff9b::5db8:d823", "2002:5db8:d823::1", "::5db8:d823", "2606:2800:0220:0001:0:0:0:35"]
-OWN = ["127.1", "0x7f.1", "2130706433", "017700000001", "0", "::ffff:127.0.0.1", "localhost"]
+OWN_LOOPBACK = ["127.1", "0x7f.1", "2130706433", "017700000001", "0", "::ffff:127.0.0.1", "localhost"]
 NO_NAMES = ["0x7f.1", "127.1", "2130706433", "0177.0.0.1", "127.0.0.1", "fe80::1%eth0", "127.0.0.1.example"]
 
 
@@ -64,11 +64,16 @@ ROUTING = "1102000100000000" + "0" * 31 + "1"
 ROWS = [
     *(Row(f"address as {text}", ["tls", text, ""], (ALERT,)) for text in SPELLINGS + IPV6_SPELLINGS),
     *(Row(f"allowed name at {text}", ["tls", text, "good.example"], (ALERT,)) for text in SPELLINGS + IPV6_SPELLINGS),
-    *(Row(f"own loopback as {text}", ["tls", text, ""], ("ECONNREFUSED",)) for text in OWN),
+    *(Row(f"own loopback as {text}", ["tls", text, ""], ("ECONNREFUSED",)) for text in OWN_LOOPBACK),
     *(Row(f"name {text}", ["dns", "192.0.2.1", text], ("code 3 with 0",)) for text in NO_NAMES),
     Row("link-local with a zone", ["tls", "fe80::1%lo", ""], (ALERT, "EINVAL", *UNREACHABLE)),
     Row("metadata by address", ["tcp", "169.254.169.254", 80, "hello"], RESET),
-    Row("the host's own address", ["tls", "10.0.2.2", ""], (ALERT,)),
+    Row("QEMU's usual address of the host", ["tls", "10.0.2.2", ""], (ALERT,)),
+    # Of which a name that is allowed may resolve to all, and a rule for a network has all.
+    *(Row(f"the host's own {address}", ["tls", address, name], (ALERT,))
+      for address in (OWN, OWN_IPV6, "own.example") for name in ("own.example", "good.example", "")),
+    Row("the host's own address, HTTP", ["shell", f"curl -s -o /dev/null -w '%{{http_code}}' http://own.example/"], ("exit 0 403",)),
+    *(Row(f"the host's own {address} on port {ECHO}", ["tcp", address, ECHO, "hello"], RESET) for address in (OWN, OWN_IPV6)),
 
     Row("QUIC", ["udp", GOOD, 443], UNREACHABLE),
     Row("QUIC over IPv6", ["udp", GOOD_IPV6, 443], UNREACHABLE),
@@ -127,8 +132,9 @@ def scene(capsem: Capsem, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="module")
 def run(scene: Inside) -> subprocess.CompletedProcess[bytes]:
     # The name is asked for, so that its address is one that the guest may know.
-    tries: list[list[object]] = [["resolve", "good.example"], *(row.tried for row in ROWS), ["tls", GOOD, "good.example"]]
+    tries: list[list[object]] = [["resolve", "good.example"], ["resolve", "own.example"], *(row.tried for row in ROWS), ["tls", GOOD, "good.example"]]
     options = ["--allow", "good.example", "--allow", "*.tunnel.example"]
+    options += ["--allow", "own.example", "--allow", f"own.example:{ECHO}", "--allow", f"93.184.216.40/29:{ECHO}"]
     result = scene.run(*options, *probe_words(tries, scene.authority))
     assert result.returncode == 0, result.stderr
     return result
@@ -136,7 +142,7 @@ def run(scene: Inside) -> subprocess.CompletedProcess[bytes]:
 
 @pytest.fixture(scope="module")
 def found(run: subprocess.CompletedProcess[bytes]) -> list[Outcome]:
-    first, *tried, last = outcomes(run.stdout)
+    first, _, *tried, last = outcomes(run.stdout)
     # What is allowed works before and after.
     assert first.result.startswith("ok ") and last.result.startswith("ok "), (first, last)
     return tried
@@ -151,7 +157,7 @@ def test_nothing_has_come_out(found: list[Outcome], scene: Inside) -> None:
     assert scene.connections() == []
     names = set(scene.names_asked())
     assert len([name for name in names if name.endswith(".tunnel.example")]) <= 256
-    assert {name for name in names if not name.endswith(".tunnel.example")} == {"good.example"}
+    assert {name for name in names if not name.endswith(".tunnel.example")} == {"good.example", "own.example"}
 
 
 def test_no_try_kept_the_guest_waiting(found: list[Outcome]) -> None:

@@ -21,6 +21,8 @@ struct Flow {
   Address address;  // that the guest connected to
   std::uint16_t port = 0;
   Process process;
+  // The address is one of the host's own (host_address.h), where its services listen.
+  bool to_host = false;
 };
 
 }  // namespace capsem::host::net

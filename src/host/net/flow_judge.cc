@@ -77,9 +77,9 @@ std::string address_fault(const Policy& policy, const Answers& answers, const Fl
   if (!answers.given(host, flow.address, now))
     return "the address " + flow.address.to_string() + " was not given to the guest for " + host;
   auto address = policy.resolved_address(flow.address, flow);
-  if (address.verdict != Verdict::kPass)
-    return "the address " + flow.address.to_string() + " is none of the Internet's";
-  return {};
+  if (address.verdict == Verdict::kPass) return {};
+  if (flow.to_host) return "the address " + flow.address.to_string() + " is the host's own";
+  return "the address " + flow.address.to_string() + " is none of the Internet's";
 }
 
 FlowJudgement judge_flow(const Policy& policy, const Answers& answers, const Flow& flow,

@@ -86,6 +86,7 @@ GuestNetwork::GuestNetwork(const boost::asio::any_io_executor& executor, Options
       policy_(std::move(options.policy)),
       name_(std::move(options.name)),
       trusted_(std::move(options.trusted)),
+      is_host_address_(std::move(options.is_host_address)),
       audit_(audit),
       denials_(std::move(denied)),
       secrets_(executor),
@@ -154,6 +155,8 @@ Task<> GuestNetwork::serve_flow(std::unique_ptr<async::Stream> guest) {
 Task<> GuestNetwork::serve(async::Stream& guest, Flow flow) {
   auto opening = co_await read_opening(guest, flow.port);
   if (!opening) co_return;
+  // Only now, as the host's addresses change. What cannot be told is taken for one of them.
+  flow.to_host = is_host_address_(flow.address).value_or(true);
   auto judgement = judge_flow(policy_, answers_, flow, *opening, Clock::now());
   CountedStream counted(guest);
   UnderWay under_way(*this, counted, std::move(flow), std::move(judgement), opening->bytes.size());

@@ -5,6 +5,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -21,6 +22,7 @@
 #include "host/net/denials.h"
 #include "host/net/dns_service.h"
 #include "host/net/flow_judge.h"
+#include "host/net/host_address.h"
 #include "host/net/inspect.h"
 #include "host/net/net_token.h"
 #include "host/net/policy.h"
@@ -44,6 +46,8 @@ class GuestNetwork {
     std::string name;     // of the VM, for its certificate authority
     std::string trusted;  // PEM: whom to believe in place of the host's certificate store
     ResolverOptions resolver;
+    // Whether an address is one of the host's own.
+    std::function<Result<bool>(const Address&)> is_host_address = net::is_host_address;
   };
   // `audit` has to outlive it.
   GuestNetwork(const boost::asio::any_io_executor& executor, Options options, audit::Sink& audit,
@@ -104,6 +108,7 @@ class GuestNetwork {
   Policy policy_;
   std::string name_;
   std::string trusted_;
+  std::function<Result<bool>(const Address&)> is_host_address_;
   audit::Sink& audit_;
   Denials denials_;
   RequestSecrets secrets_;

@@ -115,16 +115,24 @@ std::optional<Found> find(std::span<const Special> rows, const AddressBytes& byt
 
 Found classify(const Address& given);
 
+const Carrier* carrier_of(const AddressBytes& bytes) {
+  for (const auto& row : carriers())
+    if (row.prefix.holds(bytes)) return &row;
+  return nullptr;
+}
+
+Address carried_by(const Carrier& row, const AddressBytes& bytes) {
+  ip::address_v4::bytes_type inner;
+  for (std::size_t i = 0; i < inner.size(); ++i)
+    inner.at(i) = static_cast<std::uint8_t>(bytes.at(row.at + i) ^ row.mask);
+  return ip::address_v4(inner);
+}
+
 std::optional<Found> carried(const AddressBytes& bytes) {
-  for (const auto& row : carriers()) {
-    if (!row.prefix.holds(bytes)) continue;
-    ip::address_v4::bytes_type inner;
-    for (std::size_t i = 0; i < inner.size(); ++i)
-      inner.at(i) = static_cast<std::uint8_t>(bytes.at(row.at + i) ^ row.mask);
-    auto is = classify(ip::address_v4(inner)).is;
-    return Found{is == AddressClass::kPublic ? row.others : is, row.prefix.length};
-  }
-  return std::nullopt;
+  const auto* row = carrier_of(bytes);
+  if (row == nullptr) return std::nullopt;
+  auto is = classify(carried_by(*row, bytes)).is;
+  return Found{is == AddressClass::kPublic ? row->others : is, row->prefix.length};
 }
 
 Found classify(const Address& given) {
@@ -193,6 +201,15 @@ std::string Network::text() const {
 
 AddressClass address_class(const Address& address) {
   return classify(address).is;
+}
+
+std::optional<Address> carried_address(const Address& given) {
+  auto address = plain(given);
+  if (address.is_v4()) return given.is_v4() ? std::nullopt : std::optional(address);
+  const bool is_one_of_two = address.is_unspecified() || address.is_loopback();
+  const auto bytes = bytes_of(address);
+  const auto* row = is_one_of_two ? nullptr : carrier_of(bytes);
+  return row == nullptr ? std::nullopt : std::optional(carried_by(*row, bytes));
 }
 
 unsigned least_length(const Address& address) {

@@ -58,6 +58,9 @@ enum class AddressClass {
 AddressClass address_class(const Address& address);
 std::string_view name(AddressClass of);
 
+// The IPv4 address that an IPv6 one carries, which is then what is reached.
+std::optional<Address> carried_address(const Address& address);
+
 // How long a network has to be to stand for this address: only for one that is not public more than
 // 0, so that 0.0.0.0/0 opens the Internet and not the host's own network.
 unsigned least_length(const Address& address);

@@ -1,5 +1,6 @@
 #include "host/net/policy.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "host/net/host_name.h"
@@ -24,6 +25,19 @@ Decision decision_of(const Policy::Judgement& judgement) {
 
 bool is_for_flow(const Rule& rule, const Flow& flow) {
   return is_for_port(rule, flow.port) && is_for_process(rule, flow.process.executable);
+}
+
+// A network that holds an address of the host's own was not written with that in mind: it takes the
+// very address, or the name. Of loopback all addresses are the host's own, and a network of it says
+// so.
+bool means_host(const Rule& rule, std::string_view host, const Flow& flow) {
+  if (!flow.to_host || rule.action == Action::kDeny) return true;
+  const auto address = known_address(flow.address);
+  return std::ranges::any_of(rule.hosts, [&](const auto& pattern) {
+    if (!is_in_pattern(rule.action, pattern, host, address)) return false;
+    return pattern.kind != HostPattern::Kind::kNetwork || pattern.network.single() ||
+           address_class(*address) == AddressClass::kLoopback;
+  });
 }
 
 // An address is none of the names that "*" stands for.
@@ -63,7 +77,7 @@ Policy::Judgement Policy::judge_connection(std::string_view host, const Flow& fl
   auto candidates = compiled_->index.find(host, known_address(flow.address));
   while (auto number = candidates.next()) {
     const auto& rule = compiled_->rules[*number];
-    if (!is_for_flow(rule, flow)) continue;
+    if (!is_for_flow(rule, flow) || !means_host(rule, host, flow)) continue;
     if (rule.action == Action::kAllow) {
       if (in_doubt != nullptr) return {Verdict::kInspect, in_doubt};
       return {rule.tls == Tls::kInspect ? Verdict::kInspect : Verdict::kPass, &rule};
@@ -82,6 +96,7 @@ Policy::Judgement Policy::judge_request(std::string_view host, const Flow& flow,
   while (auto number = candidates.next()) {
     const auto& rule = compiled_->rules[*number];
     if (!is_for_flow(rule, flow) || !is_for_method(rule, method)) continue;
+    if (!means_host(rule, host, flow)) continue;
     if (!rule.paths.empty() && !read_path) read_path = RequestPath::of(path);
     if (read_path && !is_for_path(rule, *read_path)) continue;
     return {rule.action == Action::kAllow ? Verdict::kPass : Verdict::kDeny, &rule};
@@ -95,13 +110,13 @@ Policy::Judgement Policy::judge_address(const Address& given, const Flow& flow) 
     auto candidates = compiled_->index.find_networks(address);
     while (auto number = candidates.next()) {
       const auto& rule = compiled_->rules[*number];
-      if (!is_for_flow(rule, flow)) continue;
+      if (!is_for_flow(rule, flow) || !means_host(rule, "", flow)) continue;
       if (rule.action == Action::kAllow) return {Verdict::kPass, &rule};
       if (!rule.needs_request()) return {Verdict::kDeny, &rule};
     }
   }
-  return {address_class(address) == AddressClass::kPublic ? Verdict::kPass : Verdict::kDeny,
-          nullptr};
+  bool open = address_class(address) == AddressClass::kPublic && !flow.to_host;
+  return {open ? Verdict::kPass : Verdict::kDeny, nullptr};
 }
 
 bool Policy::may_resolve_to(const Address& given) const {

@@ -58,8 +58,9 @@ class Policy {
 
   // Whether `address` may be connected to for a rule by name: false for what is loopback, private,
   // link-local, multicast, carrier, metadata or reserved, however spelt, unless a rule allows that
-  // very address, or a network within such a range. A rule that denies the address counts wherever
-  // it stands among those by name.
+  // very address, or a network within such a range; and for an address of the host's own, unless a
+  // rule allows exactly it, or a network of loopback. A rule that denies the address counts
+  // wherever it stands among those by name.
   Decision resolved_address(const Address& address, const Flow& flow) const;
   // Whether a resolver may tell it: false when that is denied to every port and process.
   bool may_resolve_to(const Address& address) const;

@@ -76,6 +76,8 @@ std::string why(const Policy& policy, const Policy::Judgement& judgement,
   }
   if (!question.host.empty()) return "no rule is for " + printable(question.host);
   auto is = address_class(question.flow.address);
+  if (question.flow.to_host && is != AddressClass::kLoopback)
+    return "no rule is for exactly this address, which is the host's own";
   return std::string("no rule is for this address, which is ") +
          (is == AddressClass::kPublic ? "reached without a name" : std::string(name(is)));
 }

@@ -22,6 +22,8 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using ::testing::AllOf;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -126,6 +128,7 @@ class GuestNetworkTest : public ::testing::Test {
   testing::Listener listener{loop.executor()};
   testing::Listener other{loop.executor()};
   std::vector<std::string> denied;
+  std::string of_host = "93.184.216.34";
   audit::NoSink audit;
   GuestNetwork network{loop.executor(),
                        {.policy = {},
@@ -134,7 +137,11 @@ class GuestNetworkTest : public ::testing::Test {
                         .resolver = {.lookup = {.servers = names.address(),
                                                 .limit = seconds(2),
                                                 .server_limit = milliseconds(200),
-                                                .rounds = 2}}},
+                                                .rounds = 2}},
+                        .is_host_address = [this](const Address& address) -> Result<bool> {
+                          return address == boost::asio::ip::make_address(of_host) ||
+                                 address.is_loopback();
+                        }},
                        audit,
                        [this](const Denial& denial) { denied.push_back(denial.text()); }};
 
@@ -327,6 +334,31 @@ TEST_F(GuestNetworkTest, OtherThingsThatAreRefusedAreReset) {
   loop.run();
   EXPECT_THAT(denied, ElementsAre(HasSubstr("refused 127.0.0.1:" + port_of(listener))));
   EXPECT_THAT(denied, ElementsAre(HasSubstr("no rule is for this address, which is loopback")));
+}
+
+TEST_F(GuestNetworkTest, AnAddressOfTheHostsOwnIsReachedByNoName) {
+  names.add("good.example", {of_host});
+  network.token().set(kToken);
+  loop.spawn(network.prepare());
+  network.change(policy(rule("good.example", "[80, 443]")));
+  answers_of(query(1, "good.example"));
+  auto open = open_to(443);
+  open.address = "\x5D\xB8\xD8\x22";
+  EXPECT_EQ(rest_of(*begin(frame<wire::GuestNet>(open) + hello_for("good.example"))),
+            kAccessDenied);
+  open.port = 80;
+  auto http = begin(frame<wire::GuestNet>(open) + "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n");
+  EXPECT_THAT(read_one(*http), AllOf(HasSubstr(" 403 "), HasSubstr("the host's own")));
+  EXPECT_THAT(denied, Each(HasSubstr("the address 93.184.216.34 is the host's own")));
+}
+
+TEST_F(GuestNetworkTest, AnAddressOfTheHostsOwnIsReachedByNoNetworkAroundIt) {
+  network.token().set(kToken);
+  network.change(policy(rule("93.184.216.0/24", "2222")));
+  auto open = open_to(2222);
+  open.address = "\x5D\xB8\xD8\x22";
+  EXPECT_EQ(rest_of(*begin(frame<wire::GuestNet>(open) + "hello")), "");
+  EXPECT_THAT(denied, ElementsAre(HasSubstr("for exactly this address, which is the host's own")));
 }
 
 TEST_F(GuestNetworkTest, AProcessIsWhatTheProxySays) {

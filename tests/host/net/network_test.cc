@@ -89,6 +89,27 @@ constexpr Row kRows[] = {
 
 INSTANTIATE_TEST_SUITE_P(All, Classes, ::testing::ValuesIn(kRows));
 
+TEST(Carried, IsTheAddressWithin) {
+  struct Carrying {
+    const char* address;
+    const char* carried;  // empty when there is none
+  };
+  constexpr Carrying kCarrying[] = {
+      {"::ffff:93.184.216.34", "93.184.216.34"},
+      {"64:ff9b::93.184.216.34", "93.184.216.34"},
+      {"2002:5db8:d822::1", "93.184.216.34"},
+      {"2001:0:4136:e378:8000:63bf:a247:27dd", "93.184.216.34"},
+      {"93.184.216.34", ""},
+      {"2606:2800:220:1::1", ""},
+      {"::1", ""},
+      {"::", ""},
+  };
+  for (const auto& row : kCarrying) {
+    const auto carried = carried_address(address(row.address));
+    EXPECT_EQ(carried ? carried->to_string() : "", row.carried) << row.address;
+  }
+}
+
 TEST(ParseAddress, TakesTheUsualSpellingAlone) {
   for (const auto* text : {"1.2.3.4", "0.0.0.0", "255.255.255.255", "::1", "fd00:EC2::254",
                            "::ffff:1.2.3.4", "2001:db8:0:0:0:0:0:1"})

@@ -297,6 +297,51 @@ port = [443, 5432]
   EXPECT_EQ(rules.name("localhost"), deny());
 }
 
+TEST(Policy, TakesAnAddressOfTheHostsOwnForNothingElse) {
+  const auto rules = policy(R"(
+[[rule]]
+name = "wide"
+action = "allow"
+host = ["*", "0.0.0.0/0", "93.184.216.0/24", "10.0.0.0/8", "127.0.0.0/8"]
+[[rule]]
+name = "very"
+action = "allow"
+host = ["93.184.216.34", "10.1.2.3"]
+port = [443]
+)");
+  struct Row {
+    const char* address;
+    std::uint16_t port;
+    bool to_host;
+    Decision resolved;
+  };
+  const Row rows[] = {
+      {"93.184.216.33", 443, false, pass("wide")}, {"93.184.216.33", 443, true, deny()},
+      {"93.184.216.34", 443, true, pass("very")},  {"93.184.216.34", 80, true, deny()},
+      {"10.1.2.4", 443, false, pass("wide")},      {"10.1.2.4", 443, true, deny()},
+      {"10.1.2.3", 443, true, pass("very")},       {"2606:2800:220:1::34", 443, true, deny()},
+      {"127.0.0.7", 443, true, pass("wide")},
+  };
+  for (const auto& row : rows) {
+    auto asked = flow(row.port, row.address);
+    asked.to_host = row.to_host;
+    EXPECT_EQ(rules.resolved_address(asked.address, asked), row.resolved) << row.address;
+    EXPECT_EQ(rules.connection("", asked), row.resolved) << row.address;
+    EXPECT_EQ(rules.request("", asked, "GET", "/"), row.resolved) << row.address;
+    // The name is judged by itself.
+    EXPECT_EQ(rules.connection("good.example", asked), pass("wide")) << row.address;
+  }
+}
+
+TEST(Policy, ANetworkAroundTheHostsAddressAllowsNoNameThere) {
+  const auto rules = policy("[[rule]]\naction = \"allow\"\nhost = \"93.184.216.0/24\"\n");
+  auto asked = flow();
+  EXPECT_EQ(rules.connection("good.example", asked).verdict, Verdict::kPass);
+  asked.to_host = true;
+  EXPECT_EQ(rules.connection("good.example", asked), deny());
+  EXPECT_EQ(rules.request("good.example", asked, "GET", "/"), deny());
+}
+
 TEST(Policy, TakesTenThousandRulesInTheirOrder) {
   std::string text;
   for (int i = 0; i < 10'000; ++i) {
