@@ -43,12 +43,17 @@ FlowJudgement by_name(const Policy& policy, const Answers& answers, const Flow& 
 // Nothing in it names the server.
 FlowJudgement without_name(const Policy& policy, const Answers& answers, const Flow& flow,
                            Answers::Time now) {
+  bool inspected = false;
   for (const auto& host : answers.names_of(flow.address, now)) {
     auto judgement = by_name(policy, answers, flow, host, now);
     // Only what can be inspected has requests that could be judged.
     if (judgement.verdict == Verdict::kPass) return judgement;
+    if (judgement.verdict == Verdict::kInspect) inspected = true;
   }
-  return by_address(policy, flow);
+  auto judgement = by_address(policy, flow);
+  if (judgement.verdict == Verdict::kInspect) inspected = true;
+  judgement.takes_opening = inspected && judgement.verdict != Verdict::kPass;
+  return judgement;
 }
 
 FlowJudgement with_hello(const Policy& policy, const Answers& answers, const Flow& flow,
@@ -96,7 +101,11 @@ FlowJudgement judge_flow(const Policy& policy, const Answers& answers, const Flo
     case Opening::Kind::kNothing:
       break;
   }
-  if (!is_web_port(flow.port)) return without_name(policy, answers, flow, now);
+  if (!is_web_port(flow.port)) {
+    auto judgement = without_name(policy, answers, flow, now);
+    if (opening.kind == Opening::Kind::kOther) judgement.takes_opening = false;
+    return judgement;
+  }
   auto judgement = by_address(policy, flow);
   if (judgement.verdict == Verdict::kDeny) judgement.reason = "it is neither TLS nor HTTP";
   return judgement;

@@ -18,6 +18,8 @@ struct FlowJudgement {
   std::string rule;
   std::string reason;    // of a denial, in words
   bool by_rule = false;  // a rule could have allowed it
+  // It may be allowed yet, by what the client says first, which has said nothing.
+  bool takes_opening = false;
 };
 
 // The name of a connection is what its TLS hello says, and has to be one for which the guest's

@@ -11,6 +11,7 @@
 #include "host/net/dns_connection.h"
 #include "host/net/framed.h"
 #include "host/net/host_name.h"
+#include "host/net/judged_stream.h"
 #include "host/net/linger.h"
 #include "host/net/net_records.h"
 #include "host/net/policy_explain.h"
@@ -63,6 +64,11 @@ class GuestNetwork::UnderWay {
     record_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin_);
     record_.sent_bytes += guest_.read_bytes();
     record_.received_bytes = guest_.written_bytes();
+    // The client may have said more than it was judged by at first.
+    auto judged = record_of(place_->id, place_->flow, place_->judgement);
+    record_.server_name = std::move(judged.server_name);
+    record_.judgement = std::move(judged.judgement);
+    record_.reason = std::move(judged.reason);
     record_.ending = place_->ending.value_or(audit::Ending::kStopped);
     if (network_.stopping_) record_.ending = audit::Ending::kStopped;
     if (!place_->failure.empty()) record_.reason = place_->failure;
@@ -158,16 +164,26 @@ Task<> GuestNetwork::serve(async::Stream& guest, Flow flow) {
   // Only now, as the host's addresses change. What cannot be told is taken for one of them.
   flow.to_host = is_host_address_(flow.address).value_or(true);
   auto judgement = judge_flow(policy_, answers_, flow, *opening, Clock::now());
+  if (judgement.takes_opening) {
+    auto late = co_await async::with_limit(OpeningLimits().client_first, read_late_opening(guest));
+    if (late) opening = std::move(*late);
+    if (!opening) co_return;
+    judgement = judge_flow(policy_, answers_, flow, *opening, Clock::now());
+  }
   CountedStream counted(guest);
   UnderWay under_way(*this, counted, std::move(flow), std::move(judgement), opening->bytes.size());
-  auto& active = under_way.active();
+  co_await go_on(counted, under_way.active(), std::move(*opening));
+}
+
+Task<> GuestNetwork::go_on(async::Stream& guest, Active& active, Opening opening) {
   switch (active.judgement.verdict) {
     case Verdict::kPass:
-      co_return co_await pass(counted, active, *opening);
+      if (opening.kind == Opening::Kind::kNothing) co_return co_await pass_silent(guest, active);
+      co_return co_await pass(guest, active, opening);
     case Verdict::kInspect:
-      co_return co_await inspect(counted, active, std::move(*opening));
+      co_return co_await inspect(guest, active, std::move(opening));
     case Verdict::kDeny:
-      co_return co_await refuse(counted, active, *opening);
+      co_return co_await refuse(guest, active, opening);
   }
 }
 
@@ -186,6 +202,28 @@ Task<> GuestNetwork::pass(async::Stream& guest, Active& active, const Opening& o
   // An error of either side is the other's to notice: its stream is reset.
   auto joined = co_await async::join(guest, **server);
   if (!active.ending) active.ending = joined ? audit::Ending::kDone : audit::Ending::kReset;
+}
+
+// A client that has said nothing yet, so that its server may. What it says in the end is judged as
+// if it had said it at once.
+Task<> GuestNetwork::pass_silent(async::Stream& guest, Active& active) {
+  JudgedStream::Judge may_have = [this, &active](const Opening& opening) {
+    auto judgement = judge_flow(policy_, answers_, active.flow, opening, Clock::now());
+    active.judgement = std::move(judgement);
+    return active.judgement.verdict == Verdict::kPass;
+  };
+  auto judged = std::make_unique<JudgedStream>(guest, std::move(may_have));
+  const Opening nothing;
+  co_await pass(*judged, active, nothing);
+  if (!judged->refused() || active.ending == audit::Ending::kWithdrawn) co_return;
+  active.ending.reset();
+  // Nothing of the server has come so far, so that it can be asked anew.
+  if (!judged->answered()) co_return co_await go_on(guest, active, std::move(*judged->refused()));
+  if (active.judgement.verdict == Verdict::kInspect) {
+    active.judgement.verdict = Verdict::kDeny;
+    active.judgement.reason = "it has to be inspected, and its server was the first to speak";
+  }
+  co_await refuse(guest, active, *judged->refused());
 }
 
 void GuestNetwork::fail_with(Active& active, const Error& error) {

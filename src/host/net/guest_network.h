@@ -94,6 +94,9 @@ class GuestNetwork {
   class UnderWay;
 
   Task<> serve(async::Stream& guest, Flow flow);
+  // As its judgement says.
+  Task<> go_on(async::Stream& guest, Active& active, Opening opening);
+  Task<> pass_silent(async::Stream& guest, Active& active);
   Task<> pass(async::Stream& guest, Active& active, const Opening& opening);
   Task<> inspect(async::Stream& guest, Active& active, Opening opening);
   Task<> refuse(async::Stream& guest, Active& active, const Opening& opening);

@@ -30,21 +30,23 @@ class Reader {
 
   // Until it is known what the connection is. The result is kept here, since a wait for it may be
   // cut short.
-  Task<bool> read(bool& has_begun) {
-    std::array<std::byte, kPieceBytes> piece;
-    while (!kind_) {
-      auto size = co_await guest_.read_some(piece);
-      if (!size || *size == 0) {
-        ended_ = true;
-        co_return true;
-      }
-      has_begun = true;
-      take(std::span(piece).first(*size));
-    }
+  Task<bool> read() {
+    ended_ = false;  // as a wait that was cut short looks like an end
+    while (!kind_ && !ended_) co_await read_piece();
     co_return true;
   }
 
-  bool has_ended() const { return ended_ && !kind_ && hello_.bytes().empty(); }
+  Task<> read_piece() {
+    std::array<std::byte, kPieceBytes> piece;
+    auto size = co_await guest_.read_some(piece);
+    ended_ = !size || *size == 0;
+    if (!size) failure_ = std::move(size).error();
+    if (!ended_) take(std::span(piece).first(*size));
+  }
+
+  bool has_begun() const { return !hello_.bytes().empty(); }
+  bool has_ended() const { return ended_ && !kind_ && !has_begun(); }
+  const std::optional<Error>& failure() const { return failure_; }
 
   Opening take_opening() {
     Opening opening;
@@ -94,6 +96,7 @@ class Reader {
   std::vector<std::byte> rest_;  // behind what the reader of hellos took
   std::optional<Opening::Kind> kind_;
   bool ended_ = false;
+  std::optional<Error> failure_;
 };
 
 }  // namespace
@@ -106,14 +109,20 @@ bool is_web_port(std::uint16_t port) {
 
 Task<Result<Opening>> read_opening(async::Stream& guest, std::uint16_t port, OpeningLimits limits) {
   Reader reader(guest);
-  bool has_begun = false;
   auto first = is_web_port(port) ? limits.client_first : limits.server_first;
-  bool known = (co_await async::with_limit(first, reader.read(has_begun))).has_value();
+  bool known = (co_await async::with_limit(first, reader.read())).has_value();
   // It speaks first, but slowly.
-  if (!known && has_begun) co_await async::with_limit(limits.client_first, reader.read(has_begun));
-  // A wait that was cut short looks like an end to the reader.
+  if (!known && reader.has_begun()) co_await async::with_limit(limits.client_first, reader.read());
   if (known && reader.has_ended())
     co_return fail("read from", "a connection of the guest", "it ended", "", ErrorKind::kClosed);
+  co_return reader.take_opening();
+}
+
+Task<Result<Opening>> read_late_opening(async::Stream& guest, OpeningLimits limits) {
+  Reader reader(guest);
+  co_await reader.read_piece();
+  if (reader.failure()) co_return std::unexpected(*reader.failure());
+  if (!reader.has_ended()) co_await async::with_limit(limits.client_first, reader.read());
   co_return reader.take_opening();
 }
 

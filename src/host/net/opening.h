@@ -43,4 +43,8 @@ bool is_web_port(std::uint16_t port);
 Task<Result<Opening>> read_opening(async::Stream& guest, std::uint16_t port,
                                    OpeningLimits limits = {});
 
+// The same for a client that had said nothing when its server was let to speak: waits as long as it
+// takes for its first word. kNothing when it ends without one.
+Task<Result<Opening>> read_late_opening(async::Stream& guest, OpeningLimits limits = {});
+
 }  // namespace capsem::host::net

@@ -60,6 +60,17 @@ class GuestNetworkTest : public ::testing::Test {
   std::string port_of(const testing::Listener& one) { return std::to_string(one.port()); }
   Policy by_address() { return policy(rule("127.0.0.1", port_of(listener))); }
 
+  // good.example and what `more` allows lead to the listener, and nothing goes there as an address.
+  void allow_by_name(const std::string& more = {}) {
+    names.add("good.example", {"127.0.0.1"});
+    network.token().set(kToken);
+    const auto port = port_of(listener);
+    network.change(policy(rule("good.example", port) + more +
+                          "[[rule]]\naction = \"deny\"\nhost = \"*\"\nport = " + port + "\n" +
+                          rule("127.0.0.1", port)));
+    answers_of(query(1, "good.example"));
+  }
+
   // A connection whose first message is `first`.
   StreamPointer begin(const std::string& first) {
     auto [near, far] = testing::connected(loop.executor());
@@ -294,6 +305,98 @@ TEST_F(GuestNetworkTest, AServerMaySpeakFirst) {
   auto server = loop.get(listener.accept());
   send(*server, "220 ready");
   EXPECT_EQ(read_one(*guest), "220 ready");
+}
+
+// ---- what a client says late
+
+TEST_F(GuestNetworkTest, ATlsClientThatWaitsIsJudgedByItsNameAllTheSame) {
+  allow_by_name();
+  auto guest = connect(listener.port(), "");
+  auto server = loop.get(listener.accept());
+  send(*guest, hello_for("evil.example"));
+  EXPECT_EQ(rest_of(*guest), kAccessDenied);
+  EXPECT_EQ(rest_of(*server), "");
+  EXPECT_THAT(denied, ElementsAre(HasSubstr("refused evil.example:")));
+}
+
+TEST_F(GuestNetworkTest, ATlsClientThatWaitsGoesOnUnderAnAllowedName) {
+  allow_by_name();
+  auto guest = connect(listener.port(), "");
+  auto server = loop.get(listener.accept());
+  const auto hello = hello_for("good.example");
+  send(*guest, hello.substr(0, 20));
+  loop.context().restart();
+  loop.context().run_for(milliseconds(50));
+  send(*guest, hello.substr(20));
+  std::string read;
+  while (read.size() < hello.size()) read += read_one(*server);
+  EXPECT_EQ(read, hello);
+  EXPECT_TRUE(is_open(*guest, *server));
+  EXPECT_THAT(denied, IsEmpty());
+}
+
+TEST_F(GuestNetworkTest, ATlsClientAfterItsServerIsJudgedToo) {
+  allow_by_name();
+  auto guest = connect(listener.port(), "");
+  auto server = loop.get(listener.accept());
+  send(*server, "220 ready");
+  EXPECT_EQ(read_one(*guest), "220 ready");
+  send(*guest, hello_for("evil.example"));
+  EXPECT_EQ(rest_of(*guest), "");
+  EXPECT_EQ(rest_of(*server), "");
+  EXPECT_THAT(denied, ElementsAre(HasSubstr("refused evil.example:")));
+}
+
+TEST_F(GuestNetworkTest, WhatWouldHaveToBeInspectedComesTooLateAfterItsServer) {
+  names.add("seen.example", {"127.0.0.1"});
+  allow_by_name(rule("seen.example", port_of(listener), "tls = \"inspect\"\n"));
+  answers_of(query(1, "seen.example"));
+  auto guest = connect(listener.port(), "");
+  auto server = loop.get(listener.accept());
+  send(*server, "220 ready");
+  EXPECT_EQ(read_one(*guest), "220 ready");
+  send(*guest, hello_for("seen.example"));
+  EXPECT_EQ(rest_of(*guest), "");
+  EXPECT_EQ(rest_of(*server), "");
+  EXPECT_THAT(denied, ElementsAre(HasSubstr("its server was the first to speak")));
+}
+
+TEST_F(GuestNetworkTest, ARequestThatComesLateIsJudgedLikeAnother) {
+  loop.spawn(network.prepare());
+  allow_by_name();
+  auto guest = connect(listener.port(), "");
+  auto server = loop.get(listener.accept());
+  send(*guest, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+  EXPECT_EQ(rest_of(*server), "");
+  EXPECT_THAT(read_one(*guest), HasSubstr(" 403 "));
+}
+
+TEST_F(GuestNetworkTest, WhereOnlyInspectionAllowsASilentClientIsWaitedFor) {
+  loop.spawn(network.prepare());
+  names.add("seen.example", {"127.0.0.1"});
+  network.token().set(kToken);
+  network.change(policy(rule("seen.example", port_of(listener), "tls = \"inspect\"\n") +
+                        "[[rule]]\naction = \"deny\"\nhost = \"*\"\n" +
+                        rule("127.0.0.1", port_of(listener))));
+  answers_of(query(1, "seen.example"));
+  auto guest = connect(listener.port(), "");
+  loop.context().restart();
+  loop.context().run_for(2 * OpeningLimits().server_first);
+  send(*guest, hello_for("seen.example"));
+  // The server's certificate is what is asked for first.
+  auto server = loop.get(listener.accept());
+  EXPECT_EQ(read_one(*server).substr(0, 1), "\x16");
+}
+
+TEST_F(GuestNetworkTest, ALateWordThatIsNeitherGoesThrough) {
+  allow_by_name();
+  auto guest = connect(listener.port(), "");
+  auto server = loop.get(listener.accept());
+  send(*server, "220 ready");
+  EXPECT_EQ(read_one(*guest), "220 ready");
+  send(*guest, "hello\r\n");
+  EXPECT_EQ(read_one(*server), "hello\r\n");
+  EXPECT_TRUE(is_open(*guest, *server));
 }
 
 TEST_F(GuestNetworkTest, AServerThatIsNotThereIsAReset) {

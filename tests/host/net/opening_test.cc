@@ -40,6 +40,12 @@ class OpeningTest : public ::testing::Test {
     loop.run();
     return opening;
   }
+  Result<Opening> read_late(std::vector<Piece> pieces, bool ends = false) {
+    loop.spawn(send(std::move(pieces), ends));
+    auto opening = loop.get(read_late_opening(*ends_.first, kLimits));
+    loop.run();
+    return opening;
+  }
   Opening read_one(std::uint16_t port, std::vector<Piece> pieces, bool ends = false) {
     auto opening = read(port, std::move(pieces), ends);
     EXPECT_TRUE(opening) << opening.error().message();
@@ -149,6 +155,37 @@ TEST_F(OpeningTest, AHelloThatIsNeverWholeIsMalformed) {
   auto opening = read_one(kHttps, {{named_hello().substr(0, 50)}});
   EXPECT_EQ(opening.kind, Kind::kMalformedTls);
   EXPECT_EQ(opening.bytes.size(), 50U);
+}
+
+TEST_F(OpeningTest, WhatASilentClientSaysInTheEndIsKnownAsWell) {
+  const auto hello = named_hello();
+  struct Row {
+    std::vector<Piece> pieces;
+    Kind kind;
+  };
+  const Row rows[] = {
+      {{{hello, 2 * kLimits.client_first}}, Kind::kTls},
+      {{{hello.substr(0, 50), milliseconds(100)}, {hello.substr(50), milliseconds(100)}},
+       Kind::kTls},
+      {{{"GET / HTTP/1.1\r\n", milliseconds(100)}}, Kind::kHttp},
+      {{{"hello\r\n", milliseconds(100)}}, Kind::kOther},
+      {{{hello.substr(0, 50)}}, Kind::kMalformedTls},
+  };
+  for (const auto& row : rows) {
+    renew();
+    auto opening = read_late(row.pieces);
+    ASSERT_TRUE(opening);
+    EXPECT_EQ(opening->kind, row.kind);
+    std::string sent;
+    for (const auto& piece : row.pieces) sent += piece.text;
+    EXPECT_EQ(as_text(opening->bytes), sent);
+  }
+}
+
+TEST_F(OpeningTest, ASilentClientThatEndsHasSaidNothing) {
+  auto ended = read_late({}, true);
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(ended->kind, Kind::kNothing);
 }
 
 TEST_F(OpeningTest, AClientThatSaidSomethingAndEndedIsStillServed) {
