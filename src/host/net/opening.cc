@@ -13,20 +13,67 @@ namespace {
 
 constexpr std::size_t kPieceBytes = 4096;
 constexpr std::size_t kLongestMethod = 24;
+constexpr std::size_t kLongestRequestLine = 16 << 10;  // beyond, it is taken for none
+constexpr std::string_view kVersion = "HTTP/1.1";
+constexpr std::string_view kBlank = " \t";
 
-// RFC 9110, section 9.1: methods are upper case by convention, and followed by a space. Nothing
-// while it takes more bytes to tell.
-std::optional<bool> is_http(std::string_view text) {
-  auto end = std::ranges::find_if_not(text, [](char c) { return c >= 'A' && c <= 'Z'; });
-  auto length = static_cast<std::size_t>(end - text.begin());
+// A guess from the first bytes: nothing while it takes more of them to tell.
+using Guess = std::optional<bool> (*)(std::string_view text);
+
+// RFC 9110, section 9.1: methods are upper case by convention. A protocol whose words are not is
+// known by its first letter.
+std::string_view method_of(std::string_view text) {
+  auto end = std::ranges::find_if_not(
+      text, [](char c) { return (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; });
+  return text.substr(0, static_cast<std::size_t>(end - text.begin()));
+}
+
+// On the web's ports, where nothing else is to be expected.
+std::optional<bool> begins_like_http(std::string_view text) {
+  const auto length = method_of(text).size();
   if (length > kLongestMethod) return false;
-  if (end == text.end()) return std::nullopt;
-  return *end == ' ' && length > 0;
+  if (length == text.size()) return std::nullopt;
+  return text[length] == ' ' && length > 0;
+}
+
+bool is_control(char c) {
+  return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f';
+}
+
+// Whether `text` is a version, or how one begins. A later one says so with its digits.
+bool begins_version(std::string_view text) {
+  return text.size() <= kVersion.size() &&
+         std::ranges::equal(text, kVersion.substr(0, text.size()), [](char c, char of_version) {
+           bool digit = of_version == '1';
+           return digit ? c >= '0' && c <= '9' : c == of_version;
+         });
+}
+
+// A method, a target and the version (RFC 9112, section 3), with what servers overlook. Other
+// protocols have lines that begin with a word in capital letters too.
+std::optional<bool> has_request_line(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of("\r\n"), text.size()));
+  const auto newline = text.find('\n');
+  auto line = text.substr(0, newline);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  std::vector<std::string_view> words;
+  for (auto rest = line; words.size() <= 3 && !rest.empty();) {
+    words.push_back(rest.substr(0, rest.find_first_of(kBlank)));
+    rest.remove_prefix(words.back().size());
+    rest.remove_prefix(std::min(rest.find_first_not_of(kBlank), rest.size()));
+  }
+  bool begins = words.empty() || (method_of(words[0]) == words[0] && !words[0].empty() &&
+                                  words[0].size() <= kLongestMethod);
+  bool possible = begins && words.size() <= 3 && (words.size() < 3 || begins_version(words[2])) &&
+                  line.size() <= kLongestRequestLine && std::ranges::none_of(line, is_control);
+  if (!possible) return false;
+  if (newline == text.npos) return std::nullopt;
+  return words.size() == 3 && words[2].size() == kVersion.size();
 }
 
 class Reader {
  public:
-  explicit Reader(async::Stream& guest) : guest_(guest) {}
+  Reader(async::Stream& guest, Guess is_http) : guest_(guest), is_http_(is_http) {}
 
   // Until it is known what the connection is. The result is kept here, since a wait for it may be
   // cut short.
@@ -88,10 +135,11 @@ class Reader {
     }
     auto text = std::string(as_text(hello_.bytes()));
     text += as_text(rest_);
-    if (auto http = is_http(text)) kind_ = *http ? Opening::Kind::kHttp : Opening::Kind::kOther;
+    if (auto http = is_http_(text)) kind_ = *http ? Opening::Kind::kHttp : Opening::Kind::kOther;
   }
 
   async::Stream& guest_;
+  Guess is_http_;
   HelloReader hello_;
   std::vector<std::byte> rest_;  // behind what the reader of hellos took
   std::optional<Opening::Kind> kind_;
@@ -108,8 +156,9 @@ bool is_web_port(std::uint16_t port) {
 }
 
 Task<Result<Opening>> read_opening(async::Stream& guest, std::uint16_t port, OpeningLimits limits) {
-  Reader reader(guest);
-  auto first = is_web_port(port) ? limits.client_first : limits.server_first;
+  const bool web = is_web_port(port);
+  Reader reader(guest, web ? begins_like_http : has_request_line);
+  auto first = web ? limits.client_first : limits.server_first;
   bool known = (co_await async::with_limit(first, reader.read())).has_value();
   // It speaks first, but slowly.
   if (!known && reader.has_begun()) co_await async::with_limit(limits.client_first, reader.read());
@@ -119,7 +168,7 @@ Task<Result<Opening>> read_opening(async::Stream& guest, std::uint16_t port, Ope
 }
 
 Task<Result<Opening>> read_late_opening(async::Stream& guest, OpeningLimits limits) {
-  Reader reader(guest);
+  Reader reader(guest, has_request_line);
   co_await reader.read_piece();
   if (reader.failure()) co_return std::unexpected(*reader.failure());
   if (!reader.has_ended()) co_await async::with_limit(limits.client_first, reader.read());

@@ -19,7 +19,7 @@ struct Opening {
   enum class Kind {
     kTls,
     kMalformedTls,  // `reason` says why
-    kHttp,          // a method and a space
+    kHttp,          // on a web port a method and a space, elsewhere a whole request line
     kOther,
     kNothing,  // the client waits for the server
   };

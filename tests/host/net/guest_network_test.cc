@@ -394,8 +394,8 @@ TEST_F(GuestNetworkTest, ALateWordThatIsNeitherGoesThrough) {
   auto server = loop.get(listener.accept());
   send(*server, "220 ready");
   EXPECT_EQ(read_one(*guest), "220 ready");
-  send(*guest, "hello\r\n");
-  EXPECT_EQ(read_one(*server), "hello\r\n");
+  send(*guest, "HELO me\r\n");
+  EXPECT_EQ(read_one(*server), "HELO me\r\n");
   EXPECT_TRUE(is_open(*guest, *server));
 }
 

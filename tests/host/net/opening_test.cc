@@ -118,6 +118,55 @@ TEST_F(OpeningTest, KnowsWhatEachProtocolBeginsWith) {
   }
 }
 
+TEST_F(OpeningTest, OnOtherPortsOnlyAWholeRequestLineIsHttp) {
+  struct Row {
+    const char* what;
+    std::string text;
+    Kind kind;
+  };
+  const Row rows[] = {
+      {"HTTP/1.0", "GET / HTTP/1.0\r\n", Kind::kHttp},
+      {"behind an empty line", "\r\nGET / HTTP/1.1\r\n", Kind::kHttp},
+      {"a bare line feed", "GET / HTTP/1.1\nHost: a\n\n", Kind::kHttp},
+      {"several spaces", "GET  /\tHTTP/1.1 \r\n", Kind::kHttp},
+      {"a method that nobody knows", "FROB-X /x HTTP/1.1\r\n", Kind::kHttp},
+      {"a proxy's", "CONNECT a.example:443 HTTP/1.1\r\n", Kind::kHttp},
+      {"a long target", "GET /" + std::string(8000, 'x') + " HTTP/1.1\r\n", Kind::kHttp},
+      {"IRC", "NICK me\r\nUSER me 0 * :me\r\n", Kind::kOther},
+      {"IRC's second line", "USER me 0 * :me\r\n", Kind::kOther},
+      {"NATS", "CONNECT {\"verbose\":false,\"user\":\"HTTP/1.1\"}\r\nPING\r\n", Kind::kOther},
+      {"SMTP", "EHLO me.example\r\n", Kind::kOther},
+      {"SMTP's longer", "MAIL FROM:<a@b.example> SIZE=1\r\n", Kind::kOther},
+      {"IMAP", "A1 LOGIN me secret\r\n", Kind::kOther},
+      {"POP3", "USER me\r\n", Kind::kOther},
+      {"Redis", "SET a 1\r\n", Kind::kOther},
+      {"memcached", "get a\r\n", Kind::kOther},
+      {"a word in small letters", "hello", Kind::kOther},
+      {"RTSP", "OPTIONS rtsp://a.example/ RTSP/1.0\r\n", Kind::kOther},
+      {"SIP", "INVITE sip:a@b.example SIP/2.0\r\n", Kind::kOther},
+      {"HTTP/0.9", "GET /\r\n", Kind::kOther},
+      {"a word more", "GET / x HTTP/1.1\r\n", Kind::kOther},
+      {"a version more", "GET / HTTP/1.10\r\n", Kind::kOther},
+      {"git", std::string("0032git-upload-pack /x\0host=a\0", 30), Kind::kOther},
+      {"binary behind a word", std::string("AMQP\0\0\x09\x01", 8), Kind::kOther},
+      {"a line that is too long", "GET /" + std::string(20'000, 'x'), Kind::kOther},
+  };
+  for (const auto& row : rows) {
+    renew();
+    auto began = std::chrono::steady_clock::now();
+    auto opening = read_one(kSsh, {{row.text}});
+    EXPECT_EQ(opening.kind, row.kind) << row.what;
+    EXPECT_EQ(as_text(opening.bytes), row.text) << row.what;
+    EXPECT_LT(std::chrono::steady_clock::now() - began, kLimits.client_first) << row.what;
+  }
+}
+
+TEST_F(OpeningTest, ARequestLineInPiecesIsStillOne) {
+  auto opening =
+      read_one(kSsh, {{"GE"}, {"T / HT", milliseconds(5)}, {"TP/1.1\r", milliseconds(5)}, {"\n"}});
+  EXPECT_EQ(opening.kind, Kind::kHttp);
+}
+
 TEST_F(OpeningTest, AMethodInPiecesIsStillOne) {
   auto opening = read_one(kHttps, {{"G"}, {"E", milliseconds(5)}, {"T ", milliseconds(5)}});
   EXPECT_EQ(opening.kind, Kind::kHttp);
