@@ -56,23 +56,34 @@ FlowJudgement without_name(const Policy& policy, const Answers& answers, const F
   return judgement;
 }
 
+// Many clients send an encrypted hello that is none (draft-ietf-tls-esni, "GREASE ECH"), and nobody
+// can tell those with one by it. Where TLS ends here it does no harm: our side of it has no key,
+// and goes by the name that is not encrypted. Passed on it may lead to any name that the server
+// has, whatever that one says.
+FlowJudgement by_server_name(const Policy& policy, const Answers& answers, const Flow& flow,
+                             const ClientHello& hello, Answers::Time now) {
+  auto judgement = by_name(policy, answers, flow, hello.server_name, now);
+  if (!hello.encrypted_hello || judgement.verdict != Verdict::kPass) return judgement;
+  return denied(hello.server_name,
+                "its TLS hello may hide another name (encrypted client hello), which takes a rule "
+                "with tls = \"inspect\", or for the address");
+}
+
 FlowJudgement with_hello(const Policy& policy, const Answers& answers, const Flow& flow,
                          const ClientHello& hello, Answers::Time now) {
-  bool is_named = !hello.server_name.empty() && !hello.encrypted_hello;
-  if (is_named) {
-    auto judgement = by_name(policy, answers, flow, hello.server_name, now);
-    if (judgement.verdict != Verdict::kDeny) return judgement;
-    // A rule for the very address does not ask for a name.
-    auto address = by_address(policy, flow);
-    if (address.verdict == Verdict::kDeny) return judgement;
-    address.host = hello.server_name;
+  auto address = by_address(policy, flow);
+  if (hello.server_name.empty()) {
+    if (address.verdict == Verdict::kDeny)
+      address.reason = hello.encrypted_hello ? "the server's name in its TLS hello is encrypted"
+                                             : "its TLS hello names no server";
     return address;
   }
-  auto judgement = by_address(policy, flow);
-  if (judgement.verdict == Verdict::kDeny)
-    judgement.reason = hello.encrypted_hello ? "the server's name in its TLS hello is encrypted"
-                                             : "its TLS hello names no server";
-  return judgement;
+  auto judgement = by_server_name(policy, answers, flow, hello, now);
+  // A rule for the very address does not ask for a name.
+  if (judgement.verdict != Verdict::kDeny || address.verdict == Verdict::kDeny) return judgement;
+  if (!hello.encrypted_hello || address.verdict == Verdict::kInspect)
+    address.host = hello.server_name;
+  return address;
 }
 
 }  // namespace

@@ -45,6 +45,11 @@ action = "allow"
 host = ["198.51.100.0/24", "2001:4860::1"]
 port = [80, 443, 2222]
 [[rule]]
+name = "looked into"
+action = "allow"
+host = "203.0.113.7"
+tls = "inspect"
+[[rule]]
 name = "inner"
 action = "allow"
 host = "10.1.2.3"
@@ -185,7 +190,17 @@ const Case kCases[] = {
      "names no server"},
 
     {"an encrypted name with an outer one that is allowed", kGood, 443, Kind::kTls,
-     encrypted("good.example"), Verdict::kDeny, "", kNoRule, "is encrypted"},
+     encrypted("good.example"), Verdict::kDeny, "good.example", kNoRule, "may hide another name"},
+    {"an encrypted name with an outer one that is denied", kBad, 443, Kind::kTls,
+     encrypted("bad.example"), Verdict::kDeny, "bad.example", "bad", "bad.example"},
+    {"an encrypted name without an outer one", kGood, 443, Kind::kTls, encrypted(""),
+     Verdict::kDeny, "", kNoRule, "is encrypted"},
+    {"an encrypted name with an outer one whose rule inspects", kSeen, 443, Kind::kTls,
+     encrypted("seen.example"), Verdict::kInspect, "seen.example", "seen", ""},
+    {"the same at another's address", kGood, 443, Kind::kTls, encrypted("seen.example"),
+     Verdict::kDeny, "seen.example", kNoRule, "was not given"},
+    {"an encrypted name at an address whose rule inspects", "203.0.113.7", 443, Kind::kTls,
+     encrypted("other.example"), Verdict::kInspect, "other.example", "looked into", ""},
     {"an encrypted name at an address that is allowed", "198.51.100.7", 443, Kind::kTls,
      encrypted("good.example"), Verdict::kPass, "", "by address", ""},
     {"a hello that cannot be read", kGood, 443, Kind::kMalformedTls, named("good.example"),

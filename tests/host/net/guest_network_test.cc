@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 #include <string>
 #include <vector>
@@ -305,6 +306,38 @@ TEST_F(GuestNetworkTest, AServerMaySpeakFirst) {
   auto server = loop.get(listener.accept());
   send(*server, "220 ready");
   EXPECT_EQ(read_one(*guest), "220 ready");
+}
+
+int add_extension(SSL*, unsigned, unsigned, const unsigned char** out, std::size_t* size, X509*,
+                  std::size_t, int*, void*) {
+  static constexpr std::array<unsigned char, 8> kContent{0, 0, 1, 0, 1, 7};
+  *out = kContent.data();
+  *size = kContent.size();
+  return 1;
+}
+
+// As clients send it that have nothing to encrypt: draft-ietf-tls-esni, "GREASE ECH".
+TEST_F(GuestNetworkTest, AnEncryptedHelloIsAcceptedWhereItIsInspected) {
+  constexpr unsigned kEncryptedClientHello = 0xFE0D;
+  loop.spawn(network.prepare());
+  names.add("seen.example", {"127.0.0.1"});
+  allow_by_name(rule("seen.example", port_of(listener), "tls = \"inspect\"\n"));
+  answers_of(query(1, "seen.example"));
+  auto hello_of = [&](const char* name) {
+    return openssl_hello([&](SSL_CTX*, SSL* ssl) { SSL_set_tlsext_host_name(ssl, name); },
+                         [&](SSL_CTX* context) {
+                           SSL_CTX_add_custom_ext(context, kEncryptedClientHello,
+                                                  SSL_EXT_CLIENT_HELLO, add_extension, nullptr,
+                                                  nullptr, nullptr, nullptr);
+                         });
+  };
+  auto passed = connect(listener.port(), hello_of("good.example"));
+  EXPECT_EQ(rest_of(*passed), kAccessDenied);
+  EXPECT_THAT(denied, ElementsAre(HasSubstr("may hide another name")));
+  auto inspected = connect(listener.port(), hello_of("seen.example"));
+  loop.get(listener.accept())->reset();
+  // The hello of our side, and no alert.
+  EXPECT_EQ(read_one(*inspected).substr(0, 1), "\x16");
 }
 
 // ---- what a client says late
