@@ -80,6 +80,14 @@ def tcp(address: str, port: int, said: str = "") -> str:
         return "ok " + text.decode() if text else "end"
 
 
+def listen_only(address: str, port: int) -> str:
+    """What a server says to a client that has ended its side without a word."""
+    with connected(address, port) as stream:
+        stream.shutdown(socket.SHUT_WR)
+        text = read_all(stream)
+        return "ok " + text.decode() if text else "end"
+
+
 def both_ways(address: str, port: int, size: int) -> str:
     """Sends and receives at the same time, ends its side, and hears the server's last words."""
     data = os.urandom(1 << 16) * (size >> 16)
@@ -196,6 +204,8 @@ def dns(server: str, name: str, kind: int = 1, transport: str = "udp") -> str:
             return dns_result(reply)
     with connected(server, 53) as stream:
         stream.sendall(struct.pack(">H", len(query)) + query)
+        if transport == "tcp, ended":
+            stream.shutdown(socket.SHUT_WR)
         stream.recv(2, socket.MSG_WAITALL)
         return dns_result(stream.recv(4096))
 

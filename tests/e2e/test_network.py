@@ -41,6 +41,7 @@ TRIES: dict[str, list[object]] = {
     "alias": ["tls", "alias.example", "alias.example"],
     "addresses": ["resolve", "good.example"],
     "addresses over TCP": ["dns", "192.0.2.1", "good.example", 1, "tcp"],
+    "addresses over TCP to a client that has ended": ["dns", "192.0.2.1", "alias.example", 1, "tcp, ended"],
     "addresses from any server": ["dns", "2001:db8::53", "good.example", 28],
     "no name": ["resolve", "other.example"],
     "no name that exists": ["resolve", "missing.example"],
@@ -106,6 +107,7 @@ def test_tls_to_an_allowed_name_is_passed_on(found: dict[str, Outcome], name: st
 def test_an_allowed_name_is_answered_whatever_the_way_and_the_server(found: dict[str, Outcome]) -> None:
     assert found["addresses"].result == f"ok {GOOD}"
     assert found["addresses over TCP"].result == "code 0 with 1"
+    assert found["addresses over TCP to a client that has ended"].result == "code 0 with 2"
     assert found["addresses from any server"].result == "code 0 with 1"
 
 
@@ -205,6 +207,7 @@ def ports(inside: Inside) -> dict[str, Outcome]:
         "echo": ["tcp", GOOD, ECHO, "hello"],
         "echo over IPv6": ["tcp", GOOD_IPV6, ECHO, "hello"],
         "server first": ["tcp", GOOD, GREETS],
+        "server alone": ["listen_only", GOOD, GREETS],
         "both ways": ["both_ways", GOOD, ECHO, LARGE],
         "upload": ["upload", GOOD, SINK, LARGE],
         "nobody there": ["tcp", GOOD, 2225, "hello"],
@@ -232,6 +235,10 @@ def test_a_rule_for_exactly_that_address_leads_to_the_host_itself(ports: dict[st
 
 def test_a_server_may_speak_first(ports: dict[str, Outcome]) -> None:
     assert ports["server first"].result == "ok 220 ready\n"
+
+
+def test_a_server_is_heard_by_a_client_that_has_ended_its_side(ports: dict[str, Outcome]) -> None:
+    assert ports["server alone"].result == "ok 220 ready\n"
 
 
 def test_ten_megabytes_go_both_ways_and_the_end_of_one_is_not_that_of_the_other(ports: dict[str, Outcome]) -> None:

@@ -285,6 +285,12 @@ void Proxy::read_dns(std::uint64_t number) {
   if (n > 0)
     stream.received.append(reinterpret_cast<const char*>(scratch_.data()),
                            static_cast<std::size_t>(n));
+  if (n == 0 && stream.unanswered > 0 && !stream.ended) {
+    stream.ended = true;
+    poller_.watch(stream.client.get(), source(Kind::kDnsStream, number), interest(false, false),
+                  stream.watched);
+    return;
+  }
   if (n <= 0 || !ask_dns(number, stream)) dns_streams_.erase(number);
 }
 
@@ -320,7 +326,8 @@ void Proxy::answer_dns(std::uint64_t number, std::string_view answer) {
   text += answer;
   // A client that does not read its answers is not waited for.
   auto sent = ::send(stream.client.get(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent != static_cast<ssize_t>(text.size())) dns_streams_.erase(found);
+  bool was_last = stream.ended && stream.unanswered == 0;
+  if (was_last || sent != static_cast<ssize_t>(text.size())) dns_streams_.erase(found);
 }
 
 void Proxy::close_idle_dns() {

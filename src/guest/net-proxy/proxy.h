@@ -86,6 +86,7 @@ class Proxy {
     Fd client;
     std::string received;
     std::size_t unanswered = 0;
+    bool ended = false;  // the client sends no more, and still gets its answers
     Clock::time_point last_used;
     std::uint32_t watched = 0;
   };

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "host/net/counted_stream.h"
 #include "host/net/dns_connection.h"
+#include "host/net/ended_stream.h"
 #include "host/net/framed.h"
 #include "host/net/host_name.h"
 #include "host/net/judged_stream.h"
@@ -164,7 +165,7 @@ Task<> GuestNetwork::serve(async::Stream& guest, Flow flow) {
   // Only now, as the host's addresses change. What cannot be told is taken for one of them.
   flow.to_host = is_host_address_(flow.address).value_or(true);
   auto judgement = judge_flow(policy_, answers_, flow, *opening, Clock::now());
-  if (judgement.takes_opening) {
+  if (judgement.takes_opening && !opening->ended) {
     auto late = co_await async::with_limit(OpeningLimits().client_first, read_late_opening(guest));
     if (late) opening = std::move(*late);
     if (!opening) co_return;
@@ -178,7 +179,8 @@ Task<> GuestNetwork::serve(async::Stream& guest, Flow flow) {
 Task<> GuestNetwork::go_on(async::Stream& guest, Active& active, Opening opening) {
   switch (active.judgement.verdict) {
     case Verdict::kPass:
-      if (opening.kind == Opening::Kind::kNothing) co_return co_await pass_silent(guest, active);
+      if (opening.kind == Opening::Kind::kNothing && !opening.ended)
+        co_return co_await pass_silent(guest, active);
       co_return co_await pass(guest, active, opening);
     case Verdict::kInspect:
       co_return co_await inspect(guest, active, std::move(opening));
@@ -200,7 +202,9 @@ Task<> GuestNetwork::pass(async::Stream& guest, Active& active, const Opening& o
     co_return guest.reset();
   }
   // An error of either side is the other's to notice: its stream is reset.
-  auto joined = co_await async::join(guest, **server);
+  EndedStream ended(guest);
+  auto& client = opening.ended ? static_cast<async::Stream&>(ended) : guest;
+  auto joined = co_await async::join(client, **server);
   if (!active.ending) active.ending = joined ? audit::Ending::kDone : audit::Ending::kReset;
 }
 

@@ -9,6 +9,7 @@ Task<Result<std::size_t>> JudgedStream::read_some(std::span<std::byte> buffer) {
     auto read = co_await read_opening();
     if (!read) co_return propagate(read);
   }
+  if (unread_.empty() && ended_) co_return std::size_t{0};
   if (unread_.empty()) co_return co_await below_.read_some(buffer);
   const auto size = std::min(buffer.size(), unread_.size());
   const auto end = unread_.begin() + static_cast<std::ptrdiff_t>(size);
@@ -17,11 +18,12 @@ Task<Result<std::size_t>> JudgedStream::read_some(std::span<std::byte> buffer) {
   co_return size;
 }
 
-// An end without a word leaves nothing to judge, and is read again by who asks next.
+// An end without a word leaves nothing to judge.
 Task<Result<>> JudgedStream::read_opening() {
   auto opening = co_await read_late_opening(below_);
   if (!opening) co_return propagate(opening);
   judged_ = true;
+  ended_ = opening->ended;
   if (opening->kind == Opening::Kind::kNothing || judge_(*opening)) {
     unread_ = std::move(opening->bytes);
     co_return Result<>();

@@ -35,6 +35,7 @@ class JudgedStream final : public async::Stream {
   async::Stream& below_;
   Judge judge_;
   bool judged_ = false;
+  bool ended_ = false;
   std::vector<std::byte> unread_;  // of the opening
   std::optional<Opening> refused_;
   bool answered_ = false;

@@ -87,6 +87,7 @@ class Reader {
     std::array<std::byte, kPieceBytes> piece;
     auto size = co_await guest_.read_some(piece);
     ended_ = !size || *size == 0;
+    failure_.reset();
     if (!size) failure_ = std::move(size).error();
     if (!ended_) take(std::span(piece).first(*size));
   }
@@ -97,6 +98,7 @@ class Reader {
 
   Opening take_opening() {
     Opening opening;
+    opening.ended = ended_ && !failure_;
     auto bytes = hello_.bytes();
     opening.bytes.assign(bytes.begin(), bytes.end());
     opening.bytes.insert(opening.bytes.end(), rest_.begin(), rest_.end());
@@ -162,7 +164,8 @@ Task<Result<Opening>> read_opening(async::Stream& guest, std::uint16_t port, Ope
   bool known = (co_await async::with_limit(first, reader.read())).has_value();
   // It speaks first, but slowly.
   if (!known && reader.has_begun()) co_await async::with_limit(limits.client_first, reader.read());
-  if (known && reader.has_ended())
+  // Elsewhere a client may only want to hear what its server says.
+  if (known && reader.has_ended() && (web || reader.failure()))
     co_return fail("read from", "a connection of the guest", "it ended", "", ErrorKind::kClosed);
   co_return reader.take_opening();
 }

@@ -27,6 +27,7 @@ struct Opening {
   ClientHello hello;  // of kTls
   std::string reason;
   std::vector<std::byte> bytes;  // all that was read
+  bool ended = false;            // and the client's side ended, which is not to be read again
 };
 
 struct OpeningLimits {
@@ -39,7 +40,8 @@ struct OpeningLimits {
 // The ports on which the client always speaks first, in TLS or HTTP.
 bool is_web_port(std::uint16_t port);
 
-// Reads the beginning of a connection to `port`. An error when the client went away.
+// Reads the beginning of a connection to `port`. An error when the client went away; one that only
+// ended its side has said nothing, but on the web's ports.
 Task<Result<Opening>> read_opening(async::Stream& guest, std::uint16_t port,
                                    OpeningLimits limits = {});
 

@@ -316,6 +316,22 @@ TEST_F(ProxyTest, AnswersOverTcpInPiecesAndInARow) {
   }
 }
 
+TEST_F(ProxyTest, ADnsStreamThatEndsAfterItsQueriesGetsItsAnswers) {
+  auto client = connect_to(dns_stream_port_);
+  send(client, framed(kQuery) + framed(kQuery) + "\0"s);
+  ::shutdown(client.get(), SHUT_WR);
+  auto host = next_host();
+  wire::MessageDecoder<wire::GuestDns> decoder;
+  EXPECT_TRUE(std::holds_alternative<wire::DnsOpen>(message(host, decoder)));
+  for (const auto* answer : {"the first", "the second"}) {
+    const auto query = std::get<wire::DnsQuery>(message(host, decoder));
+    serve_for(50ms);
+    send(host, *wire::encode<wire::HostDns>(wire::DnsAnswer{.id = query.id, .message = answer}));
+    EXPECT_EQ(receive(client), framed(answer));
+  }
+  EXPECT_EQ(receive(client), "end");
+}
+
 TEST_F(ProxyTest, ClosesADnsStreamThatAnnouncesTooMuchOrIsNotAnswered) {
   auto large = connect_to(dns_stream_port_);
   send(large, "\xff\xff");

@@ -432,6 +432,37 @@ TEST_F(GuestNetworkTest, ALateWordThatIsNeitherGoesThrough) {
   EXPECT_TRUE(is_open(*guest, *server));
 }
 
+TEST_F(GuestNetworkTest, AClientThatEndsItsSideWithoutAWordHearsItsServer) {
+  network.token().set(kToken);
+  network.change(by_address());
+  auto guest = connect(listener.port(), "");
+  guest->shutdown_write();
+  auto server = loop.get(listener.accept());
+  EXPECT_EQ(rest_of(*server), "");
+  send(*server, "the time is 12:00");
+  server->shutdown_write();
+  EXPECT_EQ(rest_of(*guest), "the time is 12:00");
+  loop.run();
+  EXPECT_EQ(network.flows(), 0U);
+  EXPECT_THAT(denied, IsEmpty());
+}
+
+TEST_F(GuestNetworkTest, AnEndAmongTheFirstWordsIsPassedOn) {
+  network.token().set(kToken);
+  network.change(by_address());
+  for (const auto late : {milliseconds(0), 2 * OpeningLimits().server_first}) {
+    auto guest = connect(listener.port(), "");
+    loop.context().restart();
+    loop.context().run_for(late);
+    send(*guest, "QUIT");  // which may be the begin of a request line
+    guest->shutdown_write();
+    auto server = loop.get(listener.accept());
+    EXPECT_EQ(rest_of(*server), "QUIT");
+    send(*server, "bye");
+    EXPECT_EQ(read_one(*guest), "bye");
+  }
+}
+
 TEST_F(GuestNetworkTest, AServerThatIsNotThereIsAReset) {
   network.token().set(kToken);
   network.change(by_address());
