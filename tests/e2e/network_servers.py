@@ -23,6 +23,9 @@ ADDRESSES = [GOOD, OTHER, GOOD_IPV6]
 OWN, OWN_IPV6 = "93.184.216.40", "2606:2800:220:1::40"
 OWN_ADDRESSES = [OWN, OWN_IPV6, "127.0.0.1"]
 
+# Whose files are in a folder of that name in {top}/www.
+SITES = ["deb.debian.org", "pypi.org", "files.pythonhosted.org", "github.com"]
+
 # By name: its addresses, or the name that it is an alias of.
 ZONE: dict[str, list[str] | str] = {
     "good.example": [GOOD, GOOD_IPV6],
@@ -30,6 +33,7 @@ ZONE: dict[str, list[str] | str] = {
     "alias.example": "other.example",
     "wrong.example": [OTHER],  # has no certificate
     "api.openai.com": [OTHER],
+    **{name: [GOOD] for name in SITES},
     "loopback.example": ["127.0.0.1", "::1"],
     "metadata.example": ["169.254.169.254"],
     "private.example": ["10.0.0.1"],
@@ -64,6 +68,12 @@ http {{
       return 200 '{{"model": "gpt-5", "usage": {{"prompt_tokens": 12, "completion_tokens": 3}}}}';
     }}
   }}
+  server {{
+    listen {good}:80; listen {good}:443 ssl http2; server_name {sites}; root {top}/www/$host;
+    ssl_certificate {top}/cert.pem; ssl_certificate_key {top}/key.pem;
+    types {{ text/html html; }}
+    index index.html;
+  }}
 }}
 """
 
@@ -73,7 +83,7 @@ def run(*words: object) -> None:
 
 
 def make_certificates(top: Path) -> None:
-    names = ",".join(f"DNS:{name}" for name in ("good.example", "other.example", "alias.example", "api.openai.com"))
+    names = ",".join(f"DNS:{name}" for name in ("good.example", "other.example", "alias.example", "api.openai.com", *SITES))
     (top / "extensions").write_text(f"subjectAltName={names}\n")
     elliptic = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     run("openssl", "req", "-x509", *elliptic, "-subj", "/CN=test authority", "-days", 2,
@@ -278,7 +288,7 @@ def main() -> None:
             for port, serve in [(ECHO, echo), (GREETS, greet), (SINK, sink)]:
                 listen(address, port, logged(serve))
 
-    (top / "nginx.conf").write_text(NGINX.format(top=top, good=GOOD, good6=GOOD_IPV6, other=OTHER))
+    (top / "nginx.conf").write_text(NGINX.format(top=top, sites=" ".join(SITES), good=GOOD, good6=GOOD_IPV6, other=OTHER))
     started: list[subprocess.Popen[bytes]] = []
 
     def serve_internet() -> None:

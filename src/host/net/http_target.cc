@@ -14,7 +14,6 @@ namespace asio = boost::asio;
 
 constexpr std::size_t kLongestName = 253;  // RFC 1035
 constexpr std::size_t kLongestLabel = 63;
-constexpr std::size_t kEncodedLength = 3;  // "%41"
 
 std::unexpected<Refusal> refuse(std::string reason) {
   return std::unexpected(Refusal{400, std::move(reason)});
@@ -71,67 +70,12 @@ std::optional<std::uint16_t> port_number(std::string_view text) {
   return port;
 }
 
-std::optional<char> decoded(std::string_view text) {
-  if (text.size() < kEncodedLength || text[0] != '%') return std::nullopt;
-  unsigned value = 0;
-  const char* end = text.data() + kEncodedLength;
-  auto [parsed, error] = std::from_chars(text.data() + 1, end, value, 16);
-  if (error != std::errc() || parsed != end) return std::nullopt;
-  return static_cast<char>(value);
-}
-
-bool is_unreserved(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
-         c == '_' || c == '~';
-}
-
-// "..;x" is ".." to servers that have parameters in paths.
-bool is_dot_segment(std::string_view segment) {
-  segment = segment.substr(0, segment.find(';'));
-  return segment == "." || segment == "..";
-}
-
-// Every reading of it at once: encoded characters decoded, either slash a separator.
-bool has_dot_segment(std::string_view path) {
-  std::string segment;
-  for (std::size_t i = 0; i < path.size(); ++i) {
-    char c = path[i];
-    if (auto code = decoded(path.substr(i))) {
-      c = *code;
-      i += kEncodedLength - 1;
-    }
-    if (c != '/' && c != '\\') {
-      segment += c;
-      continue;
-    }
-    if (is_dot_segment(segment)) return true;
-    segment.clear();
-  }
-  return is_dot_segment(segment);
-}
-
-std::string judged_path(std::string_view path) {
-  std::string judged;
-  for (std::size_t i = 0; i < path.size(); ++i) {
-    if (path[i] == '/' && judged.ends_with('/')) continue;
-    auto code = decoded(path.substr(i));
-    if (!code || !is_unreserved(*code)) {
-      judged += path[i];
-      continue;
-    }
-    judged += *code;
-    i += kEncodedLength - 1;
-  }
-  return judged;
-}
-
 std::expected<Target, Refusal> origin_form(std::string_view text) {
   auto path = text.substr(0, text.find('?'));
   if (!path.starts_with('/')) return refuse("its target is no path");
   if (text.contains('#')) return refuse("its target has a fragment");
   if (path.contains("%00")) return refuse("its path has a NUL");
-  if (has_dot_segment(path)) return refuse("its path has a segment '.' or '..'");
-  return Target{std::string(text), judged_path(path), std::nullopt, {}};
+  return Target{std::string(text), std::string(path), std::nullopt, {}};
 }
 
 std::expected<Target, Refusal> absolute_form(std::string_view text, std::size_t scheme_size) {

@@ -28,14 +28,12 @@ std::expected<Authority, Refusal> parse_authority(std::string_view text);
 
 struct Target {
   std::string sent;                    // origin-form, or "*"
-  std::string judged;                  // the path as rules see it
+  std::string judged;                  // the path, without its query; rules read it as RequestPath
   std::optional<Authority> authority;  // of an absolute-form
   std::string scheme;                  // of an absolute-form
 };
 
-// Rules see the path without its query, with slashes merged and with characters that need no
-// percent-encoding (RFC 3986, 6.2.2.2) decoded. Refuses a path with a segment "." or "..", however
-// encoded: servers disagree about what it names.
+// Refuses what is no target of a request, and not what servers read in several ways.
 std::expected<Target, Refusal> parse_target(std::string_view method, std::string_view target);
 
 }  // namespace capsem::host::net
