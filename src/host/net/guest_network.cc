@@ -125,24 +125,36 @@ void GuestNetwork::change(Policy policy) {
   // What was refused may be allowed now.
   denials_.clear();
   for (auto& active : active_) {
-    if (active.judgement.verdict == Verdict::kDeny || allows(active)) continue;
+    if (active.judgement.verdict == Verdict::kDeny || keeps(active)) continue;
     active.ending = audit::Ending::kWithdrawn;
     active.guest->reset();
   }
 }
 
-// Of an inspected connection the request that is under way, or was last.
-bool GuestNetwork::allows(const Active& active) const {
+bool GuestNetwork::allows(const Flow& flow, const Question& request) const {
   auto passes = [](const Decision& decision) { return decision.verdict == Verdict::kPass; };
-  const auto& flow = active.flow;
-  bool to_address = passes(policy_.resolved_address(flow.address, flow));
-  if (active.judgement.verdict == Verdict::kPass)
-    return (to_address && passes(policy_.connection(active.judgement.host, flow))) ||
-           passes(policy_.connection("", flow));
-  if (!active.request) return true;
-  const auto& [method, path] = *active.request->request;
-  return (to_address && passes(policy_.request(active.request->host, flow, method, path))) ||
+  const auto& [method, path] = *request.request;
+  return (passes(policy_.resolved_address(flow.address, flow)) &&
+          passes(policy_.request(request.host, flow, method, path))) ||
          passes(policy_.request("", flow, method, path));
+}
+
+// Of an inspected connection each request that is under way, and the last one, has to be allowed;
+// those that can be ended alone are.
+bool GuestNetwork::keeps(Active& active) const {
+  const auto& flow = active.flow;
+  if (active.judgement.verdict == Verdict::kPass) {
+    auto passes = [](const Decision& decision) { return decision.verdict == Verdict::kPass; };
+    return (passes(policy_.resolved_address(flow.address, flow)) &&
+            passes(policy_.connection(active.judgement.host, flow))) ||
+           passes(policy_.connection("", flow));
+  }
+  for (const auto& [question, under_way] : active.requests) {
+    if (allows(flow, question)) continue;
+    if (!under_way->withdraw) return false;
+    under_way->withdraw();
+  }
+  return true;
 }
 
 // ---- connections
@@ -243,6 +255,7 @@ Task<> GuestNetwork::inspect(async::Stream& guest, Active& active, Opening openi
       .server_name =
           active.judgement.host.empty() ? flow.address.to_string() : active.judgement.host,
       .port = flow.port,
+      .protocols = opening.hello.protocols,
       .judge = [this, &active, secure](
                    const PlainRequest& request) { return judge_request(active, secure, request); },
       .record =
@@ -294,14 +307,20 @@ Task<Judgement> GuestNetwork::judge_request(Active& active, bool secure,
   if (judged.verdict != Verdict::kPass && !by_address)
     co_return denial(question, decision(Verdict::kDeny), why(policy, judged, question), true);
 
-  active.request = question;
+  auto under_way = std::make_shared<RequestUnderWay>();
+  // Who passes a request on keeps what it was given here.
+  std::erase_if(active.requests,
+                [](const AllowedRequest& other) { return other.under_way.use_count() == 1; });
+  active.requests.push_back({question, under_way});
   const auto* rule = judged.verdict == Verdict::kPass ? judged.rule : nullptr;
   std::function<void(const std::string&)> leaked = [this, question](const std::string& reason) {
     denials_.add(question, reason, false, Clock::now());
   };
   auto prepared = co_await secrets_.prepare(request, rule, secure, std::move(leaked));
   if (prepared.fault.empty())
-    co_return Judgement{.decision = decision(Verdict::kPass), .filter = std::move(prepared.filter)};
+    co_return Judgement{.decision = decision(Verdict::kPass),
+                        .under_way = std::move(under_way),
+                        .filter = std::move(prepared.filter)};
   auto refusal = denial(question, decision(Verdict::kDeny), prepared.fault, false);
   refusal.status = prepared.status;
   if (!prepared.explanation.empty()) refusal.explanation = std::move(prepared.explanation);

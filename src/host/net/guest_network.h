@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "async/latch.h"
 #include "async/offload.h"
@@ -80,6 +81,11 @@ class GuestNetwork {
   std::size_t flows() const { return active_.size(); }
 
  private:
+  // One that was allowed on an inspected connection.
+  struct AllowedRequest {
+    Question question;
+    std::shared_ptr<RequestUnderWay> under_way;
+  };
   // A connection under way.
   struct Active {
     std::uint64_t id;
@@ -88,8 +94,8 @@ class GuestNetwork {
     async::Stream* guest;
     std::optional<audit::Ending> ending;  // once that is known
     std::string failure;                  // in words
-    // Of the last one that was allowed on an inspected connection.
-    std::optional<Question> request;
+    // Those that have not ended, and the last one.
+    std::vector<AllowedRequest> requests;
   };
   class UnderWay;
 
@@ -101,7 +107,8 @@ class GuestNetwork {
   Task<> inspect(async::Stream& guest, Active& active, Opening opening);
   Task<> refuse(async::Stream& guest, Active& active, const Opening& opening);
   static void fail_with(Active& active, const Error& error);
-  bool allows(const Active& active) const;
+  bool allows(const Flow& flow, const Question& request) const;
+  bool keeps(Active& active) const;
   Task<Judgement> judge_request(Active& active, bool secure, const PlainRequest& request);
   Judgement denial(const Question& question, Decision decision, const std::string& reason,
                    bool by_rule);

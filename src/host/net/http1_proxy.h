@@ -22,12 +22,19 @@
 
 namespace capsem::host::net {
 
+// A request that was allowed. Who passes it on keeps it until the request has ended.
+struct RequestUnderWay {
+  // Ends the request alone, when rules do not allow it any more; without it the connection ends.
+  std::function<void()> withdraw;
+};
+
 struct Judgement {
   Decision decision;
   // Of a denial, for the person in the guest: one line that names the rule and how to allow it.
   std::string explanation = {};
-  unsigned status = 403;                             // of a denial
-  std::unique_ptr<ExchangeFilter> filter = nullptr;  // of what is allowed; may be null
+  unsigned status = 403;                                 // of a denial
+  std::shared_ptr<RequestUnderWay> under_way = nullptr;  // may be null
+  std::unique_ptr<ExchangeFilter> filter = nullptr;      // of what is allowed; may be null
 };
 
 // The request lives until it has answered. It may wait, for a person's answer.
@@ -46,6 +53,7 @@ struct RequestRecord {
   Decision decision;
   std::string failure;  // why it was refused before it was judged, or did not end well
   std::optional<audit::ModelUsage> usage = std::nullopt;
+  std::string protocol = "HTTP/1.1";
 };
 
 struct HttpLimits {

@@ -21,10 +21,6 @@ bool is_token_character(char c) {
          kMarks.contains(c);
 }
 
-bool is_control(char c) {
-  return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
-}
-
 std::unexpected<Refusal> refuse(unsigned status, std::string reason) {
   return std::unexpected(Refusal{status, std::move(reason)});
 }
@@ -42,6 +38,10 @@ std::expected<void, Refusal> check_field(std::string_view line) {
 
 bool same_word(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+bool is_control(char c) {
+  return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
 }
 
 bool is_token(std::string_view text) {

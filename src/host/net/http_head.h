@@ -72,5 +72,6 @@ std::expected<void, Refusal> check_head_text(std::string_view head, const HeadLi
 
 bool same_word(std::string_view a, std::string_view b);  // without regard to case
 bool is_token(std::string_view text);                    // RFC 9110, 5.6.2
+bool is_control(char c);                                 // but the tab, which a value may have
 
 }  // namespace capsem::host::net

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "async/task_group.h"
+#include "host/net/http2_proxy.h"
 #include "host/net/tls_stream.h"
 
 namespace capsem::host::net {
@@ -14,25 +15,36 @@ namespace {
 
 namespace asio = boost::asio;
 
+// RFC 7301 and RFC 9113, 3.2.
 constexpr const char* kHttp1 = "http/1.1";
+constexpr const char* kHttp2 = "h2";
 constexpr std::chrono::seconds kFinishLimit{2};
 
 using Connected = Result<std::unique_ptr<async::Stream>>;
+using Upstream = Result<std::unique_ptr<TlsStream>>;
+using Protocols = std::vector<std::string>;
 
-// What upstream is offered too: HTTP/1.1, which every server speaks.
-std::optional<std::string> choose_http1(const std::vector<std::string>& offered) {
-  if (offered.empty()) return std::string();
-  if (std::ranges::find(offered, kHttp1) == offered.end()) return std::nullopt;
-  return kHttp1;
+bool lists(const Protocols& protocols, const char* protocol) {
+  return std::ranges::find(protocols, protocol) != protocols.end();
 }
 
-Task<Connected> open_upstream(const Inspector& inspector, const InspectOptions& options) {
+Task<Upstream> open_upstream(const Inspector& inspector, const InspectOptions& options) {
   auto below = co_await options.connect(options.server_name);
   if (!below) co_return propagate(below);
-  TlsClientSide side{inspector.server_side, options.server_name, {kHttp1}};
-  auto opened = co_await TlsStream::connect(std::move(*below), std::move(side));
-  if (!opened) co_return propagate(opened);
-  co_return std::move(*opened);
+  Protocols offered{kHttp1};
+  if (lists(options.protocols, kHttp2)) offered.insert(offered.begin(), kHttp2);
+  TlsClientSide side{inspector.server_side, options.server_name, std::move(offered)};
+  co_return co_await TlsStream::connect(std::move(*below), std::move(side));
+}
+
+// What the server speaks, as nothing is translated. A client that is to hear that there is no
+// server hears it in what it speaks, and one that offers nothing speaks HTTP/1.1.
+std::optional<std::string> choose_protocol(const Upstream& upstream, const Protocols& offered) {
+  if (offered.empty()) return std::string();
+  const bool http2 = upstream ? (*upstream)->protocol() == kHttp2 : !lists(offered, kHttp1);
+  const char* chosen = http2 ? kHttp2 : kHttp1;
+  if (!lists(offered, chosen)) return std::nullopt;
+  return chosen;
 }
 
 HttpProxyOptions proxy_options(InspectOptions options) {
@@ -44,11 +56,11 @@ HttpProxyOptions proxy_options(InspectOptions options) {
 }
 
 // When it is cancelled, too, nothing works on the guest's stream any more after its end.
-Task<> serve_client(TlsStream& client, HttpProxyOptions options) {
+Task<> serve_client(TlsStream& client, Task<> serve) {
   const bool throws = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
   async::TaskGroup proxy(co_await asio::this_coro::executor);
-  proxy.spawn(proxy_http1(client, {}, std::move(options)));
+  proxy.spawn(std::move(serve));
   std::exception_ptr thrown;
   try {
     co_await proxy.join();
@@ -86,7 +98,10 @@ Task<Result<>> inspect_tls(async::Stream& guest, std::vector<std::byte> hello,
   auto identity = inspector.authority->leaf(options.server_name);
   if (!identity) co_return propagate(identity);
   auto upstream = co_await open_upstream(inspector, options);
-  TlsServerSide side{inspector.guest_side, std::move(*identity), choose_http1};
+  ChooseProtocol choose = [&upstream](const Protocols& offered) {
+    return choose_protocol(upstream, offered);
+  };
+  TlsServerSide side{inspector.guest_side, std::move(*identity), std::move(choose)};
   auto client = co_await TlsStream::accept(guest, std::move(hello), std::move(side));
   if (!client) co_return propagate(client);
 
@@ -95,9 +110,12 @@ Task<Result<>> inspect_tls(async::Stream& guest, std::vector<std::byte> hello,
   proxied.place.secure = true;
   proxied.place.host = std::move(host);
   proxied.connect = [&upstream](std::string /*host*/) -> Task<Connected> {
-    co_return std::move(upstream);
+    if (!upstream) co_return propagate(upstream);
+    co_return std::move(*upstream);
   };
-  co_await serve_client(**client, std::move(proxied));
+  auto serve = (*client)->protocol() == kHttp2 ? proxy_http2(**client, std::move(proxied))
+                                               : proxy_http1(**client, {}, std::move(proxied));
+  co_await serve_client(**client, std::move(serve));
   co_return Result<>();
 }
 

@@ -34,6 +34,9 @@ struct InspectOptions {
   // is allowed by address. Not used without TLS: there each request names its host.
   std::string server_name;
   std::uint16_t port = 0;  // that the guest connected to
+  // Of the hello (ALPN). The server is offered HTTP/2 when it is among them, and the client then
+  // gets what the server has chosen.
+  std::vector<std::string> protocols;
   Judge judge;
   std::function<void(const RequestRecord&)> record;
   // The TCP connection to the real server; with TLS called before anything was judged.
@@ -42,8 +45,8 @@ struct InspectOptions {
 };
 
 // Serves a TLS connection of the guest, of which `hello` was read before, to its end. The server is
-// connected to and checked first; when that fails, the client gets 502 for its first request. An
-// error when TLS with the guest fails, which includes that it does not trust the authority.
+// connected to and checked first; when that fails, the client gets 502 for its requests. An error
+// when TLS with the guest fails, which includes that it does not trust the authority.
 Task<Result<>> inspect_tls(async::Stream& guest, std::vector<std::byte> hello,
                            const Inspector& inspector, InspectOptions options);
 

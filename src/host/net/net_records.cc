@@ -87,7 +87,7 @@ audit::Request record_of(std::uint64_t connection, const Flow& flow, bool secure
           .duration = request.duration,
           .process = process_of(flow.process),
           .scheme = secure ? "https" : "http",
-          .protocol = "HTTP/1.1",
+          .protocol = request.protocol,
           .host = request.host,
           .port = flow.port,
           .method = request.method,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "async/task_group.h"
+#include "host/net/tls_hello.h"
 #include "tests/async/loop.h"
 #include "tests/host/net/loopback.h"
 #include "tests/host/net/nginx.h"
@@ -80,15 +81,31 @@ class Inspected {
     }
   }
 
+  static Task<HelloReader> read_hello(async::Stream& guest) {
+    HelloReader hello;
+    std::vector<std::byte> buffer(4096);
+    while (hello.state() == HelloReader::State::kIncomplete) {
+      auto size = co_await guest.read_some(buffer);
+      if (!size || *size == 0) break;
+      hello.feed(std::span(buffer).first(*size));
+    }
+    co_return hello;
+  }
+
   Task<> connection(std::unique_ptr<async::Stream> guest, bool tls) {
     InspectOptions options{.server_name = server_name_, .port = port(), .judge = judge_by_word()};
     options.record = [this](const RequestRecord& record) { records.push_back(record); };
     options.connect = [this](std::string /*host*/) { return dial(upstream_); };
     Result<> served;
-    if (tls)
-      served = co_await inspect_tls(*guest, {}, inspector, std::move(options));
-    else
+    if (tls) {
+      auto hello = co_await read_hello(*guest);
+      options.protocols = hello.hello().protocols;
+      const auto bytes = hello.bytes();
+      served =
+          co_await inspect_tls(*guest, {bytes.begin(), bytes.end()}, inspector, std::move(options));
+    } else {
       served = co_await inspect_plain(*guest, {}, std::move(options));
+    }
     if (!served) failures.push_back(served.error().message());
   }
 
@@ -184,7 +201,7 @@ TEST(Inspect, AServerWithoutHttp1Is502) {
                 "h2", "-www", "-quiet"},
        .die_with_parent = true});
   ASSERT_TRUE(server && listens(port));
-  auto heard = inspected.run("$CURL $URL/one -w '%{http_code}'");
+  auto heard = inspected.run("$CURL --http1.1 $URL/one -w '%{http_code}'");
   // openssl ignores what it does not know, and answers; a server that insists is an error.
   EXPECT_TRUE(heard.ends_with("200") || heard.ends_with("502")) << heard;
 }
@@ -208,6 +225,34 @@ TEST(Inspect, AClientOfHttp2OnlyGetsAnAlert) {
   EXPECT_TRUE(heard.contains("no application protocol")) << heard;
   heard = inspected.run("$CURL --http2 $URL/ -o /dev/null -w '%{http_version}'");
   EXPECT_EQ(heard, "1.1");
+}
+
+TEST(Inspect, CurlFetchesOverHttp2) {
+  Inspected inspected(0);
+  Nginx nginx(*inspected.servers, kHost, "TLSv1.2 TLSv1.3", "http2");
+  inspected.upstream(nginx.tls_port());
+  nginx.file("one", "hello");
+  nginx.file("large", std::string(3'000'000, 'x'));
+  const std::string show = " -w ' %{num_connects} %{http_version} %{http_code}\\n'";
+  EXPECT_EQ(inspected.run("$CURL $URL/one $URL/no $URL/one" + show),
+            "hello 1 2 200\ndenied by no-rule; allow it\n 0 2 403\nhello 0 2 200\n");
+  EXPECT_EQ(inspected.run("$CURL --http1.1 $URL/one" + show), "hello 1 1.1 200\n");
+  EXPECT_EQ(inspected.run("$CURL $URL/large | wc -c"), "3000000\n");
+  EXPECT_EQ(inspected.run("head -c 3000000 /dev/zero | $CURL -T - $URL/put/x -o /dev/null "
+                          "-w '%{http_code}'; $CURL $URL/put/x | wc -c"),
+            "2013000000\n");
+  EXPECT_EQ(inspected.run("$CURL -I $URL/large -o /dev/null -w '%{http_code} "
+                          "%header{content-length}'"),
+            "200 3000000");
+  EXPECT_TRUE(inspected.failures.empty()) << inspected.failures[0];
+  EXPECT_FALSE(nginx.log().contains("/no"));
+  ASSERT_GE(inspected.records.size(), 7U);
+  const auto& put = inspected.records[5];
+  EXPECT_EQ(put.method, "PUT");
+  EXPECT_EQ(put.sent, 3'000'000U);
+  EXPECT_EQ(put.status, 201U);
+  EXPECT_EQ(put.protocol, "HTTP/2");
+  EXPECT_EQ(put.failure, "");
 }
 
 TEST(Inspect, OldAndNewTlsUpstream) {

@@ -14,8 +14,9 @@ namespace capsem::host::net::testing {
 
 class Nginx {
  public:
+  // `protocols`: "http2" for it beside HTTP/1.1.
   explicit Nginx(TlsAuthority& authority, const std::string& host,
-                 const std::string& versions = "TLSv1.2 TLSv1.3")
+                 const std::string& versions = "TLSv1.2 TLSv1.3", const std::string& protocols = "")
       : tls_port_(free_port()), plain_port_(free_port()) {
     write_identity(directory_, authority, host);
     std::filesystem::create_directories(directory_ / "www/put");
@@ -28,9 +29,9 @@ class Nginx {
         "client_body_temp_path " + root + "/body; proxy_temp_path " + root + "/t1;\n" +
         "fastcgi_temp_path " + root + "/t2; uwsgi_temp_path " + root + "/t3; scgi_temp_path " +
         root + "/t4;\nserver { listen 127.0.0.1:" + std::to_string(plain_port_) +
-        "; listen 127.0.0.1:" + std::to_string(tls_port_) + " ssl;\n" + "ssl_protocols " +
-        versions + "; ssl_certificate " + root + "/cert.pem; ssl_certificate_key " + root +
-        "/key.pem;\n" + "root " + root + "/www; } }\n";
+        "; listen 127.0.0.1:" + std::to_string(tls_port_) + " ssl " + protocols + ";\n" +
+        "ssl_protocols " + versions + "; ssl_certificate " + root +
+        "/cert.pem; ssl_certificate_key " + root + "/key.pem;\n" + "root " + root + "/www; } }\n";
     write_file_atomically(directory_ / "nginx.conf", config).value();
     auto started = capsem::Process::start(
         {.argv = {"/usr/sbin/nginx", "-e", root + "/error.log", "-c", root + "/nginx.conf"},
