@@ -208,7 +208,7 @@ void Http2Exchanges::GuestSide::closed(std::int32_t stream, Http2Error error) {
       !all_.resets_.take(Clock::now())) {
     all_.too_many_resets_ = true;
   }
-  if (!exchange) return;
+  if (!exchange) return all_.log_malformed(error);
   exchange->guest_closed = true;
   if (!exchange->answer_sent && exchange->record.failure.empty())
     exchange->record.failure = "the client withdrew it: " + text_of(error);
@@ -223,6 +223,16 @@ void Http2Exchanges::GuestSide::closed(std::int32_t stream, Http2Error error) {
   }
   all_.end_if_over(exchange);
   all_.events_.changed();
+}
+
+// A head that nghttp2 did not let through.
+void Http2Exchanges::log_malformed(Http2Error error) {
+  if (error != Http2Error::kProtocol) return;
+  Exchange refused;
+  refused.record.begin = std::chrono::system_clock::now();
+  refused.record.protocol = "HTTP/2";
+  refused.record.failure = "its head is malformed";
+  log(refused);
 }
 
 void Http2Exchanges::GuestSide::taken(std::int32_t stream, std::size_t size) {

@@ -111,6 +111,7 @@ class Http2Exchanges {
   void close_server(const ExchangePointer& exchange, Http2Error error, const std::string& reason);
   void forget_head(Exchange& exchange);
   void end_if_over(const ExchangePointer& exchange);
+  void log_malformed(Http2Error error);
   void log(Exchange& exchange);
 
   const HttpProxyOptions& options_;

@@ -39,8 +39,8 @@ bool Http2Frames::begin_frame(Clock::time_point now) {
   payload_left_ = std::size_t{head_[0]} << 16 | std::size_t{head_[1]} << 8 | head_[2];
   type_ = head_[3];
   flags_ = head_[4];
-  if (type_ == NGHTTP2_HEADERS || type_ == NGHTTP2_PUSH_PROMISE) {
-    block_open_ = true;
+  if (type_ == NGHTTP2_HEADERS || type_ == NGHTTP2_PUSH_PROMISE) block_open_ = true;
+  if (type_ == NGHTTP2_HEADERS) {
     control_.give(control_per_frame_);
     return true;
   }

@@ -28,7 +28,8 @@ struct Http2Limits {
   // Of frames and of heads that a side is to get and does not take; then the connection ends.
   std::size_t queued_frames = 1000;
   std::size_t queued_head_bytes = 1 << 20;
-  // Frames that bring no request and no data: SETTINGS, PING, WINDOW_UPDATE, empty DATA and others.
+  // Frames that bring no request and no data: SETTINGS, PING, WINDOW_UPDATE, empty DATA,
+  // pushes and others.
   Http2Rate control{.burst = 1000, .per_second = 100};
   // For each frame of data that is sent to a side and each head that comes from it.
   double control_per_frame = 4;

@@ -153,14 +153,16 @@ Task<> Proxy::write_guest() {
 // Behind each piece that came from either side.
 Result<> Proxy::check() {
   changed();
-  auto too_much = [](const char* reason) {
-    return fail("serve", "an HTTP/2 connection", reason, "", ErrorKind::kNoSpace);
-  };
-  if (exchanges_.too_many_resets()) return too_much("too many requests were withdrawn");
-  if (guest_->session().overfull()) return too_much("the client does not take what is for it");
-  if (server_ && server_->session().overfull())
-    return too_much("the server does not take what is for it");
-  return {};
+  const char* reason = nullptr;
+  if (exchanges_.too_many_resets())
+    reason = "too many requests were withdrawn";
+  else if (guest_->session().overfull())
+    reason = "the client does not take what is for it";
+  else if (server_ && server_->session().overfull())
+    reason = "the server does not take what is for it";
+  if (reason == nullptr) return {};
+  close(Http2Error::kEnhanceYourCalm, reason);
+  return fail("serve", "an HTTP/2 connection", reason, "", ErrorKind::kNoSpace);
 }
 
 // ---- the server's side

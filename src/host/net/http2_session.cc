@@ -69,7 +69,7 @@ struct Http2Callbacks {
   static Http2Session& self(void* user) { return *static_cast<Http2Session*>(user); }
 
   static int begin_headers(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user) {
-    // It was told that there is no push (SETTINGS_ENABLE_PUSH) before it was asked anything.
+    // nghttp2 refuses those itself, as SETTINGS_ENABLE_PUSH says that there is none.
     if (frame->hd.type == NGHTTP2_PUSH_PROMISE) return NGHTTP2_ERR_CALLBACK_FAILURE;
     self(user).block_ = {};
     return 0;
@@ -81,9 +81,8 @@ struct Http2Callbacks {
     const bool read_on =
         self(user).block_.add(text_of(name, name_size), text_of(value, value_size),
                               (flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0, self(user).limits_.head);
-    if (read_on) return 0;
-    self(user).fault_ = "a head is many times too large";
-    return NGHTTP2_ERR_CALLBACK_FAILURE;
+    self(user).hopeless_ = !read_on;
+    return read_on ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
   }
 
   // nghttp2 would leave the field out.
@@ -274,6 +273,8 @@ Result<> Http2Session::receive(std::span<const std::byte> bytes) {
   const auto used = nghttp2_session_mem_recv(
       session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   if (used >= 0) return {};
+  if (used == NGHTTP2_ERR_FLOODED || hopeless_)
+    return fail("read from", kSubject, "it sends what only costs", "", ErrorKind::kNoSpace);
   return fail_nghttp2("read from", static_cast<int>(used), fault_);
 }
 

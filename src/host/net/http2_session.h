@@ -60,7 +60,8 @@ class Http2Session {
   Http2Session& operator=(const Http2Session&) = delete;
   ~Http2Session();
 
-  // kInvalid when the peer breaks the rules in a way that ends the connection.
+  // kInvalid when the peer breaks the rules in a way that ends the connection, kNoSpace when it
+  // does what only costs.
   Result<> receive(std::span<const std::byte> bytes);
   // Adds what is to be sent now, some kFillBytes at most.
   Result<> fill(std::vector<std::byte>& to);
@@ -90,8 +91,6 @@ class Http2Session {
   bool overfull() const;
   // Frames of data sent since the last call.
   std::size_t take_sent_data() { return std::exchange(sent_data_, 0); }
-  // In words, of what nghttp2 last found wrong with the peer's frames.
-  const std::string& fault() const { return fault_; }
 
  private:
   friend struct Http2Callbacks;
@@ -105,9 +104,10 @@ class Http2Session {
   std::vector<std::byte>* filled_ = nullptr;
   // The head that is being read; there is one at a time.
   Http2Block block_;
+  bool hopeless_ = false;  // it was so large that it was not read to its end
   std::size_t queued_head_bytes_ = 0;
   std::size_t sent_data_ = 0;
-  std::string fault_;
+  std::string fault_;  // that nghttp2 last found with the peer's frames
 };
 
 }  // namespace capsem::host::net
