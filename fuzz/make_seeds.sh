@@ -80,6 +80,36 @@ case $target in
     seed head "HEAD /%61/b HTTP/1.1\r\n${host}Expect: 100-continue\r\n\r\n" "HTTP/1.1 304 N\r\nContent-Length: 3\r\n\r\n"
     exit
     ;;
+  http2_proxy_fuzz)
+    number() { # SIZE VALUE: so many bytes as escapes, the highest first
+      local bits
+      for ((bits = ($1 - 1) * 8; bits >= 0; bits -= 8)); do printf '\\x%02x' $(($2 >> bits & 255)); done
+    }
+    size() { printf '%b' "$1" | wc -c; }
+    frame() { # TYPE FLAGS STREAM [PAYLOAD], as escapes
+      number 3 "$(size "${4:-}")" && number 1 "$1" && number 1 "$2" && number 4 "$3" && printf '%s' "${4:-}"
+    }
+    seed() { # NAME CLIENT SERVER [FLAGS]
+      printf '\177%b%b%b%b' "${4:-\x04}" "$(number 2 "$(size "$2")")" "$2" "$3" >"$out/$1"
+    }
+    # Numbers of the static table, and literals (RFC 7541, 6 and appendix A).
+    host='\x41\x09a.example'
+    get='\x82\x87\x84'$host post='\x83\x87\x84'$host denied='\x82\x87\x04\x03/no'$host ok='\x88'
+    zero='\x00\x00\x00' sum='\x00\x01x\x01y' status='\x00\x0bgrpc-status\x010'
+    seed get "$(frame 1 5 1 "$get")$(frame 1 5 3 "$get")" "$(frame 1 4 1 "$ok")$(frame 0 1 1 ok)$(frame 1 5 3 "$ok")"
+    seed post "$(frame 1 4 1 "$post")$(frame 0 0 1 abc)$(frame 1 5 1 "$sum")" \
+      "$(frame 1 4 1 '\x08\x03103')$(frame 1 4 1 "$ok")$(frame 0 0 1 ok)$(frame 1 5 1 "$status")"
+    seed denied "$(frame 1 5 1 "$denied")$(frame 1 5 3 "$get")" "$(frame 1 5 1 "$ok")"
+    seed reset "$(frame 1 4 1 "$post")$(frame 0 0 1 abc)$(frame 3 0 1 "$zero"'\x08')" "$(frame 3 0 1 "$zero"'\x07')"
+    seed goaway "$(frame 1 5 1 "$get")$(frame 7 0 0 "$zero\\x00$zero\\x00")" "$(frame 7 0 0 "$zero\\x01$zero\\x00")"
+    seed windows "$(frame 4 0 0 "\\x00\\x04$zero\\x01")$(frame 1 5 1 "$get")$(frame 8 0 1 "$zero\\x01")" \
+      "$(frame 4 1 0)$(frame 1 4 1 "$ok")$(frame 0 1 1 abcdef)$(frame 6 0 0 12345678)"
+    seed continued "$(frame 1 1 1 '\x82\x87')$(frame 9 4 1 '\x84'"$host")$(frame 2 0 3 "$zero\\x00\\x01")" \
+      "$(frame 5 4 1 "$zero\\x02$get")"
+    seed websocket "$(frame 1 4 1 '\x02\x07CONNECT\x87\x84'"$host"'\x00\x09:protocol\x09websocket')$(frame 0 0 1 a)" \
+      "$(frame 1 4 1 "$ok")$(frame 0 0 1 b)$(frame 10 0 0 '\x00\x00h3')" '\x0c'
+    exit
+    ;;
   model_usage_fuzz)
     usage='"usage":{"input_tokens":1,"output_tokens":2,"cache_read_input_tokens":3}'
     printf '\000\001{"model":"m","content":[{"type":"tool_use","name":"t"}],%s}' "$usage" >"$out/anthropic"
