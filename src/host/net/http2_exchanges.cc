@@ -20,8 +20,9 @@ class Progress {
     if (before == 0) since_ = Clock::now();
   }
   void taken() { since_ = Clock::now(); }
+  bool before(Clock::time_point since) const { return since_ < since; }
   bool stalled(std::size_t waiting, Clock::time_point since) const {
-    return waiting > 0 && since_ < since;
+    return waiting > 0 && before(since);
   }
 
  private:
@@ -45,6 +46,8 @@ struct Http2Exchanges::Exchange {
   Http2Outgoing to_guest;
   Progress server_progress;
   Progress guest_progress;
+
+  std::uint64_t dropped = 0;  // of a body that nobody reads
 
   bool judging = false;
   bool refused = false;  // the answer is ours
@@ -179,8 +182,12 @@ void Http2Exchanges::pass_on(const ExchangePointer& exchange) {
 
 void Http2Exchanges::GuestSide::data(std::int32_t stream, std::string_view piece) {
   auto exchange = find(all_.by_guest_, stream);
-  if (!exchange || exchange->refused || exchange->server_closed)
-    return all_.guest_->give_back(stream, piece.size());
+  if (!exchange || exchange->refused || exchange->server_closed) {
+    all_.guest_->give_back(stream, piece.size());
+    if (exchange) exchange->dropped += piece.size();
+    if (exchange) all_.stop_body(*exchange);
+    return;
+  }
   if (!all_.check_body(*exchange, piece)) {
     all_.guest_->give_back(stream, piece.size());
     return all_.events_.changed();
@@ -249,10 +256,15 @@ void Http2Exchanges::GuestSide::sent_all(std::int32_t stream) {
   auto exchange = find(all_.by_guest_, stream);
   if (!exchange) return;
   exchange->answer_sent = true;
-  // RFC 9113, 8.1: the client need not send what nobody reads.
-  if (exchange->request_ended || !(exchange->refused || exchange->server_closed)) return;
-  exchange->reset = true;
-  all_.guest_->reset(stream, Http2Error::kNone);
+  all_.stop_body(*exchange);
+}
+
+// RFC 9113, 8.1: a client need not send what nobody reads. The rest of a small body is dropped, as
+// some clients (curl 7.88) take an answer that a reset follows at once for none.
+void Http2Exchanges::stop_body(Exchange& exchange) {
+  if (!exchange.answer_sent || exchange.dropped <= options_.limits.dropped_bytes) return;
+  exchange.reset = true;
+  guest_->reset(exchange.guest, Http2Error::kNone);
 }
 
 // ---- from the server
@@ -334,9 +346,6 @@ void Http2Exchanges::close_server(const ExchangePointer& exchange, Http2Error er
     refuse(*exchange, 502, std::move(text));
   } else if (cut) {
     reset(*exchange, error == Http2Error::kNone ? Http2Error::kInternal : error, reason);
-  } else if (exchange->answer_sent && !exchange->request_ended && !exchange->guest_closed) {
-    exchange->reset = true;
-    guest_->reset(exchange->guest, Http2Error::kNone);
   }
   end_if_over(exchange);
   events_.changed();
@@ -420,7 +429,10 @@ void Http2Exchanges::fail_all(const std::string& reason) {
 
 void Http2Exchanges::reset_stalled(Clock::time_point since) {
   for (auto& [stream, exchange] : by_guest_) {
-    const bool guest = exchange->guest_progress.stalled(exchange->to_guest.size(), since);
+    // Also of those whose client has its answer and does not end.
+    const bool answered = exchange->answer_sent && (exchange->refused || exchange->server_closed);
+    const bool guest = exchange->guest_progress.stalled(exchange->to_guest.size(), since) ||
+                       (answered && exchange->guest_progress.before(since));
     const bool server = exchange->server_progress.stalled(exchange->to_server.size(), since);
     if ((guest || server) && !exchange->judging)
       reset(*exchange, Http2Error::kCancel,

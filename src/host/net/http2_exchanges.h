@@ -108,6 +108,7 @@ class Http2Exchanges {
   void refuse(Exchange& exchange, unsigned status, std::string reason);
   void reset(Exchange& exchange, Http2Error error, std::string failure);
   void drop_request_body(Exchange& exchange);
+  void stop_body(Exchange& exchange);
   void close_server(const ExchangePointer& exchange, Http2Error error, const std::string& reason);
   void forget_head(Exchange& exchange);
   void end_if_over(const ExchangePointer& exchange);

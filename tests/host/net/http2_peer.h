@@ -35,7 +35,7 @@ class Http2Peer {
     bool ended = false;
     bool closed = false;
     std::uint32_t error = 0;
-    // What is to be sent.
+    // What is to be sent, and how much of it is.
     std::string to_send;
     bool send_end = true;
     Fields send_trailers;
@@ -177,11 +177,10 @@ class Http2Peer {
                            std::size_t size, std::uint32_t* flags, nghttp2_data_source*,
                            void* user) {
     auto& message = self(user).streams[stream];
-    const auto some = std::min(size, message.to_send.size());
-    std::copy_n(message.to_send.data(), some, buffer);
-    message.to_send.erase(0, some);
+    const auto some = std::min(size, message.to_send.size() - message.sent);
+    std::copy_n(message.to_send.data() + message.sent, some, buffer);
     message.sent += some;
-    if (message.to_send.empty() && message.send_end) {
+    if (message.sent == message.to_send.size() && message.send_end) {
       *flags |= NGHTTP2_DATA_FLAG_EOF;
       if (!message.send_trailers.empty()) {
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;

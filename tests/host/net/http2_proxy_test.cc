@@ -136,6 +136,20 @@ TEST(Http2Proxy, ADenialIsToldOnItsStreamAndOthersGoOn) {
   EXPECT_EQ(scene.records[0].decision, (Decision{Verdict::kDeny, "no-rule"}));
 }
 
+// So that the client cannot take its answer for a failure.
+TEST(Http2Proxy, TheSmallBodyOfADeniedRequestMayEnd) {
+  Http2Scene scene({.http2 = {.stall_time = milliseconds(200)}});
+  const auto stream = scene.client->request(scene.of("POST", "/no"), "x", false);
+  scene.until([&] { return scene.client->streams[stream].ended; });
+  scene.client->more(stream, "y", true);
+  scene.until([&] { return scene.records.size() == 1; });
+  EXPECT_THAT(scene.client->frames, Not(Contains(NGHTTP2_RST_STREAM)));
+  // Or else it ends in time.
+  const auto never = scene.client->request(scene.of("POST", "/no"), "x", false);
+  scene.until([&] { return scene.client->streams[never].closed; });
+  EXPECT_EQ(scene.client->streams[never].status(), "403");
+}
+
 // Their bodies do not use up the connection's window.
 TEST(Http2Proxy, TheBodiesOfDeniedRequestsAreDropped) {
   Http2Scene scene;
@@ -220,6 +234,7 @@ TEST(Http2Proxy, AServerMayAnswerWithoutTheBody) {
   scene.until([&] { return scene.client->streams[stream].ended; });
   EXPECT_FALSE(scene.client->streams[stream].closed);  // the server may still want the body
   scene.server->reset(1, NGHTTP2_NO_ERROR);
+  scene.client->more(stream, std::string(100'000, 'x'), false);
   scene.until([&] { return scene.client->streams[stream].closed; });
   EXPECT_EQ(scene.client->streams[stream].body, "too large");
   EXPECT_EQ(scene.client->streams[stream].error, NGHTTP2_NO_ERROR);
@@ -400,7 +415,7 @@ TEST(Http2Proxy, MuchGoesBothWaysOnSeveralStreams) {
 // A client that opens no window holds so much of an answer, and in the end loses its stream; others
 // go on meanwhile.
 TEST(Http2Proxy, AClientThatTakesNothingStopsTheServerAndLosesItsStreams) {
-  Http2Scene scene({.http2 = {.stall_time = milliseconds(300)},
+  Http2Scene scene({.http2 = {.stall_time = milliseconds(800)},
                     .client_peer = {.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0}}}});
   scene.answers = false;
   const std::string body(kMuch, 'x');
@@ -410,6 +425,10 @@ TEST(Http2Proxy, AClientThatTakesNothingStopsTheServerAndLosesItsStreams) {
     scene.until([&] { return !scene.server->streams[stream].heads.empty(); });
     scene.server->answer(stream, {{":status", "200"}}, body.c_str());
   }
+  for (auto stream : stalled)
+    scene.until([&] {
+      return scene.server->streams[stream].sent == std::size_t(Http2Limits().stream_window);
+    });
   scene.settle();
   for (auto stream : stalled)
     EXPECT_EQ(scene.server->streams[stream].sent, Http2Limits().stream_window);

@@ -236,6 +236,12 @@ TEST(Inspect, CurlFetchesOverHttp2) {
   const std::string show = " -w ' %{num_connects} %{http_version} %{http_code}\\n'";
   EXPECT_EQ(inspected.run("$CURL $URL/one $URL/no $URL/one" + show),
             "hello 1 2 200\ndenied by no-rule; allow it\n 0 2 403\nhello 0 2 200\n");
+  // Bodies of denied requests, one of which is not sent to its end.
+  EXPECT_EQ(inspected.run("$CURL -d x $URL/no" + show +
+                          "; head -c 3000000 /dev/zero | "
+                          "$CURL -T - $URL/no" +
+                          show),
+            "denied by no-rule; allow it\n 1 2 403\ndenied by no-rule; allow it\n 1 2 403\n");
   EXPECT_EQ(inspected.run("$CURL --http1.1 $URL/one" + show), "hello 1 1.1 200\n");
   EXPECT_EQ(inspected.run("$CURL $URL/large | wc -c"), "3000000\n");
   EXPECT_EQ(inspected.run("head -c 3000000 /dev/zero | $CURL -T - $URL/put/x -o /dev/null "
@@ -246,8 +252,8 @@ TEST(Inspect, CurlFetchesOverHttp2) {
             "200 3000000");
   EXPECT_TRUE(inspected.failures.empty()) << inspected.failures[0];
   EXPECT_FALSE(nginx.log().contains("/no"));
-  ASSERT_GE(inspected.records.size(), 7U);
-  const auto& put = inspected.records[5];
+  ASSERT_GE(inspected.records.size(), 9U);
+  const auto& put = inspected.records[7];
   EXPECT_EQ(put.method, "PUT");
   EXPECT_EQ(put.sent, 3'000'000U);
   EXPECT_EQ(put.status, 201U);
