@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import http2_server
+
 GOOD = "93.184.216.34"
 GOOD_IPV6 = "2606:2800:220:1::34"
 OTHER = "93.184.216.35"
@@ -34,6 +36,7 @@ ZONE: dict[str, list[str] | str] = {
     "wrong.example": [OTHER],  # has no certificate
     "api.openai.com": [OTHER],
     **{name: [GOOD] for name in SITES},
+    "http2.example": [OTHER],
     "loopback.example": ["127.0.0.1", "::1"],
     "metadata.example": ["169.254.169.254"],
     "private.example": ["10.0.0.1"],
@@ -46,9 +49,10 @@ ZONE: dict[str, list[str] | str] = {
 }
 
 ECHO, GREETS, SINK = 2222, 2223, 2224
+HTTP2 = 8443
 
 NGINX = """
-daemon off; worker_processes 1; pid {top}/nginx.pid; error_log {top}/error.log;
+daemon off; user root; worker_processes 1; pid {top}/nginx.pid; error_log {top}/error.log;
 events {{ worker_connections 4096; }}
 http {{
   access_log off; client_body_temp_path {top}/body; proxy_temp_path {top}/proxy;
@@ -58,6 +62,7 @@ http {{
     listen {good}:80; listen [{good6}]:80; listen {other}:80;
     listen {good}:443 ssl http2; listen [{good6}]:443 ssl http2; listen {other}:443 ssl;
     ssl_certificate {top}/cert.pem; ssl_certificate_key {top}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;
+    location /public/files/ {{ root {top}; dav_methods PUT; create_full_put_path on; }}
     location / {{ return 200 "$server_addr $server_protocol $ssl_protocol\\n"; }}
     location /echo {{
       add_header X-Echo $http_x_key;
@@ -83,7 +88,7 @@ def run(*words: object) -> None:
 
 
 def make_certificates(top: Path) -> None:
-    names = ",".join(f"DNS:{name}" for name in ("good.example", "other.example", "alias.example", "api.openai.com", *SITES))
+    names = ",".join(f"DNS:{name}" for name in ("good.example", "other.example", "alias.example", "api.openai.com", "http2.example", *SITES))
     (top / "extensions").write_text(f"subjectAltName={names}\n")
     elliptic = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     run("openssl", "req", "-x509", *elliptic, "-subj", "/CN=test authority", "-days", 2,
@@ -296,6 +301,7 @@ def main() -> None:
             for port in (9, 443, 5353):
                 listen_to_datagrams(address, port, connected)
         serve_on(ADDRESSES)
+        listen(OTHER, HTTP2, lambda connection: http2_server.serve(top, connection))
         started.append(subprocess.Popen(
             ["nginx", "-c", top / "nginx.conf"], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
         ))  # fmt: skip

@@ -1,16 +1,22 @@
 """Connections that the policy looks into, and what is written down of them; see test_network.py."""
 
+import io
 import json
 import os
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import h2
+import hpack
+import hyperframe
 import pytest
 
 from conftest import Capsem, registry_in
 from named_vms import output
-from network_scene import Inside, internet
+from network_scene import HERE, Inside, internet
 from processes import wait_until
 
 RULES = """
@@ -22,14 +28,33 @@ path = ["/", "/public/*"]
 method = ["GET", "HEAD"]
 
 [[rule]]
+name = "files"
+action = "allow"
+host = "good.example"
+path = "/public/files/*"
+
+[[rule]]
 name = "looked into"
 action = "allow"
 host = ["alias.example", "wrong.example"]
 tls = "inspect"
+
+[[rule]]
+name = "http2"
+action = "allow"
+host = "http2.example"
+port = 8443
+path = "/public/*"
 """
+
+# 100 MB; the sum of what went out, and of what came back.
+LARGE = "https://good.example/public/files/large"
+UPLOAD = f"yes some text that takes its time | head -c 100000000 | tee >(md5sum >&2) | curl -sS -T - {LARGE}"
 
 COMMANDS = {
     "curl": "curl -sS https://good.example/",
+    "HTTP/1.1 by choice": "curl -sS --http1.1 https://good.example/",
+    "large": f"{{ {UPLOAD}; }} 2>&1; curl -sS {LARGE} | md5sum; curl -sS --http1.1 {LARGE} | md5sum",
     "curl, HTTP": "curl -sS http://good.example/",
     "issuer": "curl -sSv https://good.example/ 2>&1 | grep issuer:",
     "python": "python3 -c 'import urllib.request as u; print(u.urlopen(\"https://good.example/\").read().decode())'",
@@ -89,6 +114,52 @@ def test_a_request_that_no_rule_allows_is_refused_with_the_reason(said: dict[str
     assert said[request_].endswith(("403", "400")), said[request_]
     if request_ != "dots":
         assert "to allow it: --allow good.example" in said[request_]
+
+
+def test_the_client_speaks_what_the_server_speaks(said: dict[str, str]) -> None:
+    assert "HTTP/2.0" in said["curl"]
+    assert "HTTP/1.1" in said["HTTP/1.1 by choice"]
+    assert "HTTP/1.1" in said["alias"]  # its server has nothing else
+
+
+def test_a_hundred_megabytes_go_both_ways(said: dict[str, str]) -> None:
+    sums = [word for word in said["large"].split() if len(word) == 32]
+    assert len(sums) == 3 and len(set(sums)) == 1, said["large"]
+
+
+@pytest.fixture(scope="module")
+def http2(inside: Inside) -> dict[str, Any]:
+    """What http2_client.py finds, with python3-h2 of the host in the guest."""
+    policy = inside.top / "rules.toml"
+    policy.write_text(RULES)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for package in (h2, hpack, hyperframe):
+            tar.add(Path(package.__file__).parent, arcname=package.__name__)
+        tar.add(HERE / "http2_client.py", arcname="http2_client.py")
+    script = "cd /tmp && tar x && python3 http2_client.py http2.example 8443"
+    result = inside.run("--policy", str(policy), "bash", "-c", script, stdin=archive.getvalue())
+    assert result.returncode == 0, result.stderr.decode()
+    return json.loads(result.stdout)
+
+
+def test_each_request_of_a_connection_of_http2_is_judged(http2: dict[str, Any]) -> None:
+    assert http2["get"]["body"] == "http2.example:8443 /public/x\n"
+    assert http2["denied"]["head"][":status"] == "403"
+    assert "to allow it: --allow http2.example" in http2["denied"]["body"]
+    assert http2["another host"]["head"][":status"] == "421"
+    assert http2["many"] == 60
+
+
+def test_grpc_has_its_trailers_and_goes_both_ways_at_once(http2: dict[str, Any]) -> None:
+    assert http2["grpc"]["head"] == {":status": "200"}  # no Alt-Svc
+    assert http2["grpc"]["trailers"] == {"grpc-status": "0", "grpc-message": "done"}
+
+
+def test_a_websocket_goes_over_http2(http2: dict[str, Any]) -> None:
+    assert http2["websockets"] == 1
+    assert http2["websocket"]["head"][":status"] == "200"
+    assert http2["websocket"]["body"] == "\x01\x02hi\x01\x03you"
 
 
 def test_a_refusal_leaves_the_connection_to_the_next_request(said: dict[str, str]) -> None:

@@ -71,6 +71,7 @@ class Proxy {
   bool server_spoke_ = false;
   async::Event server_spoke_event_;
   bool server_lost_ = false;
+  bool websockets_allowed_ = false;
   bool draining_ = false;  // no more requests
   bool aborted_ = false;
   std::optional<Clock::time_point> closing_until_;
@@ -188,7 +189,7 @@ void Proxy::lose_server(const std::string& reason) {
 }
 
 void Proxy::allow_websockets() {
-  if (!server_spoke_ && server_->session().peer_allows_websockets())
+  if (server_->session().peer_allows_websockets() && !std::exchange(websockets_allowed_, true))
     guest_->session().allow_websockets();
   hear_server();
 }
