@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "host/net/tls_stream.h"
 #include "tests/async/loop.h"
 #include "tests/host/net/client_hello.h"
+#include "tests/host/net/http2_peer.h"
 #include "tests/host/net/loopback.h"
 #include "tests/host/net/name_server.h"
 #include "wire/codec.h"
@@ -136,6 +138,7 @@ class GuestNetworkTest : public ::testing::Test {
   }
 
   NameServer names;
+  std::unique_ptr<TlsAuthority> servers = TlsAuthority::make("servers").value();
   async::Loop loop;
   testing::Listener listener{loop.executor()};
   testing::Listener other{loop.executor()};
@@ -145,7 +148,7 @@ class GuestNetworkTest : public ::testing::Test {
   GuestNetwork network{loop.executor(),
                        {.policy = {},
                         .name = "test",
-                        .trusted = {},
+                        .trusted = servers->certificate_pem(),
                         .resolver = {.lookup = {.servers = names.address(),
                                                 .limit = seconds(2),
                                                 .server_limit = milliseconds(200),
@@ -592,6 +595,81 @@ TEST_F(GuestNetworkTest, AConnectionByNameEndsWithItsNameOrItsAddress) {
   EXPECT_TRUE(is_open(*again, *server2));
   network.change(policy(no_name + inspected));
   EXPECT_EQ(rest_of(*again), "");
+}
+
+// A client and a server that speak HTTP/2 over TLS, with the network between them.
+struct Http2Ends {
+  std::unique_ptr<TlsStream> client_stream;
+  StreamPointer server_below;
+  std::unique_ptr<TlsStream> server_stream;
+  std::optional<testing::Http2Peer> client;
+  std::optional<testing::Http2Peer> server;
+};
+
+Task<> connect_http2(StreamPointer below, std::string authority, Http2Ends& ends) {
+  TlsClientSide side{TlsContext::client_trusting(authority).value(), "good.example", {}};
+  side.protocols.emplace_back("h2");
+  auto stream = co_await TlsStream::connect(std::move(below), std::move(side));
+  EXPECT_TRUE(stream) << stream.error().message();
+  ends.client_stream = std::move(*stream);
+  ends.client.emplace(co_await testing::asio::this_coro::executor, *ends.client_stream,
+                      testing::Http2Peer::Options());
+}
+
+Task<> accept_http2(testing::Listener& listener, TlsAuthority& authority, Http2Ends& ends) {
+  ends.server_below = co_await listener.accept();
+  TlsServerSide side{TlsContext::server().value(), authority.leaf("good.example").value(), {}};
+  side.choose_protocol = [](const std::vector<std::string>&) { return std::string("h2"); };
+  auto stream = co_await TlsStream::accept(*ends.server_below, {}, std::move(side));
+  EXPECT_TRUE(stream) << stream.error().message();
+  ends.server_stream = std::move(*stream);
+  ends.server.emplace(co_await testing::asio::this_coro::executor, *ends.server_stream,
+                      testing::Http2Peer::Options{.server = true});
+}
+
+TEST_F(GuestNetworkTest, AnotherPolicyEndsARequestOfHttp2AndNotItsConnection) {
+  names.add("good.example", {"127.0.0.1"});
+  network.token().set(kToken);
+  loop.spawn(network.prepare());
+  const auto address = rule("127.0.0.1", port_of(listener), "path = \"/address\"\n");
+  auto paths = [&](const std::string& list) {
+    return policy(rule("good.example", port_of(listener), "path = [" + list + "]\n") + address);
+  };
+  network.change(paths("\"/one\", \"/two\""));
+  EXPECT_THAT(answers_of(query(1, "good.example"))[1].addresses, ElementsAre("127.0.0.1"));
+  const auto authority = loop.get(network.certificate()).value();
+
+  Http2Ends ends;
+  loop.spawn(accept_http2(listener, *servers, ends));
+  loop.spawn(connect_http2(connect(listener.port(), ""), authority, ends));
+  loop.run_until([&] { return ends.client && ends.server; });
+  auto get = [&](const std::string& path) {
+    return ends.client->request({{":method", "GET"},
+                                 {":scheme", "https"},
+                                 {":authority", "good.example:" + port_of(listener)},
+                                 {":path", path}});
+  };
+  const auto one = get("/one");
+  const auto two = get("/two");
+  loop.run_until([&] { return ends.server->requests.size() == 2; });
+  network.change(paths("\"/two\""));
+  loop.run_until([&] { return ends.client->streams[one].closed; });
+  EXPECT_EQ(ends.client->streams[one].error, NGHTTP2_CANCEL);
+  for (auto stream : ends.server->requests)
+    if (!ends.server->streams[stream].closed)
+      ends.server->answer(stream, {{":status", "200"}}, "ok");
+  loop.run_until([&] { return ends.client->streams[two].closed; });
+  EXPECT_EQ(ends.client->streams[two].body, "ok");
+  const auto again = get("/one");
+  loop.run_until([&] { return ends.client->streams[again].closed; });
+  EXPECT_EQ(ends.client->streams[again].status(), "403");
+  EXPECT_EQ(network.flows(), 1U);
+
+  ends.client_stream->reset();
+  loop.run_until([&] { return network.flows() == 0 && ends.server->ended; });
+  loop.spawn(ends.client->stop());
+  loop.spawn(ends.server->stop());
+  loop.run();
 }
 
 // ---- names
