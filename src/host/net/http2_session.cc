@@ -6,6 +6,8 @@
 #include <array>
 #include <utility>
 
+#include "host/net/http2_memory.h"
+
 namespace capsem::host::net {
 namespace {
 
@@ -250,9 +252,10 @@ Result<> Http2Session::begin(Role role) {
   nghttp2_option_set_max_outbound_ack(option.get(), kMostAcknowledgements);
   nghttp2_option_set_no_closed_streams(option.get(), 1);
   const bool server = role == Role::kServer;
-  const int created =
-      server ? nghttp2_session_server_new2(&session_, callbacks.get(), this, option.get())
-             : nghttp2_session_client_new2(&session_, callbacks.get(), this, option.get());
+  const int created = server ? nghttp2_session_server_new3(&session_, callbacks.get(), this,
+                                                           option.get(), http2_memory())
+                             : nghttp2_session_client_new3(&session_, callbacks.get(), this,
+                                                           option.get(), http2_memory());
   if (created != 0) return fail_nghttp2("set up", created, "");
   const auto window = static_cast<std::uint32_t>(limits_.stream_window);
   const auto head = static_cast<std::uint32_t>(limits_.head.bytes);

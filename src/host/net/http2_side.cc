@@ -1,13 +1,16 @@
 #include "host/net/http2_side.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace capsem::host::net {
 namespace {
 
-// A connection that waits keeps the smaller buffer, one in flow the larger.
+// A connection that waits keeps the smallest buffer. It grows by steps, so that one that waits
+// behind a few large frames does not keep the largest.
 constexpr std::size_t kWaitingBytes = 512;
 constexpr std::size_t kFlowingBytes = 64 << 10;
+constexpr std::size_t kStep = 8;
 
 }  // namespace
 
@@ -30,8 +33,9 @@ Task<Result<>> Http2Side::read(std::function<Result<>()> check) {
     auto taken = take(std::span(buffer).first(*size));
     if (taken) taken = check();
     if (!taken) co_return taken;
-    const bool flows = *size == buffer.size() || *size > kFlowingBytes / 8;
-    const auto wanted = flows ? kFlowingBytes : kWaitingBytes;
+    auto wanted = buffer.size();
+    if (*size == buffer.size()) wanted = std::min(buffer.size() * kStep, kFlowingBytes);
+    if (*size < buffer.size() / kStep) wanted = kWaitingBytes;
     if (wanted != buffer.size()) std::vector<std::byte>(wanted).swap(buffer);
   }
 }

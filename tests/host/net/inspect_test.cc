@@ -9,7 +9,9 @@
 
 #include "async/task_group.h"
 #include "host/net/tls_hello.h"
+#include "host/net/tls_stream.h"
 #include "tests/async/loop.h"
+#include "tests/host/net/http2_peer.h"
 #include "tests/host/net/loopback.h"
 #include "tests/host/net/nginx.h"
 #include "tests/host/net/proxy_scene.h"
@@ -186,8 +188,47 @@ TEST(Inspect, AServerThatCannotBeTrustedIs502) {
     EXPECT_EQ(nginx.log(), "") << row.name;
   }
   Inspected inspected(1);  // nobody listens there
-  auto heard = inspected.run("$CURL $URL/one -w '%{http_code}'");
-  EXPECT_TRUE(heard.ends_with("\n502")) << heard;
+  auto heard = inspected.run("$CURL $URL/one -w '%{http_code} %{http_version}'");
+  EXPECT_TRUE(heard.ends_with("\n502 1.1")) << heard;
+}
+
+// By a client that offers it alone, which curl does not.
+Task<> ask_over_http2(Inspected& inspected, std::string& status, std::string& text) {
+  auto below = co_await dial(inspected.port());
+  TlsClientSide side{
+      TlsContext::client_trusting(inspected.inspector.authority->certificate_pem()).value(),
+      kHost,
+      {}};
+  side.protocols.emplace_back("h2");
+  auto stream = co_await TlsStream::connect(std::move(*below), std::move(side));
+  EXPECT_TRUE(stream) << stream.error().message();
+  if (!stream) co_return;
+  Http2Peer client(inspected.loop.executor(), **stream, {});
+  const auto asked =
+      client.request({{":method", "GET"},
+                      {":scheme", "https"},
+                      {":authority", kHost + (":" + std::to_string(inspected.port()))},
+                      {":path", "/one"}});
+  while (!client.ended && !client.streams[asked].closed)
+    co_await pause(std::chrono::milliseconds(5));
+  status = client.streams[asked].status();
+  text = client.streams[asked].body;
+  (*stream)->reset();
+  co_await client.stop();
+  write_file_atomically(inspected.directory / "done", "").value();
+}
+
+TEST(Inspect, AClientOfHttp2OnlyHearsInItThatThereIsNoServer) {
+  Inspected inspected(1);  // nobody listens there
+  std::string status;
+  std::string text;
+  inspected.loop.spawn(ask_over_http2(inspected, status, text));
+  const std::string done = inspected.directory / "done";
+  inspected.run("until [ -e " + done + " ]; do sleep 0.02; done");
+  EXPECT_EQ(status, "502");
+  EXPECT_TRUE(text.contains("127.0.0.1")) << text;
+  ASSERT_EQ(inspected.records.size(), 1U);
+  EXPECT_EQ(inspected.records[0].protocol, "HTTP/2");
 }
 
 TEST(Inspect, AServerWithoutHttp1Is502) {
