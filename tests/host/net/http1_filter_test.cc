@@ -6,6 +6,7 @@
 
 #include "host/net/http1_proxy.h"
 #include "tests/host/net/proxy_scene.h"
+#include "tests/host/net/secret_judge.h"
 
 namespace capsem::host::net {
 namespace {
@@ -15,27 +16,6 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-const std::string kValue = "the-true-secret";
-const std::string kSeen = "capsem-secret-K";  // of the same length
-
-// Each request gets the secret; the placeholder of another one must not be in a body.
-Judge with_secret(std::string& refused) {
-  return [&refused](const PlainRequest& request) -> Task<Judgement> {
-    Secret secret{.name = "K", .field = "X-Key", .prefix = {}, .user = {}, .source = {}};
-    auto other = secret;
-    other.name = "OTHER";
-    ExchangeFilter::Options options{
-        .host = request.authority.host,
-        .path = request.target.sent,
-        .secrets = {secret},
-        .values = {kValue},
-        .placeholders = std::make_shared<Placeholders>(std::vector{secret, other}),
-        .refused = [&refused](const std::string& reason) { refused = reason; }};
-    co_return Judgement{.decision = {Verdict::kPass, "yes-rule"},
-                        .filter = ExchangeFilter::create(std::move(options))};
-  };
-}
 
 struct Scene : ProxyScene {
   Scene() : ProxyScene({}, {}, with_secret(refused)) {}

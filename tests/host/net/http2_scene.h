@@ -26,6 +26,7 @@ class Http2Scene {
     bool server = true;       // false: it cannot be reached
     bool raw_client = false;  // the test writes the client's frames itself
     bool raw_server = false;
+    Judge judge = {};  // judge_by_word(), unless there is another one
     Http2Peer::Options client_peer;
     Http2Peer::Options server_peer;
   };
@@ -36,7 +37,7 @@ class Http2Scene {
     std::tie(server_stream, upstream_) = connected(loop.executor());
     if (!options.server) upstream_.reset();
     HttpProxyOptions proxied{.place = {.secure = true, .host = "a.example", .port = 443},
-                             .judge = judge(),
+                             .judge = options.judge ? options.judge : judge(),
                              .limits = options.limits};
     proxied.record = [this](const RequestRecord& record) { records.push_back(record); };
     proxied.connect = [this](std::string host) -> Task<Result<std::unique_ptr<async::Stream>>> {
