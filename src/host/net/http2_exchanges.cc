@@ -1,7 +1,7 @@
 #include "host/net/http2_exchanges.h"
 
+#include <algorithm>
 #include <utility>
-#include <vector>
 
 namespace capsem::host::net {
 namespace {
@@ -12,14 +12,26 @@ bool is_for_the_client(Http2Error error) {
          error == Http2Error::kHttp11Required;
 }
 
-// Since when something waits to be taken.
+// How a side takes what is for it.
 class Progress {
  public:
   using Clock = std::chrono::steady_clock;
-  void added(std::size_t before) {
-    if (before == 0) since_ = Clock::now();
+  explicit Progress(std::int32_t window) : window_(window) {}
+
+  void added(std::size_t waiting_before) {
+    if (waiting_before == 0) since_ = Clock::now();
   }
-  void taken() { since_ = Clock::now(); }
+  // The window that the other side is to have now, when it is another one than before.
+  std::optional<std::int32_t> taken(std::size_t size, std::size_t waiting, std::int32_t widest) {
+    since_ = Clock::now();
+    taken_ += size;
+    keeps_up_ = keeps_up_ || waiting == 0;
+    if (taken_ < static_cast<std::size_t>(window_)) return std::nullopt;
+    taken_ = 0;
+    if (!std::exchange(keeps_up_, false) || window_ >= widest) return std::nullopt;
+    window_ = std::min(window_ * 2, widest);
+    return window_;
+  }
   bool before(Clock::time_point since) const { return since_ < since; }
   bool stalled(std::size_t waiting, Clock::time_point since) const {
     return waiting > 0 && before(since);
@@ -27,11 +39,16 @@ class Progress {
 
  private:
   Clock::time_point since_ = Clock::now();
+  std::int32_t window_;
+  std::size_t taken_ = 0;  // of one window
+  bool keeps_up_ = false;  // nothing was left over meanwhile, for once
 };
 
 }  // namespace
 
 struct Http2Exchanges::Exchange {
+  explicit Exchange(std::int32_t window) : server_progress(window), guest_progress(window) {}
+
   std::int32_t guest = 0;
   std::optional<std::int32_t> server;
   RequestRecord record;
@@ -98,7 +115,7 @@ void Http2Exchanges::begin(std::int32_t stream, Http2Block block, bool ends) {
       head_bytes_ + block.bytes > limits_.head_bytes) {
     return guest_->reset(stream, Http2Error::kRefusedStream);
   }
-  auto exchange = std::make_shared<Exchange>();
+  auto exchange = std::make_shared<Exchange>(limits_.stream_window);
   by_guest_.emplace(stream, exchange);
   exchange->guest = stream;
   exchange->request_ended = exchange->to_server.ended = ends;
@@ -235,7 +252,7 @@ void Http2Exchanges::GuestSide::closed(std::int32_t stream, Http2Error error) {
 // A head that nghttp2 did not let through.
 void Http2Exchanges::log_malformed(Http2Error error) {
   if (error != Http2Error::kProtocol) return;
-  Exchange refused;
+  Exchange refused(0);
   refused.record.begin = std::chrono::system_clock::now();
   refused.record.protocol = "HTTP/2";
   refused.record.failure = "its head is malformed";
@@ -245,10 +262,14 @@ void Http2Exchanges::log_malformed(Http2Error error) {
 void Http2Exchanges::GuestSide::taken(std::int32_t stream, std::size_t size) {
   auto exchange = find(all_.by_guest_, stream);
   if (!exchange) return;
-  exchange->guest_progress.taken();
+  const auto wider = exchange->guest_progress.taken(size, exchange->to_guest.size(),
+                                                    all_.limits_.widest_stream_window);
   if (exchange->refused) return;
   exchange->record.received += size;
-  if (all_.server_ != nullptr && exchange->server) all_.server_->give_back(*exchange->server, size);
+  if (all_.server_ != nullptr && exchange->server) {
+    all_.server_->give_back(*exchange->server, size);
+    if (wider) all_.server_->widen(*exchange->server, *wider);
+  }
   all_.events_.changed();
 }
 
@@ -354,9 +375,11 @@ void Http2Exchanges::close_server(const ExchangePointer& exchange, Http2Error er
 void Http2Exchanges::ServerSide::taken(std::int32_t stream, std::size_t size) {
   auto exchange = find(all_.by_server_, stream);
   if (!exchange) return;
-  exchange->server_progress.taken();
+  const auto wider = exchange->server_progress.taken(size, exchange->to_server.size(),
+                                                     all_.limits_.widest_stream_window);
   exchange->record.sent += size;
   all_.guest_->give_back(exchange->guest, size);
+  if (wider) all_.guest_->widen(exchange->guest, *wider);
   all_.events_.changed();
 }
 

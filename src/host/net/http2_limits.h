@@ -19,10 +19,13 @@ struct Http2Rate {
 struct Http2Limits {
   HeadLimits head;
   std::uint32_t streams = 100;
-  // Of bodies that one side has sent and the other has not taken (RFC 9113, 5.2). One stream cannot
-  // fill the connection's.
-  std::int32_t stream_window = 256 << 10;
-  std::int32_t connection_window = 1 << 20;
+  // Of bodies that one side has sent and the other has not taken (RFC 9113, 5.2). A stream begins
+  // with the first, and gets twice as much when that much has come and was taken as it came: a far
+  // server needs it. One whose body nobody reads then holds little of the connection's, which the
+  // others need.
+  std::int32_t stream_window = 64 << 10;
+  std::int32_t widest_stream_window = 512 << 10;
+  std::int32_t connection_window = 2 << 20;
   // Of requests that were read and are not passed on; more are refused and may be sent again.
   std::size_t head_bytes = 512 << 10;
   // Of frames and of heads that a side is to get and does not take; then the connection ends.

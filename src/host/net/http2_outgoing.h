@@ -14,7 +14,7 @@
 
 namespace capsem::host::net {
 
-// Its bound is the window of the stream that fills it (Http2Limits::stream_window).
+// Its bound is the window of the stream that fills it (Http2Limits::widest_stream_window).
 class Http2Outgoing {
  public:
   // A copy of `piece` behind the rest.

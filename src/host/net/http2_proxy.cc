@@ -102,6 +102,10 @@ Task<> Proxy::run() {
   tasks_.spawn(read_guest());
   tasks_.spawn(write_guest());
   tasks_.spawn(watch());
+  if (server_) {
+    tasks_.spawn(read_server());
+    tasks_.spawn(write_server());
+  }
   co_await tasks_.join();
   server_stream_.reset();
   if (aborted_)
@@ -119,8 +123,6 @@ Task<> Proxy::connect() {
     if (server) {
       server_ = std::move(*server);
       exchanges_.use_server(server_->session());
-      tasks_.spawn(read_server());
-      tasks_.spawn(write_server());
       co_return;
     }
     connected = propagate(server);
@@ -268,6 +270,8 @@ void Proxy::look(Clock::time_point now) {
   // Nothing else of the connection is read until it is whole.
   if (server_ && !server_lost_ && server_->in_head_since().value_or(now) <= slow)
     return lose_server("what it says takes too long");
+  if (server_ && !server_lost_ && server_->writing_since().value_or(now) < stalled)
+    return lose_server("it does not take what is for it");
   if (idle_since_.value_or(now) <= now - options_.limits.idle_time)
     return close(Http2Error::kNone, "");
   exchanges_.reset_stalled(stalled);

@@ -336,6 +336,11 @@ void Http2Session::give_back(std::int32_t stream, std::size_t size) {
   static_cast<void>(nghttp2_session_consume(session_, stream, size));
 }
 
+void Http2Session::widen(std::int32_t stream, std::int32_t window) {
+  static_cast<void>(
+      nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, stream, window));
+}
+
 void Http2Session::allow_websockets() {
   const nghttp2_settings_entry setting{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1};
   static_cast<void>(nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &setting, 1));

@@ -78,6 +78,9 @@ class Http2Session {
   // The peer may send so much more; the stream may be closed.
   void give_back(std::int32_t stream, std::size_t size);
 
+  // The peer may have so much on its way on the stream; never less than before.
+  void widen(std::int32_t stream, std::int32_t window);
+
   // RFC 8441: a WebSocket may be opened on a stream.
   void allow_websockets();
   bool peer_allows_websockets() const;

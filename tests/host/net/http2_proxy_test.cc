@@ -419,7 +419,9 @@ TEST(Http2Proxy, AClientThatTakesNothingStopsTheServerAndLosesItsStreams) {
                     .client_peer = {.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0}}}});
   scene.answers = false;
   const std::string body(kMuch, 'x');
-  const std::vector<std::int32_t> stalled = {1, 3, 5};
+  // More than half of the connection's window.
+  std::vector<std::int32_t> stalled;
+  for (std::int32_t stream = 1; stream < 36; stream += 2) stalled.push_back(stream);
   for (auto stream : stalled) {
     scene.client->request(scene.get("/stalled"));
     scene.until([&] { return !scene.server->streams[stream].heads.empty(); });
@@ -433,8 +435,8 @@ TEST(Http2Proxy, AClientThatTakesNothingStopsTheServerAndLosesItsStreams) {
   for (auto stream : stalled)
     EXPECT_EQ(scene.server->streams[stream].sent, Http2Limits().stream_window);
   const auto other = scene.client->request(scene.get("/other"));
-  scene.until([&] { return scene.server->requests.size() == 4; });
-  scene.server->answer(7, {{":status", "200"}});
+  scene.until([&] { return scene.server->requests.size() == stalled.size() + 1; });
+  scene.server->answer(scene.server->requests.back(), {{":status", "200"}});
   scene.until([&] { return scene.client->streams[other].closed; });
   EXPECT_EQ(scene.client->streams[other].error, 0U);
   for (auto stream : stalled) {
@@ -447,6 +449,19 @@ TEST(Http2Proxy, AClientThatTakesNothingStopsTheServerAndLosesItsStreams) {
   scene.settle();
   EXPECT_GE(nghttp2_session_get_remote_window_size(scene.server->session),
             Http2Limits().connection_window / 2);
+}
+
+TEST(Http2Proxy, AStreamThatIsTakenAsItComesGetsAWiderWindow) {
+  Http2Scene scene;
+  scene.answers = false;
+  const auto stream = scene.client->request(scene.get("/"));
+  scene.until([&] { return scene.server->requests.size() == 1; });
+  const std::string body(kMuch, 'x');
+  scene.server->answer(1, {{":status", "200"}}, body.c_str(), false);
+  scene.until([&] { return scene.client->streams[stream].body.size() == kMuch; });
+  scene.settle();
+  EXPECT_GT(nghttp2_session_get_stream_remote_window_size(scene.server->session, 1),
+            Http2Limits().stream_window);
 }
 
 TEST(Http2Proxy, AServerThatTakesNothingStopsTheClient) {
@@ -480,7 +495,7 @@ TEST(Http2Proxy, AConnectionThatTakesNothingEnds) {
   scene.until([&] { return stopped; });
   scene.server->answer(1, {{":status", "200"}}, body.c_str());
   scene.until([&] { return scene.ended; });
-  EXPECT_LT(scene.server->streams[1].sent, 2U << 20);
+  EXPECT_LT(scene.server->streams[1].sent, 1U << 20);
   EXPECT_THAT(scene.records.at(0).failure, HasSubstr("does not take"));
 }
 
