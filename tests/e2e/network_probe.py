@@ -8,6 +8,7 @@ import ctypes
 import errno
 import json
 import os
+import resource
 import socket
 import ssl
 import struct
@@ -114,6 +115,7 @@ def upload(address: str, port: int, size: int) -> str:
 
 def at_once(address: str, port: int, count: int) -> str:
     """So many connections that are all open, and then all used."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, [resource.getrlimit(resource.RLIMIT_NOFILE)[1]] * 2)
     with contextlib.ExitStack() as all_streams:
         streams = [all_streams.enter_context(connected(address, port)) for _ in range(count)]
         for number, stream in enumerate(streams):
