@@ -109,3 +109,11 @@ def test_the_policies_of_the_documentation_are_read(tool: Capsem, tmp_path: Path
         file.write_text(block.split("```")[0])
         result = tool.call("policy", "check", "--policy", str(file), "https://nothing.example/")
         assert result.returncode == 1, result.stderr
+
+
+def test_a_secret_is_named_with_its_source_and_not_its_value(tool: Capsem, tmp_path: Path) -> None:
+    secret = '{ name = "A_KEY", header = "x-key", env = "HOME" }'
+    write_global(tmp_path, f'[[rule]]\naction = "allow"\nhost = "one.example"\nsecret = {secret}\n')
+    result = tool.call("policy", "check", "https://one.example/")
+    assert lines(result.stdout)["secret"].strip() == "A_KEY in the header 'x-key', from the variable 'HOME'"
+    assert tool.call("policy", "check", "http://one.example/").returncode == 1

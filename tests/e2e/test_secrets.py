@@ -52,7 +52,7 @@ COMMANDS = {
     "base64": f"{CURL} -u \"user:$GOOD_KEY\" https://alias.example/echo",
     "body": f"{CURL} -d \"$GOOD_KEY\" https://alias.example/echo",
     "body of its host": f"{CURL} -d \"$GOOD_KEY\" https://good.example/echo",
-    "without TLS": f"{CURL} http://good.example/echo",
+    "without TLS": f"{CURL} -H \"X-Key: $GOOD_KEY\" http://good.example/echo",
     "not there": f"{CURL} https://other.example/echo",
     "of the user": "echo $GOOD_KEY",
     "model": f"{CURL} -d x https://api.openai.com/v1/chat/completions",
@@ -113,8 +113,8 @@ def test_a_placeholder_may_be_in_a_body_for_its_own_host(said: dict[str, str]) -
     assert said["body of its host"].rstrip().endswith("200")
 
 
-def test_a_secret_is_sent_over_tls_only(said: dict[str, str]) -> None:
-    assert said["without TLS"].rstrip().endswith("403") and "over TLS only" in said["without TLS"]
+def test_a_rule_with_a_secret_is_for_tls(said: dict[str, str]) -> None:
+    assert said["without TLS"].rstrip().endswith("403") and "port 80" in said["without TLS"], said["without TLS"]
 
 
 def test_why_there_is_no_secret_is_said_on_the_host(said: dict[str, str], vm: Inside) -> None:

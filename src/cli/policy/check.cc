@@ -93,7 +93,9 @@ std::string text_of(const Policy& policy, const Answer& answer, const Options& o
   if (rule != nullptr && rule->from != rule->name) text += line("from:", printable(rule->from));
   text += line("why:", host::net::why(policy, answer.judgement, answer.question));
   if (denied(answer)) return text + advice(answer);
-  return text + line("tls:", answer.tls);
+  text += line("tls:", answer.tls);
+  for (const auto& secret : rule->secrets) text += line("secret:", host::net::text_of(secret));
+  return text;
 }
 
 Result<int> check(const Options& options) {

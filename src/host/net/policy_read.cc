@@ -61,7 +61,9 @@ void read_hosts(PolicyTable& in, Rule& rule) {
 void read_ports(PolicyTable& in, Rule& rule) {
   constexpr const char* kExample = "443, [80, 443] or \"any\"";
   if (!in.has("port")) {
-    if (rule.action == Action::kAllow)
+    if (rule.action == Action::kAllow && in.has("secret"))
+      rule.ports.assign(std::begin(kSecretPorts), std::end(kSecretPorts));
+    else if (rule.action == Action::kAllow)
       rule.ports.assign(std::begin(kDefaultPorts), std::end(kDefaultPorts));
     return;
   }

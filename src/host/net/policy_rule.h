@@ -53,8 +53,9 @@ struct Rule {
   bool operator==(const Rule&) const = default;
 };
 
-// The ports of a rule that allows something and names none: HTTP and HTTPS. A rule that denies
-// something and names none is for all ports.
+// The ports of a rule that allows something and names none: HTTP and HTTPS, with a secret HTTPS
+// alone. A rule that denies something and names none is for all ports.
 inline constexpr std::uint16_t kDefaultPorts[] = {80, 443};
+inline constexpr std::uint16_t kSecretPorts[] = {443};
 
 }  // namespace capsem::host::net

@@ -66,6 +66,12 @@ std::string Secret::placeholder() const {
   return "capsem-secret-" + name;
 }
 
+std::string text_of(const Secret& secret) {
+  const bool header = secret.place == Secret::Place::kHeader;
+  return secret.name + " in the " + (header ? "header" : "parameter") + " '" + secret.field +
+         "', from " + printable(secret.source.text());
+}
+
 const char* fault_of_secret_name(std::string_view name) {
   if (!is_of(name, "_") || is_digit(name.front())) return "is not the name of a variable";
   return nullptr;

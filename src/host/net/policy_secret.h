@@ -48,6 +48,10 @@ struct Secret {
   std::string placeholder() const;
 };
 
+// In one line, without its value: "API_KEY in the header 'x-api-key', from the file
+// '/home/me/key'".
+std::string text_of(const Secret& secret);
+
 // What is allowed in the texts of a secret: the reason why not, or null.
 const char* fault_of_secret_name(std::string_view name);
 const char* fault_of_secret_header(std::string_view name);

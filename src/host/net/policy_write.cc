@@ -36,8 +36,10 @@ std::vector<std::string> written(const List& list, To to) {
 }
 
 std::string ports_line(const Rule& rule) {
-  bool standard = rule.action == Action::kAllow ? std::ranges::equal(rule.ports, kDefaultPorts)
-                                                : rule.ports.empty();
+  bool standard = rule.ports.empty();
+  if (rule.action == Action::kAllow)
+    standard = rule.secrets.empty() ? std::ranges::equal(rule.ports, kDefaultPorts)
+                                    : std::ranges::equal(rule.ports, kSecretPorts);
   if (standard) return "";
   if (rule.ports.empty()) return line("port", quoted("any"));
   return line("port", written(rule.ports, [](auto port) { return std::to_string(port); }));

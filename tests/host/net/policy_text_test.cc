@@ -65,6 +65,7 @@ TEST(PolicyText, ASecretSaysItsPlaceAndItsSource) {
                 "command = [\"pass\", \"show\", \"a b\"]\ncache_seconds = 0"));
   ASSERT_EQ(rules.size(), 2U);
   EXPECT_EQ(rules[0].tls, Tls::kInspect);
+  EXPECT_THAT(rules[0].ports, ElementsAre(443));
   ASSERT_EQ(rules[0].secrets.size(), 1U);
   EXPECT_EQ(rules[0].secrets[0],
             (Secret{.name = "A_KEY",
