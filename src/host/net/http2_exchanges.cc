@@ -192,7 +192,7 @@ void Http2Exchanges::pass_on(const ExchangePointer& exchange) {
                         !exchange->to_server.trailers.all().empty();
   const auto stream = server_->send_request(fields, has_body ? &exchange->to_server : nullptr);
   if (!stream) return reset(*exchange, Http2Error::kRefusedStream, "the server takes no more");
-  exchange->server = *stream;
+  exchange->server = stream;
   by_server_.emplace(*stream, exchange);
   forget_head(*exchange);
 }
@@ -301,12 +301,12 @@ void Http2Exchanges::ServerSide::head(std::int32_t stream, Http2Block block, boo
     return all_.end_answer(*exchange);
   }
   auto answer = check_answer(std::move(block), exchange->place);
-  if (answer) return all_.pass_back(*exchange, std::move(*answer), ends);
+  if (answer) return all_.pass_back(*exchange, *answer, ends);
   all_.server_->reset(stream, Http2Error::kProtocol);
   all_.close_server(exchange, Http2Error::kProtocol, answer.error().reason);
 }
 
-void Http2Exchanges::pass_back(Exchange& exchange, PlainAnswer answer, bool ends) {
+void Http2Exchanges::pass_back(Exchange& exchange, PlainAnswer& answer, bool ends) {
   if (exchange.guest_closed) return;
   if (exchange.filter) exchange.filter->answer(answer.head);
   if (answer.head.status / 100 == 1) {

@@ -101,7 +101,7 @@ class Http2Exchanges {
   void keep(const ExchangePointer& exchange, std::shared_ptr<RequestUnderWay> under_way);
   bool check_body(Exchange& exchange, std::string_view piece);
   void pass_on(const ExchangePointer& exchange);
-  void pass_back(Exchange& exchange, PlainAnswer answer, bool ends);
+  void pass_back(Exchange& exchange, PlainAnswer& answer, bool ends);
   void pass_back(Exchange& exchange, std::string_view piece);
   void end_request(Exchange& exchange);
   void end_answer(Exchange& exchange);
