@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
 #include <string>
 #include <vector>
@@ -300,6 +301,19 @@ TEST(Inspect, CurlFetchesOverHttp2) {
   EXPECT_EQ(put.status, 201U);
   EXPECT_EQ(put.protocol, "HTTP/2");
   EXPECT_EQ(put.failure, "");
+}
+
+// nginx goes away after 1,000 requests of a connection, and curl asks on another one.
+TEST(Inspect, ManyRequestsAtOnceOverHttp2AndAServerThatGoesAway) {
+  Inspected inspected(0);
+  Nginx nginx(*inspected.servers, kHost, "TLSv1.2 TLSv1.3", "http2");
+  inspected.upstream(nginx.tls_port());
+  nginx.file("one", "hello\n");
+  const auto heard = inspected.run(
+      "$CURL --no-progress-meter -Z --parallel-max 50 \"$URL/one?[1-2500]\" | sort | uniq -c");
+  EXPECT_TRUE(heard.ends_with(" 2500 hello\n")) << heard;
+  EXPECT_EQ(std::ranges::count(inspected.records, "HTTP/2", &RequestRecord::protocol),
+            static_cast<std::ptrdiff_t>(inspected.records.size()));
 }
 
 TEST(Inspect, OldAndNewTlsUpstream) {
