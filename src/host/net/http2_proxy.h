@@ -10,7 +10,7 @@
 namespace capsem::host::net {
 
 // Serves `guest`, who speaks TLS to `options.place`, until it has ended. The server is connected to
-// at once. Of options.limits the times count, and `limits` has the rest.
+// at once. Of options.limits the times and dropped_bytes count, and `limits` has the rest.
 //
 // A connection holds at most some 7 MiB: 2 MiB of bodies each way (connection_window), 0.5 MiB of
 // requests that wait (head_bytes), 1 MiB of heads each way that are not sent (queued_head_bytes),
