@@ -74,6 +74,11 @@ COMMANDS = {
     "absolute": "printf 'GET http://other.example/ HTTP/1.1\\r\\nHost: good.example\\r\\n\\r\\n' | nc -w5 good.example 80",
     "lengths": "printf 'GET / HTTP/1.1\\r\\nHost: good.example\\r\\nContent-Length: 5\\r\\nTransfer-Encoding: chunked"
                "\\r\\n\\r\\n0\\r\\n\\r\\nGET /private HTTP/1.1\\r\\nHost: good.example\\r\\n\\r\\n' | nc -w5 good.example 80",
+    "many of HTTP/2": "python3 -c 'import socket, ssl; c = ssl.create_default_context();"
+                      " c.set_alpn_protocols([\"h2\", \"http/1.1\"]);"
+                      " s = [c.wrap_socket(socket.create_connection((\"good.example\", 443)),"
+                      " server_hostname=\"good.example\") for _ in range(66)];"
+                      " print([x.selected_alpn_protocol() for x in s].count(\"h2\"))'",
     "certificate for another": "curl -sS -w '%{http_code}' https://wrong.example/",
     "alias": "curl -sS -w '%{http_code}' https://alias.example/",
 }
@@ -170,6 +175,10 @@ def test_a_refusal_leaves_the_connection_to_the_next_request(said: dict[str, str
 def test_a_request_for_another_host_than_its_connection_is_refused(said: dict[str, str], request_: str) -> None:
     assert any(status in said[request_] for status in ("400", "403", "405", "421")), said[request_]
     assert "HTTP/1.1 200" not in said[request_]
+
+
+def test_only_some_connections_are_of_http2(said: dict[str, str]) -> None:
+    assert said["many of HTTP/2"].strip() == "64"
 
 
 def test_two_lengths_of_one_body_are_refused(said: dict[str, str]) -> None:

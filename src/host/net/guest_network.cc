@@ -1,5 +1,6 @@
 #include "host/net/guest_network.h"
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <utility>
@@ -255,7 +256,7 @@ Task<> GuestNetwork::inspect(async::Stream& guest, Active& active, Opening openi
       .server_name =
           active.judgement.host.empty() ? flow.address.to_string() : active.judgement.host,
       .port = flow.port,
-      .protocols = opening.hello.protocols,
+      .protocols = protocols_for(active, opening.hello.protocols),
       .judge = [this, &active, secure](
                    const PlainRequest& request) { return judge_request(active, secure, request); },
       .record =
@@ -279,6 +280,15 @@ Task<> GuestNetwork::inspect(async::Stream& guest, Active& active, Opening openi
       co_await inspect_tls(guest, std::move(opening.bytes), *inspector_, std::move(options));
   if (!served) co_return fail_with(active, served.error());
   active.ending = audit::Ending::kDone;
+}
+
+std::vector<std::string> GuestNetwork::protocols_for(Active& active,
+                                                     std::vector<std::string> offered) const {
+  const bool more = std::ranges::count_if(active_, &Active::http2) < kMostHttp2;
+  const auto http2 = std::ranges::find(offered, kHttp2);
+  active.http2 = more && http2 != offered.end();
+  if (!more && http2 != offered.end()) offered.erase(http2);
+  return offered;
 }
 
 Task<Judgement> GuestNetwork::judge_request(Active& active, bool secure,

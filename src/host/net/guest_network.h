@@ -39,6 +39,8 @@ class GuestNetwork {
   static constexpr vsock::Quota kFlowQuota{.connections = 2048, .receive_buffer_bytes = 64 << 20};
   // The proxy has one; others are refused once they have said something.
   static constexpr vsock::Quota kDnsQuota{.connections = 16, .receive_buffer_bytes = 1 << 20};
+  // One of HTTP/2 may hold some 7 MiB, one of HTTP/1.1 half a MiB; further ones get the latter.
+  static constexpr std::ptrdiff_t kMostHttp2 = 64;
   // For the first message of a connection.
   static constexpr std::chrono::seconds kFirstMessageLimit{5};
 
@@ -94,6 +96,7 @@ class GuestNetwork {
     async::Stream* guest;
     std::optional<audit::Ending> ending;  // once that is known
     std::string failure;                  // in words
+    bool http2 = false;                   // it may become one
     // Those that have not ended, and the last one.
     std::vector<AllowedRequest> requests;
   };
@@ -105,6 +108,7 @@ class GuestNetwork {
   Task<> pass_silent(async::Stream& guest, Active& active);
   Task<> pass(async::Stream& guest, Active& active, const Opening& opening);
   Task<> inspect(async::Stream& guest, Active& active, Opening opening);
+  std::vector<std::string> protocols_for(Active& active, std::vector<std::string> offered) const;
   Task<> refuse(async::Stream& guest, Active& active, const Opening& opening);
   static void fail_with(Active& active, const Error& error);
   bool allows(const Flow& flow, const Question& request) const;

@@ -17,7 +17,6 @@ namespace asio = boost::asio;
 
 // RFC 7301 and RFC 9113, 3.2.
 constexpr const char* kHttp1 = "http/1.1";
-constexpr const char* kHttp2 = "h2";
 constexpr std::chrono::seconds kFinishLimit{2};
 
 using Connected = Result<std::unique_ptr<async::Stream>>;

@@ -17,6 +17,8 @@
 
 namespace capsem::host::net {
 
+inline constexpr const char* kHttp2 = "h2";  // as ALPN has it, RFC 9113, 3.2
+
 // What the inspected connections of one VM share.
 struct Inspector {
   std::unique_ptr<TlsAuthority> authority;
