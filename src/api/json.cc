@@ -280,6 +280,17 @@ std::string to_json(const std::vector<Denial>& denials) {
   return json_text(json{{"denials", std::move(all)}});
 }
 
+std::string to_json(const Question& question) {
+  return json_text(json{{"id", question.id},
+                        {"what", question.what},
+                        {"executable", question.executable},
+                        {"rule", question.rule}});
+}
+
+std::string to_json(const Answer& answer) {
+  return json_text(json{{"id", answer.id}, {"allowed", answer.allowed}});
+}
+
 std::string to_json(const Failure& failure) {
   return json_text(json{{"error", object(failure.error)}, {"console", failure.console}});
 }
@@ -354,6 +365,24 @@ Result<std::vector<Denial>> parse_denials(std::string_view text) {
     each.read("count", denial.count);
   });
   return reader.finish(std::move(denials));
+}
+
+Result<Question> parse_question(std::string_view text) {
+  Reader reader(text);
+  Question question;
+  reader.read("id", question.id);
+  reader.read("what", question.what);
+  reader.read("executable", question.executable);
+  reader.read("rule", question.rule);
+  return reader.finish(std::move(question));
+}
+
+Result<Answer> parse_answer(std::string_view text) {
+  Reader reader(text);
+  Answer answer;
+  reader.read("id", answer.id);
+  reader.read("allowed", answer.allowed);
+  return reader.finish(answer);
 }
 
 Result<Failure> parse_failure(std::string_view text) {

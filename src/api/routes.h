@@ -17,7 +17,9 @@ enum class Route {
   kStop,
   kKill,
   kPolicy,
-  kDenials
+  kDenials,
+  kQuestions,
+  kAnswer
 };
 
 struct RouteRow {
@@ -37,6 +39,8 @@ inline constexpr std::array kRoutes = {
     RouteRow{Route::kKill, "POST", "/v1/kill"},
     RouteRow{Route::kPolicy, "PUT", "/v1/policy"},
     RouteRow{Route::kDenials, "GET", "/v1/denials"},
+    RouteRow{Route::kQuestions, "GET", "/v1/questions"},
+    RouteRow{Route::kAnswer, "POST", "/v1/questions"},
 };
 
 // The protocols that connections are upgraded to, after which they are streams of the guest's:

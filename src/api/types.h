@@ -103,6 +103,22 @@ struct Denial {
   bool operator==(const Denial&) const = default;
 };
 
+// What the guest asked for and no rule decides, in GET /v1/questions.
+struct Question {
+  std::uint64_t id = 0;    // 0: nothing is asked now
+  std::string what;        // as in Denial
+  std::string executable;  // of the process that asks; may be empty
+  std::string rule;        // of a policy's file, that would allow it; may be empty
+  bool operator==(const Question&) const = default;
+};
+
+// The body of POST /v1/questions.
+struct Answer {
+  std::uint64_t id = 0;
+  bool allowed = false;
+  bool operator==(const Answer&) const = default;
+};
+
 // The body of every answer that is no success.
 struct Failure {
   Error error;

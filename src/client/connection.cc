@@ -87,6 +87,37 @@ struct Connection::State {
     co_return api::parse_vm(response->body());
   }
 
+  // Calls `take` with each line of the answer, to its end, or to a line that is none.
+  Task<Result<>> follow(std::string_view target,
+                        const std::function<Result<>(std::string_view line)>& take) {
+    auto sent = co_await send(request_for(http::verb::get, target));
+    if (!sent) co_return sent;
+    http::response_parser<http::string_body> parser;
+    parser.body_limit(boost::none);
+    std::string line;
+    std::optional<Error> malformed;
+    auto take_piece = [&](std::uint64_t, beast::string_view piece, beast::error_code&) {
+      for (char each : piece) {
+        if (each != '\n') {
+          line += each;
+          continue;
+        }
+        auto taken = take(line);
+        if (!taken && !malformed) malformed = std::move(taken).error();
+        line.clear();
+      }
+      return piece.size();
+    };
+    parser.on_chunk_body(take_piece);
+    beast::error_code error;
+    while (!parser.is_done() && !error && !malformed)
+      co_await http::async_read_some(socket, buffer, parser,
+                                     asio::redirect_error(asio::use_awaitable, error));
+    if (malformed) co_return std::unexpected(std::move(*malformed));
+    if (error) co_return broken(error);
+    co_return Result<>();
+  }
+
   Socket socket;
   beast::flat_buffer buffer;
 };
@@ -143,33 +174,29 @@ Task<Result<std::vector<api::Denial>>> Connection::denials() {
 }
 
 Task<Result<>> Connection::follow_events(std::function<void(const api::Event&)> on_event) {
-  auto sent = co_await state_->send(request_for(http::verb::get, "/v1/events?follow=1"));
-  if (!sent) co_return sent;
-  http::response_parser<http::string_body> parser;
-  parser.body_limit(boost::none);
-  std::string line;
-  std::optional<Error> malformed;
-  auto take = [&](std::uint64_t, beast::string_view piece, beast::error_code&) {
-    for (char each : piece) {
-      if (each != '\n') {
-        line += each;
-        continue;
-      }
-      auto event = api::parse_event(line);
-      if (event) on_event(*event);
-      if (!event && !malformed) malformed = std::move(event).error();
-      line.clear();
-    }
-    return piece.size();
+  const std::function<Result<>(std::string_view)> take =
+      [&on_event](std::string_view line) -> Result<> {
+    auto event = api::parse_event(line);
+    if (!event) return propagate(event);
+    on_event(*event);
+    return {};
   };
-  parser.on_chunk_body(take);
-  beast::error_code error;
-  while (!parser.is_done() && !error && !malformed)
-    co_await http::async_read_some(state_->socket, state_->buffer, parser,
-                                   asio::redirect_error(asio::use_awaitable, error));
-  if (malformed) co_return std::unexpected(std::move(*malformed));
-  if (error) co_return broken(error);
-  co_return Result<>();
+  co_return co_await state_->follow("/v1/events?follow=1", take);
+}
+
+Task<Result<>> Connection::follow_questions(std::function<void(const api::Question&)> on_question) {
+  const std::function<Result<>(std::string_view)> take =
+      [&on_question](std::string_view line) -> Result<> {
+    auto question = api::parse_question(line);
+    if (!question) return propagate(question);
+    on_question(*question);
+    return {};
+  };
+  co_return co_await state_->follow("/v1/questions", take);
+}
+
+Task<Result<api::Vm>> Connection::answer(api::Answer answer) {
+  return state_->ask_for_vm(post_request("/v1/questions", api::to_json(answer)));
 }
 
 Task<Result<Fd>> Connection::open(api::Route route, std::optional<Refusal>& refusal) {

@@ -51,6 +51,12 @@ class Connection {
   // when the monitor went away before.
   Task<Result<>> follow_events(std::function<void(const api::Event&)> on_event);
 
+  // Calls `on_question` with what is asked now, and again whenever there is another question or
+  // none, until the VM has ended. Meanwhile there is somebody to ask. kClosed as above.
+  Task<Result<>> follow_questions(std::function<void(const api::Question&)> on_question);
+  // Answers the question that is asked now. kInvalid when that is not the one.
+  Task<Result<api::Vm>> answer(api::Answer answer);
+
   // What `route`, one of api::kUpgrades, opens in the guest, once that has booted: the socket of
   // its stream. The connection is of no more use. A monitor that is not able to leaves its reason
   // in `refusal`.

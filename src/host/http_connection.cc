@@ -67,6 +67,15 @@ std::optional<std::uint64_t> number(std::string_view text) {
   return value;
 }
 
+api::Question described(const net::Questions::Asked& asked) {
+  auto rule = net::rule_to_allow(net::for_all_requests(asked.question));
+  return {
+      .id = asked.id,
+      .what = asked.of_name ? net::what_of_name(asked.question.host) : net::what_of(asked.question),
+      .executable = net::shortened(asked.question.flow.process.executable),
+      .rule = rule ? net::write_rule(*rule) : ""};
+}
+
 class Connection {
  public:
   Connection(Socket socket, Monitor& monitor, std::chrono::milliseconds request_limit)
@@ -84,12 +93,18 @@ class Connection {
   Task<bool> answer_stop();
   Task<bool> answer_policy();
   Task<bool> answer_denials();
+  Task<bool> answer_questions();
+  Task<bool> answer_answer();
   Task<bool> answer_end();
 
   Task<bool> send(http::status status, std::string body, const char* type = kJson);
   Task<bool> refuse(http::status status, std::string reason, std::string advice = {});
   Task<bool> send_failure(http::status status, Error error);
   Task<bool> send_events(std::uint64_t since);
+  // An answer of JSON lines, which ends when it is known that there are no more.
+  Task<bool> begin_lines();
+  Task<bool> send_lines(const std::string& lines);
+  Task<bool> end_lines();
   Task<bool> write(std::string bytes);
   Task<> client_gone();
 
@@ -162,6 +177,10 @@ Task<bool> Connection::answer() {
       co_return co_await answer_policy();
     case api::Route::kDenials:
       co_return co_await answer_denials();
+    case api::Route::kQuestions:
+      co_return co_await answer_questions();
+    case api::Route::kAnswer:
+      co_return co_await answer_answer();
   }
   co_return false;
 }
@@ -225,14 +244,8 @@ Task<bool> Connection::answer_events(const Target& target) {
 // As chunks, the last of them after the VM's end.
 Task<bool> Connection::send_events(std::uint64_t since) {
   using asio::experimental::awaitable_operators::operator||;
-  http::response<http::empty_body> head{http::status::ok, request_.version()};
-  head.set(http::field::content_type, kJsonLines);
-  head.chunked(true);
-  http::response_serializer<http::empty_body> serializer{head};
-  beast::error_code error;
-  co_await http::async_write_header(socket_, serializer,
-                                    asio::redirect_error(asio::use_awaitable, error));
-  if (error) co_return false;
+  bool sent = co_await begin_lines();
+  if (!sent) co_return false;
   for (;;) {
     bool ended = monitor_.vm().state == api::State::kEnded;
     std::string lines;
@@ -240,18 +253,71 @@ Task<bool> Connection::send_events(std::uint64_t since) {
       lines += api::to_json(event) + "\n";
       since = event.sequence;
     }
-    if (!lines.empty()) {
-      co_await asio::async_write(socket_, http::make_chunk(asio::buffer(lines)),
-                                 asio::redirect_error(asio::use_awaitable, error));
-      if (error) co_return false;
-    }
+    sent = co_await send_lines(lines);
+    if (!sent) co_return false;
     if (ended) break;
     auto next = co_await (monitor_.events().more(since) || client_gone());
     if (next.index() == 1) co_return false;
   }
+  co_return co_await end_lines();
+}
+
+Task<bool> Connection::begin_lines() {
+  http::response<http::empty_body> head{http::status::ok, request_.version()};
+  head.set(http::field::content_type, kJsonLines);
+  head.chunked(true);
+  http::response_serializer<http::empty_body> serializer{head};
+  beast::error_code error;
+  co_await http::async_write_header(socket_, serializer,
+                                    asio::redirect_error(asio::use_awaitable, error));
+  co_return !error;
+}
+
+Task<bool> Connection::send_lines(const std::string& lines) {
+  if (lines.empty()) co_return true;
+  beast::error_code error;
+  co_await asio::async_write(socket_, http::make_chunk(asio::buffer(lines)),
+                             asio::redirect_error(asio::use_awaitable, error));
+  co_return !error;
+}
+
+Task<bool> Connection::end_lines() {
+  beast::error_code error;
   co_await asio::async_write(socket_, http::make_chunk_last(),
                              asio::redirect_error(asio::use_awaitable, error));
   co_return !error;
+}
+
+// Whoever reads this is somebody to ask, for as long as he is there.
+Task<bool> Connection::answer_questions() {
+  using asio::experimental::awaitable_operators::operator||;
+  bool sent = co_await begin_lines();
+  if (!sent) co_return false;
+  auto& questions = monitor_.network().questions();
+  const net::Questions::Listener listener(questions);
+  std::uint64_t told = 0;
+  while (monitor_.vm().state != api::State::kEnded) {
+    const auto change = questions.change();
+    const auto* current = questions.current();
+    auto question = current != nullptr ? described(*current) : api::Question();
+    if (std::exchange(told, question.id) != question.id) {
+      const auto line = api::to_json(question) + "\n";
+      sent = co_await send_lines(line);
+      if (!sent) co_return false;
+    }
+    auto next = co_await (questions.other_than(change) || monitor_.reached(api::State::kEnded) ||
+                          client_gone());
+    if (next.index() == 2) co_return false;
+  }
+  co_return co_await end_lines();
+}
+
+Task<bool> Connection::answer_answer() {
+  auto answer = api::parse_answer(request_.body());
+  if (!answer) co_return co_await send_failure(http::status::bad_request, answer.error());
+  if (!monitor_.network().answer(answer->id, answer->allowed))
+    co_return co_await refuse(http::status::not_found, "this is not asked any more");
+  co_return co_await send(http::status::ok, api::to_json(monitor_.vm()) + "\n");
 }
 
 // From the answer on the connection is one to `port` of the guest.

@@ -189,6 +189,66 @@ TEST_F(ClientsTest, FollowsEventsToTheEnd) {
   EXPECT_THAT(texts, ::testing::ElementsAre("starting", "running", "stopping", "ended"));
 }
 
+TEST_F(ClientsTest, WhoFollowsQuestionsIsAskedAndAnswers) {
+  auto& network = monitor->network();
+  auto ask = [](net::GuestNetwork& of, std::optional<bool>& into) -> Task<> {
+    into = co_await of.questions().ask_name("good.example");
+  };
+  std::optional<bool> before;
+  loop.spawn(ask(network, before));
+  loop.run_until([&] { return before.has_value(); });
+  EXPECT_EQ(*before, false) << "though nobody listens";
+
+  auto client = std::make_unique<client::Connection>(connection());
+  std::vector<api::Question> questions;
+  bool over = false;
+  loop.spawn([](client::Connection& to, auto& into, bool& end) -> Task<> {
+    [[maybe_unused]] auto followed = co_await to.follow_questions(
+        [&into](const api::Question& question) { into.push_back(question); });
+    end = true;
+  }(*client, questions, over));
+  loop.context().run_for(std::chrono::milliseconds(50));
+  std::optional<bool> allowed;
+  loop.spawn(ask(network, allowed));
+  loop.run_until([&] { return !questions.empty(); });
+  EXPECT_EQ(questions[0].what, "the name good.example");
+  EXPECT_THAT(questions[0].rule, HasSubstr("host = \"good.example\""));
+  auto other = connection();
+  std::optional<Result<api::Vm>> answered;
+  auto answer = [](client::Connection& to, auto& into, api::Answer given) -> Task<> {
+    into = co_await to.answer(given);
+  };
+  loop.spawn(answer(other, answered, {.id = questions[0].id + 1, .allowed = true}));
+  loop.run_until([&] { return answered.has_value(); });
+  EXPECT_FALSE(*answered);
+  EXPECT_FALSE(allowed);
+  answered.reset();
+  loop.spawn(answer(other, answered, {.id = questions[0].id, .allowed = true}));
+  loop.run_until([&] { return answered.has_value() && questions.size() == 2; });
+  EXPECT_TRUE(*answered);
+  EXPECT_EQ(allowed, true);
+  EXPECT_EQ(questions[1].id, 0U);
+  EXPECT_EQ(network.policy().name("good.example").verdict, net::Verdict::kPass);
+  monitor->stop();
+  loop.run_until([&] { return over; });
+}
+
+TEST_F(ClientsTest, WhatIsAskedIsDeniedWhenItsClientLeaves) {
+  auto client = connect();
+  const std::string request = "GET /v1/questions HTTP/1.1\r\nHost: capsem\r\n\r\n";
+  ASSERT_TRUE(write_full(client, as_bytes(request), "the monitor"));
+  loop.context().run_for(std::chrono::milliseconds(50));
+  std::optional<bool> allowed;
+  loop.spawn([](net::GuestNetwork& of, std::optional<bool>& into) -> Task<> {
+    into = co_await of.questions().ask_name("good.example");
+  }(monitor->network(), allowed));
+  loop.context().run_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(allowed);
+  client.reset();
+  loop.run_until([&] { return allowed.has_value(); }, std::chrono::seconds(5));
+  EXPECT_EQ(allowed, false);
+}
+
 TEST_F(ClientsTest, JoinsASessionWithTheGuestUnparsed) {
   boot();
   auto client = connection();

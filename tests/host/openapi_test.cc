@@ -96,6 +96,8 @@ TEST(OpenApi, DescribesWhatIsSent) {
   for (auto kind : {EventKind::kState, EventKind::kService, EventKind::kWarning})
     EXPECT_EQ(find_mismatch(to_json(Event{.sequence = 1, .kind = kind, .text = "t"}), "Event"), "");
   EXPECT_EQ(find_mismatch(to_json(Stop{.grace_ms = 1}), "Stop"), "");
+  EXPECT_EQ(find_mismatch(to_json(Question{.id = 1, .what = "w"}), "Question"), "");
+  EXPECT_EQ(find_mismatch(to_json(Answer{.id = 1, .allowed = true}), "Answer"), "");
   for (int kind = 0; kind <= static_cast<int>(ErrorKind::kInterrupted); ++kind)
     EXPECT_EQ(find_mismatch(
                   to_json(Failure{.error = Error("a", "b", "c", "d", static_cast<ErrorKind>(kind)),

@@ -11,11 +11,6 @@ namespace {
 // The guest names methods, paths and programs of any length.
 constexpr std::size_t kLongestText = 256;
 
-std::string shortened(std::string text) {
-  if (text.size() > kLongestText) text = text.substr(0, kLongestText) + "...";
-  return printable(text);
-}
-
 std::string place_of(const Question& question) {
   auto host = question.host;
   if (host.empty()) {
@@ -25,13 +20,22 @@ std::string place_of(const Question& question) {
   return host + ":" + std::to_string(question.flow.port);
 }
 
+}  // namespace
+
+std::string shortened(std::string text) {
+  if (text.size() > kLongestText) text = text.substr(0, kLongestText) + "...";
+  return printable(text);
+}
+
 std::string what_of(const Question& question) {
   if (!question.request) return place_of(question);
   return shortened(question.request->method) + " " + place_of(question) +
          shortened(question.request->path);
 }
 
-}  // namespace
+std::string what_of_name(const std::string& name) {
+  return "the name " + shortened(name);
+}
 
 std::string Denial::text() const {
   std::string who;
@@ -56,7 +60,7 @@ void Denials::add_name(const std::string& name, std::string reason, Clock::time_
   constexpr std::uint16_t kHttps = 443;
   const Question question{
       .host = name, .flow = {.address = {}, .port = kHttps, .process = {}}, .request = {}};
-  Denial denial{.what = "the name " + shortened(name),
+  Denial denial{.what = what_of_name(name),
                 .reason = std::move(reason),
                 .option = option_to_allow(question).value_or(""),
                 .rule = {},

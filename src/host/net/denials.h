@@ -28,6 +28,13 @@ struct Denial {
   std::string text() const;
 };
 
+// "example.org:443", "GET example.org:443/x", safe to print and not longer than a screen has lines
+// for.
+std::string what_of(const Question& question);
+std::string what_of_name(const std::string& name);
+// Safe to print, and of at most 256 bytes.
+std::string shortened(std::string text);
+
 class Denials {
  public:
   static constexpr std::size_t kMaxDenials = 256;  // the one that was longest ago goes

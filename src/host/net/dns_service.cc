@@ -36,14 +36,18 @@ Task<std::optional<std::vector<std::byte>>> DnsService::respond(std::span<const 
 Task<DnsAnswer> DnsService::answer(const DnsQuery& query, NameAsked& asked) {
   Decision decision{.verdict = Verdict::kDeny, .rule = "no host name"};
   if (query.is_host_name) decision = hooks_.judge_name(query.name);
+  bool for_address = query.type == RecordType::kA || query.type == RecordType::kAaaa;
+  if (decision.verdict == Verdict::kDeny && query.is_host_name && for_address && hooks_.ask) {
+    const bool again = co_await hooks_.ask(query.name);
+    if (again) decision = hooks_.judge_name(query.name);
+  }
   asked.rule = decision.rule;
   if (decision.verdict == Verdict::kDeny) {
     asked.result = NameResult::kDenied;
     co_return explained(ResponseCode::kNameError, ExtendedError::kBlocked,
                         "capsem: denied by " + decision.rule);
   }
-  if (query.type == RecordType::kA || query.type == RecordType::kAaaa)
-    co_return co_await look_up(query, asked);
+  if (for_address) co_return co_await look_up(query, asked);
   // HTTPS records too. They would lead past the policy: to another name, port or address, to
   // QUIC, and to a hello that nobody can read. A client without one uses the addresses (RFC 9460,
   // 3).

@@ -42,6 +42,8 @@ struct NameAsked {
 struct DnsHooks {
   // Whether a name may be resolved: Policy::name().
   std::function<Decision(std::string_view name)> judge_name;
+  // Asks somebody about a name that is denied: whether it is to be judged again. May be missing.
+  std::function<Task<bool>(std::string name)> ask;
   // Whether the guest may be given an address of a name.
   std::function<bool(std::string_view name, const Address& address)> may_give;
   std::function<void(const NameAsked& asked)> asked;

@@ -23,6 +23,7 @@ FlowJudgement of_policy(const Policy& policy, const std::string& host, const Flo
   if (judgement.verdict == Verdict::kDeny) {
     result.reason = why(policy, judgement, {.host = host, .flow = flow, .request = {}});
     result.by_rule = true;
+    result.undecided = judgement.rule == nullptr;
   }
   return result;
 }

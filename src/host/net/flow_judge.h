@@ -16,8 +16,9 @@ struct FlowJudgement {
   Verdict verdict = Verdict::kDeny;
   std::string host;  // that it is for; empty when it goes to an address as such
   std::string rule;
-  std::string reason;    // of a denial, in words
-  bool by_rule = false;  // a rule could have allowed it
+  std::string reason;      // of a denial, in words
+  bool by_rule = false;    // a rule could have allowed it
+  bool undecided = false;  // no rule did, neither way
   // It may be allowed yet, by what the client says first, which has said nothing.
   bool takes_opening = false;
 };

@@ -91,13 +91,15 @@ class GuestNetwork::UnderWay {
 GuestNetwork::GuestNetwork(const boost::asio::any_io_executor& executor, Options options,
                            audit::Sink& audit, Denials::Tell denied)
     : executor_(executor),
-      policy_(std::move(options.policy)),
+      given_(std::move(options.policy)),
+      policy_(given_),
       name_(std::move(options.name)),
       trusted_(std::move(options.trusted)),
       is_host_address_(std::move(options.is_host_address)),
       audit_(audit),
       denials_(std::move(denied)),
       secrets_(executor),
+      questions_(executor),
       resolver_(executor, options.resolver),
       dns_(resolver_, answers_, dns_hooks()),
       token_(executor),
@@ -121,8 +123,8 @@ Task<Result<std::string>> GuestNetwork::certificate() {
 }
 
 void GuestNetwork::change(Policy policy) {
-  policy_ = std::move(policy);
-  secrets_.use(policy_);
+  given_ = std::move(policy);
+  set_policy();
   // What was refused may be allowed now.
   denials_.clear();
   for (auto& active : active_) {
@@ -130,6 +132,43 @@ void GuestNetwork::change(Policy policy) {
     active.ending = audit::Ending::kWithdrawn;
     active.guest->reset();
   }
+}
+
+// What was answered comes behind all rules, of which none decided it.
+void GuestNetwork::set_policy() {
+  policy_ = given_;
+  secrets_.use(policy_);
+  if (answered_.empty()) return;
+  std::vector<Rule> rules(given_.rules().begin(), given_.rules().end());
+  rules.insert(rules.end(), answered_.begin(), answered_.end());
+  policy_ = Policy(std::move(rules));
+}
+
+bool GuestNetwork::answer(std::uint64_t id, bool allowed) {
+  const auto* current = questions_.current();
+  if (current == nullptr || current->id != id) return false;
+  auto rule = allowed ? rule_to_allow(for_all_requests(current->question)) : std::nullopt;
+  if (rule) {
+    rule->name = rule->from = "the answer to --ask";
+    answered_.push_back(std::move(*rule));
+    set_policy();
+  }
+  return questions_.answer(id, allowed);
+}
+
+// Where the client names no server, it asks for the name that its address was given for.
+Task<bool> GuestNetwork::ask_flow(Flow flow, std::string host, Opening::Kind kind) {
+  if (host.empty() && kind != Opening::Kind::kTls && !is_web_port(flow.port)) {
+    auto names = answers_.names_of(flow.address, Clock::now());
+    if (!names.empty()) host = std::move(names.front());
+  }
+  Question question{.host = std::move(host), .flow = std::move(flow), .request = {}};
+  co_return co_await questions_.ask(std::move(question));
+}
+
+Task<bool> GuestNetwork::ask_name(std::string name) {
+  if (policy_.judge_name(name).rule != nullptr) co_return false;
+  co_return co_await questions_.ask_name(name);
 }
 
 bool GuestNetwork::allows(const Flow& flow, const Question& request) const {
@@ -183,6 +222,10 @@ Task<> GuestNetwork::serve(async::Stream& guest, Flow flow) {
     if (late) opening = std::move(*late);
     if (!opening) co_return;
     judgement = judge_flow(policy_, answers_, flow, *opening, Clock::now());
+  }
+  if (judgement.undecided) {
+    const bool again = co_await ask_flow(flow, judgement.host, opening->kind);
+    if (again) judgement = judge_flow(policy_, answers_, flow, *opening, Clock::now());
   }
   CountedStream counted(guest);
   UnderWay under_way(*this, counted, std::move(flow), std::move(judgement), opening->bytes.size());
@@ -297,7 +340,6 @@ Task<Judgement> GuestNetwork::judge_request(Active& active, bool secure,
   const auto& flow = active.flow;
   const auto& method = request.head.method;
   const auto& path = request.target.judged;
-  const auto policy = policy_;  // whose rules are used, whatever becomes of it meanwhile
   auto target = parse_target(request.authority.host);
   Question question{.host = target ? target->name : "",
                     .flow = flow,
@@ -305,9 +347,21 @@ Task<Judgement> GuestNetwork::judge_request(Active& active, bool secure,
   std::string fault;
   if (!target || (target->address && *target->address != flow.address))
     fault = "the request is for another host than its connection";
-  auto judged = policy.judge_request(question.host, flow, method, path);
-  // A rule for the very address does not ask for a name.
-  bool by_address = policy.judge_request("", flow, method, path).verdict == Verdict::kPass;
+  auto policy = policy_;  // whose rules are used, whatever becomes of it meanwhile
+  Policy::Judgement judged;
+  bool by_address = false;
+  auto judge = [&] {
+    policy = policy_;
+    judged = policy.judge_request(question.host, flow, method, path);
+    // A rule for the very address does not ask for a name.
+    by_address = policy.judge_request("", flow, method, path).verdict == Verdict::kPass;
+  };
+  judge();
+  bool undecided = judged.verdict == Verdict::kDeny && judged.rule == nullptr && !by_address;
+  if (fault.empty() && undecided) {
+    const bool again = co_await questions_.ask(question);
+    if (again) judge();
+  }
   if (fault.empty() && judged.verdict == Verdict::kPass && !question.host.empty() && !by_address)
     fault = address_fault(policy, answers_, flow, question.host, now);
   const auto decision = [&](Verdict verdict) {
@@ -356,6 +410,7 @@ Task<> GuestNetwork::refuse(async::Stream& guest, Active& active, const Opening&
 
 DnsHooks GuestNetwork::dns_hooks() {
   return {.judge_name = [this](std::string_view name) { return policy_.name(name); },
+          .ask = [this](std::string name) { return ask_name(std::move(name)); },
           .may_give = [this](std::string_view,
                              const Address& address) { return policy_.may_resolve_to(address); },
           .asked =

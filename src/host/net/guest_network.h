@@ -27,6 +27,7 @@
 #include "host/net/inspect.h"
 #include "host/net/net_token.h"
 #include "host/net/policy.h"
+#include "host/net/questions.h"
 #include "host/net/request_secrets.h"
 #include "host/net/resolver.h"
 #include "vsock/quota.h"
@@ -73,6 +74,12 @@ class GuestNetwork {
   void change(Policy policy);
   const Policy& policy() const { return policy_; }
 
+  // What somebody is asked about. An answer holds for as long as this network does, whatever policy
+  // it gets, but for what a rule decides.
+  Questions& questions() { return questions_; }
+  // False when there is no such question any more.
+  bool answer(std::uint64_t id, bool allowed);
+
   // The VM ends: connections that do so from here on were stopped with it.
   void stop() { stopping_ = true; }
 
@@ -113,12 +120,17 @@ class GuestNetwork {
   static void fail_with(Active& active, const Error& error);
   bool allows(const Flow& flow, const Question& request) const;
   bool keeps(Active& active) const;
+  Task<bool> ask_flow(Flow flow, std::string host, Opening::Kind kind);
+  Task<bool> ask_name(std::string name);
+  void set_policy();
   Task<Judgement> judge_request(Active& active, bool secure, const PlainRequest& request);
   Judgement denial(const Question& question, Decision decision, const std::string& reason,
                    bool by_rule);
   DnsHooks dns_hooks();
 
   boost::asio::any_io_executor executor_;
+  Policy given_;                // the policy without what was answered
+  std::vector<Rule> answered_;  // as many as a person has allowed
   Policy policy_;
   std::string name_;
   std::string trusted_;
@@ -126,6 +138,7 @@ class GuestNetwork {
   audit::Sink& audit_;
   Denials denials_;
   RequestSecrets secrets_;
+  Questions questions_;
   Answers answers_;
   Resolver resolver_;
   DnsService dns_;

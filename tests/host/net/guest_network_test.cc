@@ -116,6 +116,14 @@ class GuestNetworkTest : public ::testing::Test {
     return read_one(server) == "still there?";
   }
 
+  // Who asks what is shown next.
+  Process asked_of() {
+    loop.run_until([&] { return network.questions().current() != nullptr; });
+    const auto& question = network.questions().current()->question;
+    what_ = what_of(question);
+    return question.flow.process;
+  }
+
   // The service of names, as the proxy opens it.
   StreamPointer begin_dns(const std::string& first) {
     auto [near, far] = testing::connected(loop.executor());
@@ -143,6 +151,7 @@ class GuestNetworkTest : public ::testing::Test {
   testing::Listener listener{loop.executor()};
   testing::Listener other{loop.executor()};
   std::vector<std::string> denied;
+  std::string what_;
   std::string of_host = "93.184.216.34";
   audit::NoSink audit;
   GuestNetwork network{loop.executor(),
@@ -670,6 +679,80 @@ TEST_F(GuestNetworkTest, AnotherPolicyEndsARequestOfHttp2AndNotItsConnection) {
   loop.spawn(ends.client->stop());
   loop.spawn(ends.server->stop());
   loop.run();
+}
+
+// ---- what is asked about
+
+TEST_F(GuestNetworkTest, AConnectionThatNoRuleDecidesIsHeldUntilItsAnswer) {
+  network.token().set(kToken);
+  const Questions::Listener person(network.questions());
+  auto guest = connect(listener.port(), "hello");
+  EXPECT_EQ(asked_of().executable, "/usr/bin/curl");
+  EXPECT_TRUE(network.answer(1, true));
+  auto server = loop.get(listener.accept());
+  EXPECT_EQ(read_one(*server), "hello");
+  // Not asked again, and also true of another policy.
+  network.change(policy(rule("more.example", "443")));
+  EXPECT_TRUE(is_open(*guest, *server));
+  EXPECT_EQ(joined(listener, "again").first != nullptr, true);
+  EXPECT_THAT(denied, IsEmpty());
+  // But not of one that denies it.
+  network.change(policy("[[rule]]\naction = \"deny\"\nhost = \"127.0.0.1\"\n"));
+  EXPECT_EQ(rest_of(*guest), "");
+}
+
+TEST_F(GuestNetworkTest, AConnectionThatThePersonDeniesIsRefusedFromThenOn) {
+  network.token().set(kToken);
+  const Questions::Listener person(network.questions());
+  auto guest = connect(listener.port(), "hello");
+  asked_of();
+  EXPECT_TRUE(network.answer(1, false));
+  EXPECT_EQ(rest_of(*guest), "");
+  EXPECT_EQ(rest_of(*connect(listener.port(), "hello")), "");
+  EXPECT_FALSE(network.answer(2, true));
+}
+
+TEST_F(GuestNetworkTest, WhatARuleDeniesIsNotAskedAbout) {
+  network.token().set(kToken);
+  network.change(policy("[[rule]]\naction = \"deny\"\nhost = [\"127.0.0.1\", \"bad.example\"]\n"));
+  const Questions::Listener person(network.questions());
+  EXPECT_EQ(rest_of(*connect(listener.port(), "hello")), "");
+  EXPECT_EQ(answers_of(query(1, "bad.example"))[1].code, 3U);
+  EXPECT_EQ(network.questions().current(), nullptr);
+}
+
+TEST_F(GuestNetworkTest, ANameIsHeldUntilItsAnswerAndResolvedThen) {
+  names.add("good.example", {"93.184.216.35"});
+  network.token().set(kToken);
+  const Questions::Listener person(network.questions());
+  auto guest = begin_dns(opened() + query(1, "good.example") + query(2, "good.example"));
+  loop.run_until([&] { return network.questions().current() != nullptr; });
+  EXPECT_TRUE(network.questions().current()->of_name);
+  EXPECT_EQ(names.asked(), 0);
+  EXPECT_TRUE(network.answer(1, true));
+  EXPECT_THAT(answers_of(query(3, "good.example"))[3].addresses, ElementsAre("93.184.216.35"));
+  guest.reset();
+  loop.run();
+  EXPECT_EQ(network.policy()
+                .connection("good.example", {.address = {}, .port = 443, .process = {}})
+                .verdict,
+            Verdict::kPass);
+}
+
+TEST_F(GuestNetworkTest, ARequestIsHeldUntilItsAnswer) {
+  loop.spawn(network.prepare());
+  names.add("good.example", {"127.0.0.1"});
+  network.token().set(kToken);
+  const auto port = port_of(listener);
+  network.change(policy(rule("good.example", port, "method = \"GET\"\n") + rule("127.0.0.1", "1")));
+  answers_of(query(1, "good.example"));
+  const Questions::Listener person(network.questions());
+  auto guest = connect(listener.port(), "POST /x HTTP/1.1\r\nHost: good.example:" + port +
+                                            "\r\nContent-Length: 0\r\n\r\n");
+  asked_of();
+  EXPECT_EQ(what_, "POST good.example:" + port + "/x");
+  EXPECT_TRUE(network.answer(1, false));
+  EXPECT_THAT(read_one(*guest), HasSubstr(" 403 "));
 }
 
 // ---- names

@@ -1,0 +1,100 @@
+// What no rule decides, held while a person is asked. Bounded, whatever the guest asks for: equal
+// questions are one, one is shown at a time, and what nobody answers is denied.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "async/latch.h"
+#include "async/task.h"
+#include "host/net/policy_explain.h"
+
+namespace capsem::host::net {
+
+// What an answer is for: all that goes to the host and port, of which one request was the first.
+inline Question for_all_requests(Question question) {
+  question.request.reset();
+  return question;
+}
+
+class Questions {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // Connections, requests and names that wait; what is asked beyond them is denied at once.
+  static constexpr std::size_t kMaxHeld = 64;
+  // For an answer, from when the question came up. No client waits much longer.
+  static constexpr std::chrono::milliseconds kAnswerLimit{30'000};
+
+  explicit Questions(const boost::asio::any_io_executor& executor,
+                     std::chrono::milliseconds limit = kAnswerLimit)
+      : executor_(executor), limit_(limit), changed_(executor) {}
+
+  // Holds what is asked until it is answered, and returns whether it is allowed. Denied at once
+  // when nobody listens, when the person has denied it before, or when too many are held.
+  Task<bool> ask(Question question);
+  // The same for a name that is to be resolved, of which no port is known yet.
+  Task<bool> ask_name(const std::string& name);
+
+  struct Asked {
+    std::uint64_t id = 0;
+    Question question;
+    bool of_name = false;
+  };
+  // The one to be shown: that which came first.
+  const Asked* current() const;
+  // Waits until current() may be another one than at `change`.
+  Task<> other_than(std::uint64_t change);
+  std::uint64_t change() const { return change_; }
+
+  // Ends a question that is held; what was denied is not asked again. False when it is over
+  // already.
+  bool answer(std::uint64_t id, bool allowed);
+
+  // While there is one, there is somebody to ask. When the last has gone all is denied.
+  class Listener {
+   public:
+    explicit Listener(Questions& questions) : questions_(questions) { ++questions_.listeners_; }
+    Listener(const Listener&) = delete;
+    Listener& operator=(const Listener&) = delete;
+    ~Listener();
+
+   private:
+    Questions& questions_;
+  };
+
+ private:
+  struct Held : Asked {
+    Held(const boost::asio::any_io_executor& executor, Asked asked)
+        : Asked(std::move(asked)), decided(executor) {}
+    std::string key;
+    Clock::time_point end;
+    async::Latch decided;
+    bool allowed = false;
+    std::size_t waiting = 0;
+  };
+  class Waiting;
+
+  Task<bool> hold(std::string key, Question question, bool of_name);
+  std::shared_ptr<Held> find(const std::string& key) const;
+  void end(const std::shared_ptr<Held>& held, bool allowed);
+  void tell_change();
+
+  boost::asio::any_io_executor executor_;
+  std::chrono::milliseconds limit_;
+  std::list<std::shared_ptr<Held>> held_;  // that which came first before the others
+  std::size_t waiting_ = 0;
+  std::set<std::string> denied_;  // keys; as many as a person has answered
+  std::size_t listeners_ = 0;
+  std::uint64_t last_id_ = 0;
+  std::uint64_t change_ = 0;
+  async::Latch changed_;  // set, and replaced, by each change
+};
+
+}  // namespace capsem::host::net
