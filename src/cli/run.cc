@@ -1,10 +1,13 @@
 // capsem run [COMMAND]
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <memory>
 
 #include "api/types.h"
 #include "cli/command.h"
+#include "cli/exit_status.h"
 #include "cli/runner.h"
 #include "client/registry.h"
 
@@ -40,6 +43,11 @@ std::string to_mebibytes(std::string& text) {
   return {};
 }
 
+// Who is asked reads the session's terminal, and types there.
+bool has_person(const SessionOptions& session) {
+  return wants_terminal(session) && ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+}
+
 }  // namespace
 
 void add_run(CLI::App& app, Action& action, const Signals& signals) {
@@ -71,6 +79,10 @@ void add_run(CLI::App& app, Action& action, const Signals& signals) {
   add_policy_options(*run, options->policy);
   run->add_flag("--show-denied", options->show_denied,
                 "Tell on stderr what the network refuses, as it happens, and what would allow it");
+  auto* ask =
+      run->add_flag("--ask", options->ask,
+                    "Ask on this terminal about what the guest wants to reach and no rule is for: "
+                    "allow it, deny it, or write a rule");
   run->add_flag("--timing", options->timing, "Print the timeline of the run to stderr at its end");
   auto others = run->get_options().size();
   add_session_options(*run, options->session);
@@ -99,6 +111,7 @@ void add_run(CLI::App& app, Action& action, const Signals& signals) {
       ->needs(persist)
       ->capture_default_str();
   for (auto* of_session : session_options) detach->excludes(of_session);
+  detach->excludes(ask);
   run->callback([&action, options, run, &signals] {
     take_command(*run, options->session);
     if (options->persist && options->name.empty() && !options->detach)
@@ -108,6 +121,10 @@ void add_run(CLI::App& app, Action& action, const Signals& signals) {
       throw CLI::ValidationError("--detach",
                                  "starts no command; use 'capsem exec' in the VM for one");
     action = [options, &signals] {
+      if (options->ask && !has_person(options->session))
+        return report(Error("ask about", "the network", "there is no terminal to ask on",
+                            "run it on one, with standard input and output as they are there"),
+                      kRunTrouble);
       auto refused = refuse_session(options->session);
       return refused ? *refused : run_in_vm(*options, signals);
     };

@@ -40,6 +40,7 @@ Result<int> run_in_own_vm(const RunOptions& options, const Signals& signals,
   const VmOfSession vm{.started_here = true,
                        .timing = options.timing,
                        .show_denied = options.show_denied,
+                       .ask = options.ask,
                        .memory_mib = options.memory_mib};
   for (;;) {
     auto monitor = start_vm(options.boot, start_message(options), *policy, signals, timeline);
@@ -79,7 +80,8 @@ Result<int> run_in_named_vm(const RunOptions& options, const Signals& signals,
                              {.name = *name,
                               .started_here = true,
                               .timing = options.timing,
-                              .show_denied = options.show_denied},
+                              .show_denied = options.show_denied,
+                              .ask = options.ask},
                              options.session, "", signals, timeline);
   auto booted = wait_for_boot(*registry, *name);
   if (!booted) return propagate(booted);

@@ -22,6 +22,7 @@ struct RunOptions {
   bool timing = false;
   PolicyOptions policy;
   bool show_denied = false;  // what the network refuses, as it happens
+  bool ask = false;          // at the session's terminal, what no rule decides
   std::string name;          // of a VM that goes on when the session has ended
   bool detach = false;       // no session; the name is invented when it is empty
   bool persist = false;      // what is written in it is kept, on a disk:

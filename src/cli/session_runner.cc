@@ -16,6 +16,7 @@
 #include "async/signal_reader.h"
 #include "async/task_group.h"
 #include "base/log.h"
+#include "cli/asker.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
 #include "client/connection.h"
@@ -193,6 +194,7 @@ class Runner {
       request.reopen = [this] { return reopen(); };
       if (auto made = make_detachable(request); !made) co_return report(made.error());
       messages_.hold(true);
+      if (vm_.ask) request.prompt = ask();
     }
     boot_signals_.cancel();
     async::TaskGroup start(loop_.get_executor());
@@ -221,6 +223,15 @@ class Runner {
                      " of the session; give it more than " + std::to_string(vm_.memory_mib) +
                      " MiB with --memory");
     co_return end->status.shell_code();
+  }
+
+  client::Prompt* ask() {
+    asker_ = std::make_unique<Asker>(
+        [this] { return connect(); },
+        [name = vm_.name](const std::string& rule) { return keep_rule(name, rule); });
+    tasks_.spawn(asker_->listen());
+    tasks_.spawn(asker_->run());
+    return &asker_->prompt();
   }
 
   // Only a VM that goes on has sessions that do.
@@ -310,6 +321,7 @@ class Runner {
   client::MonitorLink& monitor_;
   asio::io_context& loop_;
   client::Messages messages_;
+  std::unique_ptr<Asker> asker_;  // outlives its tasks
   async::TaskGroup tasks_;
   int status_ = kRunTrouble;
   bool rebooted_ = false;

@@ -22,6 +22,7 @@ struct VmOfSession {
   bool started_here = false;  // what has happened to it so far is news for the user
   bool timing = false;        // what its start took is part of the timeline
   bool show_denied = false;   // what its network refuses is told of
+  bool ask = false;           // what no rule decides is asked at the session's terminal
   std::uint64_t memory_mib = 0;
 };
 

@@ -69,6 +69,7 @@ class Session {
   Task<> relay_input();
   Task<> relay_signals();
   Task<> watch_deadline();
+  Task<> relay_questions();
   Task<Result<SessionEnd>> follow_guest();
 
   void stop();
@@ -84,6 +85,10 @@ class Session {
 
   // Handles one message; the end of the session when it is the last.
   Task<Result<std::optional<SessionEnd>>> handle(wire::GuestSession message);
+  bool asked() const { return request_.prompt != nullptr && request_.prompt->shown(); }
+  Task<> write_question(std::string text);
+  Task<> have_it_painted();
+  Task<Result<>> write_piece(wire::OutputStream stream, std::string_view data);
   Task<Result<>> write_output(wire::OutputStream stream, std::string data);
   Result<> take_credit(std::uint64_t bytes);
   Task<Result<>> begin_attached(wire::Attached attached);
@@ -101,6 +106,12 @@ class Session {
   std::size_t unconsumed_bytes_ = 0;  // of standard input sent and not yet granted back
   bool input_wanted_ = true;
   async::Event may_read_;
+
+  // The screen is the session's or a question's.
+  bool writing_ = false;  // a piece of the session's output
+  bool asking_ = false;
+  async::Event written_;
+  async::Event may_write_;
 
   bool started_ = false;
   bool stopped_ = false;
@@ -121,6 +132,7 @@ Task<Result<SessionEnd>> Session::run() {
   tasks_.spawn(relay_input());
   tasks_.spawn(relay_signals());
   tasks_.spawn(watch_deadline());
+  if (request_.prompt != nullptr && request_.terminal != nullptr) tasks_.spawn(relay_questions());
   auto end = co_await follow_guest();
   stop();
   co_await tasks_.join();
@@ -137,6 +149,9 @@ void Session::stop() {
   signals_.cancel();
   deadline_.cancel();
   may_read_.notify();
+  written_.notify();
+  may_write_.notify();
+  if (request_.prompt != nullptr) request_.prompt->changed().notify();
   link_.stop();
 }
 
@@ -185,14 +200,18 @@ Task<> Session::relay_input() {
     std::size_t room = wire::kStdinWindowBytes - unconsumed_bytes_;
     std::size_t held = request_.detach_keys.held();
     if (stopped_ || left_ || !input_wanted_) co_return;
-    if (room <= held) {
+    // A question is answered though the guest reads nothing.
+    bool full = room <= held;
+    if (full && !asked()) {
       co_await may_read_.wait();
       continue;
     }
-    auto piece = std::span(buffer).first(std::min(room, buffer.size()) - held);
+    auto piece = std::span(buffer).first(full ? 1 : std::min(room, buffer.size()) - held);
     auto size = co_await input_.read_some(piece);
     if (stopped_ || left_ || !input_wanted_) co_return;
     if (!size) co_return stop_with(std::move(size).error());
+    bool taken = *size > 0 && asked() && request_.prompt->type(as_text(piece.first(*size)));
+    if (taken || (full && *size > 0)) continue;
     // A terminal's input has no end of its own: the terminal was closed.
     if (*size == 0 && detachable()) co_return leave({.status = {.signal = SIGHUP}}, true);
     if (auto sent = send_input(as_text(piece.first(*size))); !sent)
@@ -304,13 +323,71 @@ Task<Result<>> Session::write_output(wire::OutputStream stream, std::string data
   if (request_.on_first_output) std::exchange(request_.on_first_output, nullptr)();
   auto index = static_cast<std::size_t>(stream);
   if (output_closed_.at(index)) co_return Result<>();
-  if (request_.terminal != nullptr) request_.terminal->begin_output(as_bytes(data));
-  auto written = co_await outputs_.at(index).write_all(as_bytes(data));
-  if (request_.terminal != nullptr && written) request_.terminal->end_output();
+  while (asking_ && !stopped_) co_await may_write_.wait();
+  writing_ = true;
+  auto written = co_await write_piece(stream, data);
+  writing_ = false;
+  if (asking_) written_.notify();
   if (written) co_return Result<>();
   if (written.error().kind() != ErrorKind::kClosed) co_return propagate(written);
   output_closed_.at(index) = true;
   co_return link_.put(wire::OutputClosed{stream});
+}
+
+Task<Result<>> Session::write_piece(wire::OutputStream stream, std::string_view data) {
+  auto* terminal = request_.terminal;
+  if (terminal != nullptr) terminal->begin_output(as_bytes(data));
+  auto written = co_await outputs_.at(static_cast<std::size_t>(stream)).write_all(as_bytes(data));
+  if (terminal != nullptr && written) terminal->end_output();
+  co_return written;
+}
+
+// ---- questions
+
+// Until stop(). The session's output waits from a question to its end.
+Task<> Session::relay_questions() {
+  auto& prompt = *request_.prompt;
+  while (!stopped_) {
+    if (!prompt.asks()) {
+      co_await prompt.changed().wait();
+      continue;
+    }
+    asking_ = true;
+    while (writing_ && !stopped_) co_await written_.wait();
+    const auto number = prompt.number();
+    co_await write_question(prompt.text());
+    prompt.set_shown(true);
+    may_read_.notify();
+    while (!stopped_ && prompt.asks() && prompt.number() == number)
+      co_await prompt.changed().wait();
+    prompt.set_shown(false);
+    co_await write_question(prompt.end_text());
+    asking_ = false;
+    may_write_.notify();
+    co_await have_it_painted();
+  }
+}
+
+// What the guest has set must not hide what is asked: attributes are reset, and what it draws lines
+// with. A terminal that does not take it is the session's to notice.
+Task<> Session::write_question(std::string text) {
+  if (stopped_) co_return;
+  text.insert(0, "\x1b[0m\x1b(B\x0f");
+  [[maybe_unused]] auto written = co_await write_piece(wire::OutputStream::kStdout, text);
+}
+
+// A program that has the whole screen paints it anew when that has another size.
+Task<> Session::have_it_painted() {
+  constexpr std::chrono::milliseconds kPause{50};
+  auto size = request_.terminal->size();
+  if (stopped_ || !started_ || size.rows < 2) co_return;
+  auto smaller = size;
+  --smaller.rows;
+  auto sent = link_.put(wire::Resize{smaller});
+  asio::steady_timer timer(executor_, kPause);
+  co_await timer.async_wait(asio::use_awaitable);
+  if (sent && !stopped_) sent = link_.put(wire::Resize{request_.terminal->size()});
+  if (!sent) stop_with(std::move(sent).error());
 }
 
 Task<Result<std::optional<SessionEnd>>> Session::handle(wire::GuestSession message) {

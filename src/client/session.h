@@ -14,6 +14,7 @@
 #include "base/signals.h"
 #include "client/detach_keys.h"
 #include "client/end_policy.h"
+#include "client/prompt.h"
 #include "client/session_link.h"
 #include "client/terminal.h"
 #include "wire/messages.h"
@@ -32,6 +33,9 @@ struct SessionRequest {
   // Attached by the caller, and what `standard` reads and writes. Null: pipes, with stdout and
   // stderr apart.
   Terminal* terminal = nullptr;
+
+  // Questions to who is at the terminal, on its screen; borrowed. Null: none are asked.
+  Prompt* prompt = nullptr;
 
   // This process's. SIGUSR1 and SIGUSR2 are forwarded, those of kEndingSignals do as EndPolicy
   // says, and with a terminal the signals of job control and of a new size are heeded. Null: no

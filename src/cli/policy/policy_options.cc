@@ -11,8 +11,6 @@
 namespace capsem::cli {
 namespace {
 
-constexpr const char* kUserFile = "policy.toml";
-
 // May be given again and again, with one value each time, which is taken as it is.
 void add_hosts(CLI::App& app, const char* name, std::vector<std::string>& hosts, const char* type,
                const char* description) {
@@ -78,7 +76,7 @@ Result<std::string> combined_policy(const PolicyOptions& options,
       return propagate(added);
   auto directory = config_directory();
   if (!directory) return propagate(directory);
-  if (auto added = add_document(*layers, *directory / kUserFile, Missing::kIsNothing); !added)
+  if (auto added = add_document(*layers, *directory / kUserPolicyFile, Missing::kIsNothing); !added)
     return propagate(added);
   auto rules = host::net::combine(*layers);
   if (!rules) return propagate(rules);

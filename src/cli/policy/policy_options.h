@@ -11,6 +11,9 @@
 
 namespace capsem::cli {
 
+// In the user's config_directory().
+inline constexpr const char* kUserPolicyFile = "policy.toml";
+
 struct PolicyOptions {
   std::vector<std::string> deny;   // hosts
   std::vector<std::string> allow;  // hosts, with a port or without

@@ -15,13 +15,16 @@ struct Variable {
   const char* value;
 };
 
-// For programs that have a list of authorities of their own, where that of the host is missing.
+// For programs that have a list of authorities of their own, where that of the host is missing; and
+// for the C library's resolver (resolv.conf(5)), whose queries no network loses, and which is to
+// wait for as long as the host may ask its user about a name.
 constexpr std::array kStandard = {
     Variable{"PATH", kPath},
     Variable{"LANG", "C.UTF-8"},
     Variable{"NODE_EXTRA_CA_CERTS", kAuthorityFile},
     Variable{"REQUESTS_CA_BUNDLE", kTrustBundle},
     Variable{"SSL_CERT_FILE", kTrustBundle},
+    Variable{"RES_OPTIONS", "timeout:30"},
 };
 
 struct UserVariable {

@@ -59,7 +59,8 @@ Task<bool> Questions::ask_name(const std::string& name) {
 }
 
 Task<bool> Questions::hold(std::string key, Question question, bool of_name) {
-  if (listeners_ == 0 || waiting_ == kMaxHeld || denied_.contains(key)) co_return false;
+  if (listeners_ == 0 || waiting_ == kMaxHeld || denied_.contains(key) || is_quiet(key))
+    co_return false;
   auto held = find(key);
   if (!held) {
     held = std::make_shared<Held>(
@@ -72,8 +73,17 @@ Task<bool> Questions::hold(std::string key, Question question, bool of_name) {
   const Waiting waiting(*this, held);
   auto left = std::chrono::ceil<std::chrono::milliseconds>(held->end - Clock::now());
   bool decided = co_await held->decided.wait(std::max(left, std::chrono::milliseconds(0)));
-  if (!decided) end(held, false);
+  if (!decided) {
+    unanswered_[held->key] = Clock::now() + quiet_;
+    end(held, false);
+  }
   co_return held->allowed;
+}
+
+bool Questions::is_quiet(const std::string& key) {
+  const auto now = Clock::now();
+  std::erase_if(unanswered_, [&](const auto& row) { return row.second <= now; });
+  return unanswered_.contains(key);
 }
 
 std::shared_ptr<Questions::Held> Questions::find(const std::string& key) const {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -31,10 +32,13 @@ class Questions {
   static constexpr std::size_t kMaxHeld = 64;
   // For an answer, from when the question came up. No client waits much longer.
   static constexpr std::chrono::milliseconds kAnswerLimit{30'000};
+  // What nobody has answered is denied at once for so long, as its client tries it again.
+  static constexpr std::chrono::milliseconds kQuiet{10'000};
 
   explicit Questions(const boost::asio::any_io_executor& executor,
-                     std::chrono::milliseconds limit = kAnswerLimit)
-      : executor_(executor), limit_(limit), changed_(executor) {}
+                     std::chrono::milliseconds limit = kAnswerLimit,
+                     std::chrono::milliseconds quiet = kQuiet)
+      : executor_(executor), limit_(limit), quiet_(quiet), changed_(executor) {}
 
   // Holds what is asked until it is answered, and returns whether it is allowed. Denied at once
   // when nobody listens, when the person has denied it before, or when too many are held.
@@ -82,15 +86,19 @@ class Questions {
   class Waiting;
 
   Task<bool> hold(std::string key, Question question, bool of_name);
+  bool is_quiet(const std::string& key);
   std::shared_ptr<Held> find(const std::string& key) const;
   void end(const std::shared_ptr<Held>& held, bool allowed);
   void tell_change();
 
   boost::asio::any_io_executor executor_;
   std::chrono::milliseconds limit_;
+  std::chrono::milliseconds quiet_;
   std::list<std::shared_ptr<Held>> held_;  // that which came first before the others
   std::size_t waiting_ = 0;
   std::set<std::string> denied_;  // keys; as many as a person has answered
+  // Those that nobody has answered, until they are asked again; no more than are held in a quiet.
+  std::map<std::string, Clock::time_point> unanswered_;
   std::size_t listeners_ = 0;
   std::uint64_t last_id_ = 0;
   std::uint64_t change_ = 0;

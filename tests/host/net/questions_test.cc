@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/async/loop.h"
@@ -15,6 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLimit{200};
+constexpr milliseconds kQuiet{300};
 
 class QuestionsTest : public ::testing::Test {
  protected:
@@ -42,7 +44,7 @@ class QuestionsTest : public ::testing::Test {
   }
 
   async::Loop loop;
-  Questions questions{loop.executor(), kLimit};
+  Questions questions{loop.executor(), kLimit, kQuiet};
   std::optional<Questions::Listener> listener{std::in_place, questions};
 
  private:
@@ -117,6 +119,11 @@ TEST_F(QuestionsTest, WhatNobodyAnswersIsDeniedAndAskedAgain) {
   EXPECT_EQ(first->allowed, false);
   EXPECT_EQ(later->allowed, false);
   EXPECT_EQ(shown(), "");
+  // Its client tries again.
+  EXPECT_EQ(ask("a.example")->allowed, false);
+  EXPECT_FALSE(ask("b.example")->allowed);
+  loop.run(std::chrono::seconds(5));
+  std::this_thread::sleep_for(kQuiet);
   EXPECT_FALSE(ask("a.example")->allowed);
   EXPECT_EQ(shown(), "a.example");
 }
