@@ -16,12 +16,13 @@ namespace {
 
 constexpr char kDeny = 'n';
 constexpr char kAlways = 'a';
+constexpr char kNothingMore = 'q';
 
 std::string text_of(const api::Question& question) {
   auto who = question.executable.empty() ? "a program" : printable(question.executable);
   return "\r\ncapsem: " + who + " asks for " + printable(question.what) +
          ", which no rule is for\r\ncapsem: y allows it while this VM runs, n denies it, a allows "
-         "it always: ";
+         "it always, q asks nothing more: ";
 }
 
 std::string line(std::string_view text) {
@@ -88,8 +89,11 @@ Task<> Asker::run() {
       continue;
     }
     const auto question = asked_;
-    prompt_.ask(text_of(question));
     std::optional<char> key;
+    if (denies_all_)
+      key = kDeny;
+    else
+      prompt_.ask(text_of(question));
     while (!key && asked_.id == question.id) {
       bool goes_on = co_await changed_.wait();
       if (!goes_on) co_return;
@@ -99,6 +103,7 @@ Task<> Asker::run() {
       prompt_.end(line("it is not asked any more, and denied"));
       continue;
     }
+    if (key == kNothingMore) denies_all_ = true;
     auto done = co_await answer(question, *key);
     prompt_.end(std::move(done));
     // The monitor tells when it has heard the answer.
@@ -117,10 +122,12 @@ Task<std::string> Asker::answer(api::Question question, char key) {
   }
   auto connection = connect_();
   if (!connection) co_return line(connection.error().message());
-  auto answered = co_await connection->answer({.id = question.id, .allowed = key != kDeny});
+  bool allowed = key != kDeny && key != kNothingMore;
+  auto answered = co_await connection->answer({.id = question.id, .allowed = allowed});
   auto word = std::string(1, key) + ": ";
   if (!answered) co_return line(word + answered.error().message() + kept);
-  co_return line(word + (key == kDeny ? "denied" : "allowed") + kept);
+  if (key == kNothingMore) co_return line(word + "denied, as is all that no rule decides");
+  co_return line(word + (allowed ? "allowed" : "denied") + kept);
 }
 
 }  // namespace capsem::cli

@@ -36,7 +36,8 @@ class Asker {
   Keep keep_;
   api::Question asked_;  // by the monitor, now
   async::Event changed_;
-  client::Prompt prompt_{"yna", [this] { changed_.notify(); }};
+  bool denies_all_ = false;  // the person wants to be asked nothing more
+  client::Prompt prompt_{"ynaq", [this] { changed_.notify(); }};
 };
 
 // Puts a rule of the network behind those of a VM with a name, or, where the name is empty, of the

@@ -110,6 +110,17 @@ def test_what_is_denied_is_not_asked_again(inside: Inside) -> None:
         assert who.questions == 2
 
 
+def test_who_wants_to_be_asked_nothing_more_is_not(inside: Inside) -> None:
+    names = ("good", "other", "alias", "wrong")
+    with person(inside, "; ".join(f"curl -sS http://{name}.example/" for name in names) + "; echo over") as who:
+        who.wait_for("the name good.example")
+        who.answer("q")
+        who.wait_for("q: denied, as is all that no rule decides")
+        who.wait_for("over", 10)
+        who.end()
+        assert who.questions == 1
+
+
 def test_a_rule_is_written_for_the_user_and_holds_for_the_next_vm(inside: Inside, tmp_path: Path) -> None:
     file = tmp_path / "config/capsem/policy.toml"
     file.parent.mkdir(parents=True)

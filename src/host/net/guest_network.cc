@@ -278,7 +278,15 @@ Task<> GuestNetwork::pass_silent(async::Stream& guest, Active& active) {
   if (!judged->refused() || active.ending == audit::Ending::kWithdrawn) co_return;
   active.ending.reset();
   // Nothing of the server has come so far, so that it can be asked anew.
-  if (!judged->answered()) co_return co_await go_on(guest, active, std::move(*judged->refused()));
+  if (!judged->answered()) {
+    auto opening = std::move(*judged->refused());
+    if (active.judgement.undecided) {
+      const bool again = co_await ask_flow(active.flow, active.judgement.host, opening.kind);
+      if (again)
+        active.judgement = judge_flow(policy_, answers_, active.flow, opening, Clock::now());
+    }
+    co_return co_await go_on(guest, active, std::move(opening));
+  }
   if (active.judgement.verdict == Verdict::kInspect) {
     active.judgement.verdict = Verdict::kDeny;
     active.judgement.reason = "it has to be inspected, and its server was the first to speak";

@@ -59,8 +59,8 @@ Task<bool> Questions::ask_name(const std::string& name) {
 }
 
 Task<bool> Questions::hold(std::string key, Question question, bool of_name) {
-  if (listeners_ == 0 || waiting_ == kMaxHeld || denied_.contains(key) || is_quiet(key))
-    co_return false;
+  if (listeners_ == 0 || waiting_ == kMaxHeld || denied_.size() == kMaxDenied) co_return false;
+  if (denied_.contains(key) || is_quiet(key)) co_return false;
   auto held = find(key);
   if (!held) {
     held = std::make_shared<Held>(

@@ -32,6 +32,8 @@ class Questions {
   static constexpr std::size_t kMaxHeld = 64;
   // For an answer, from when the question came up. No client waits much longer.
   static constexpr std::chrono::milliseconds kAnswerLimit{30'000};
+  // Answers that deny are remembered; who gives more of them is asked nothing more.
+  static constexpr std::size_t kMaxDenied = 4096;
   // What nobody has answered is denied at once for so long, as its client tries it again.
   static constexpr std::chrono::milliseconds kQuiet{10'000};
 
@@ -96,7 +98,7 @@ class Questions {
   std::chrono::milliseconds quiet_;
   std::list<std::shared_ptr<Held>> held_;  // that which came first before the others
   std::size_t waiting_ = 0;
-  std::set<std::string> denied_;  // keys; as many as a person has answered
+  std::set<std::string> denied_;  // keys, of kMaxDenied
   // Those that nobody has answered, until they are asked again; no more than are held in a quiet.
   std::map<std::string, Clock::time_point> unanswered_;
   std::size_t listeners_ = 0;

@@ -101,6 +101,14 @@ TEST_F(QuestionsTest, WhatWasDeniedIsNotAskedAgain) {
   EXPECT_FALSE(ask("a.example", 22)->allowed);
 }
 
+TEST_F(QuestionsTest, WhoDeniesAllIsAskedNothingMoreInTheEnd) {
+  for (std::size_t i = 0; i < Questions::kMaxDenied; ++i) {
+    ask("n" + std::to_string(i) + ".example");
+    answer(false);
+  }
+  EXPECT_EQ(ask("more.example")->allowed, false);
+}
+
 TEST_F(QuestionsTest, ADeniedNameIsDeniedOnEachPort) {
   ask_name("a.example");
   answer(false);
