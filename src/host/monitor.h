@@ -82,7 +82,7 @@ class Monitor final : private MachineObserver {
 
   const api::Vm& vm() const { return vm_; }
   Events& events() { return events_; }
-  const net::GuestNetwork& network() const { return network_; }
+  net::GuestNetwork& network() { return network_; }
   void change_policy(net::Policy policy);
 
   // An error of this VM as its clients are told of it, with the console's last lines where they say
