@@ -53,6 +53,7 @@ bool begins_version(std::string_view text) {
 // protocols have lines that begin with a word in capital letters too.
 std::optional<bool> has_request_line(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of("\r\n"), text.size()));
+  if (text.empty()) return false;  // a client that says no more waits for its server
   const auto newline = text.find('\n');
   auto line = text.substr(0, newline);
   if (line.ends_with('\r')) line.remove_suffix(1);

@@ -132,6 +132,7 @@ TEST_F(OpeningTest, OnOtherPortsOnlyAWholeRequestLineIsHttp) {
       {"a method that nobody knows", "FROB-X /x HTTP/1.1\r\n", Kind::kHttp},
       {"a proxy's", "CONNECT a.example:443 HTTP/1.1\r\n", Kind::kHttp},
       {"a long target", "GET /" + std::string(8000, 'x') + " HTTP/1.1\r\n", Kind::kHttp},
+      {"an empty line alone", "\n", Kind::kOther},
       {"IRC", "NICK me\r\nUSER me 0 * :me\r\n", Kind::kOther},
       {"IRC's second line", "USER me 0 * :me\r\n", Kind::kOther},
       {"NATS", "CONNECT {\"verbose\":false,\"user\":\"HTTP/1.1\"}\r\nPING\r\n", Kind::kOther},
