@@ -22,9 +22,7 @@ std::unique_ptr<ExchangeFilter> ExchangeFilter::create(Options options) {
 }
 
 ExchangeFilter::ExchangeFilter(Options options, bool is_of_model)
-    : options_(std::move(options)),
-      is_of_model_(is_of_model),
-      search_(options_.placeholders, options_.secrets) {
+    : options_(std::move(options)), is_of_model_(is_of_model), search_(options_.placeholders) {
   for (std::size_t i = 0; i < options_.secrets.size(); ++i) {
     const auto& secret = options_.secrets[i];
     const auto& value = options_.values.at(i);
@@ -45,8 +43,15 @@ void ExchangeFilter::request(PlainRequest& request) const {
   fields.add("Accept-Encoding", "identity");
 }
 
+// A host that gets a secret may have placeholders: an agent shows its environment to its model.
 std::optional<std::string> ExchangeFilter::request_body(std::string_view piece) {
-  auto reason = search_.next(piece);
+  auto reason = options_.secrets.empty() ? search_.next(piece) : std::nullopt;
+  if (reason) options_.refused(*reason);
+  return reason;
+}
+
+std::optional<std::string> ExchangeFilter::request_trailers(const HttpFields& trailers) {
+  auto reason = options_.placeholders->find_in_fields(trailers);
   if (reason) options_.refused(*reason);
   return reason;
 }

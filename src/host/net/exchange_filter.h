@@ -34,8 +34,10 @@ class ExchangeFilter {
 
   // Changes the request just before it is sent.
   void request(PlainRequest& request) const;
-  // The next piece of its body: the reason why it must not go on, or nothing.
+  // The next piece of its body, and what is behind it: the reason why it must not go on, or
+  // nothing.
   std::optional<std::string> request_body(std::string_view piece);
+  std::optional<std::string> request_trailers(const HttpFields& trailers);
 
   // Changes the head of an answer, one before the last (1xx) too.
   void answer(AnswerHead& head);

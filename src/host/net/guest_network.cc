@@ -320,7 +320,7 @@ Task<> GuestNetwork::inspect(async::Stream& guest, Active& active, Opening openi
   if (!secure) {
     [[maybe_unused]] auto served =
         co_await inspect_plain(guest, std::move(opening.bytes), std::move(options));
-    active.ending = audit::Ending::kDone;
+    if (!active.ending) active.ending = audit::Ending::kDone;
     co_return;
   }
   if (!inspector_) {
@@ -329,6 +329,7 @@ Task<> GuestNetwork::inspect(async::Stream& guest, Active& active, Opening openi
   }
   auto served =
       co_await inspect_tls(guest, std::move(opening.bytes), *inspector_, std::move(options));
+  if (active.ending) co_return;  // withdrawn
   if (!served) co_return fail_with(active, served.error());
   active.ending = audit::Ending::kDone;
 }

@@ -4,6 +4,7 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -15,6 +16,8 @@ namespace capsem::host::net {
 namespace {
 
 constexpr std::size_t kMaxAnswerBytes = 4096;
+// Of tables, and of routes that say so (ip-route(8): unreachable, prohibit, blackhole).
+constexpr std::array kNoRoute = {ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL};
 
 struct Request {
   nlmsghdr header;
@@ -55,8 +58,15 @@ Result<bool> is_routed_here(const Address& address) {
   if (static_cast<std::size_t>(received) < NLMSG_LENGTH(sizeof route))
     return fail("ask", subject, "its answer is cut off");
   std::memcpy(&header, answer.data(), sizeof header);
-  // There is none: it is nobody's, as far as this host knows.
-  if (header.nlmsg_type == NLMSG_ERROR) return false;
+  if (header.nlmsg_type == NLMSG_ERROR) {
+    nlmsgerr error{};
+    if (static_cast<std::size_t>(received) < NLMSG_LENGTH(sizeof error))
+      return fail("ask", subject, "its answer is cut off");
+    std::memcpy(&error, answer.data() + NLMSG_HDRLEN, sizeof error);
+    // There is none: it is nobody's, as far as this host knows.
+    if (std::ranges::find(kNoRoute, -error.error) != kNoRoute.end()) return false;
+    return fail_system("ask", subject, -error.error);
+  }
   std::memcpy(&route, answer.data() + NLMSG_HDRLEN, sizeof route);
   return route.rtm_type == RTN_LOCAL || route.rtm_type == RTN_ANYCAST;
 }

@@ -59,8 +59,8 @@ struct Http2Exchanges::Exchange {
   std::shared_ptr<RequestUnderWay> under_way;
   std::unique_ptr<ExchangeFilter> filter;
 
-  Http2Outgoing to_server;
-  Http2Outgoing to_guest;
+  Http2Session::Body to_server = std::make_shared<Http2Outgoing>();
+  Http2Session::Body to_guest = std::make_shared<Http2Outgoing>();
   Progress server_progress;
   Progress guest_progress;
 
@@ -105,7 +105,8 @@ void Http2Exchanges::GuestSide::head(std::int32_t stream, Http2Block block, bool
   if (!exchange) return all_.begin(stream, std::move(block), ends);
   if (block.refusal.status != 0)
     return all_.reset(*exchange, Http2Error::kProtocol, std::move(block.refusal.reason));
-  exchange->to_server.trailers = plain_trailers(block.fields);
+  if (!all_.check_trailers(*exchange, block.fields)) return all_.events_.changed();
+  exchange->to_server->trailers = plain_trailers(block.fields);
   all_.end_request(*exchange);
 }
 
@@ -118,7 +119,7 @@ void Http2Exchanges::begin(std::int32_t stream, Http2Block block, bool ends) {
   auto exchange = std::make_shared<Exchange>(limits_.stream_window);
   by_guest_.emplace(stream, exchange);
   exchange->guest = stream;
-  exchange->request_ended = exchange->to_server.ended = ends;
+  exchange->request_ended = exchange->to_server->ended = ends;
   exchange->record.begin = std::chrono::system_clock::now();
   exchange->record.protocol = "HTTP/2";
   exchange->record.method = block.method;
@@ -149,7 +150,8 @@ Task<> Http2Exchanges::judge(ExchangePointer exchange) {
   const bool withdrawn = exchange->guest_closed || exchange->reset;
   if (!withdrawn && judgement.decision.verdict == Verdict::kDeny)
     refuse(*exchange, judgement.status, std::move(judgement.explanation));
-  else if (!withdrawn && check_body(*exchange, exchange->to_server.waiting()))
+  else if (!withdrawn && check_body(*exchange, exchange->to_server->waiting()) &&
+           check_trailers(*exchange, exchange->to_server->trailers))
     pass_on(exchange);
   end_if_over(exchange);
   events_.changed();
@@ -165,9 +167,16 @@ void Http2Exchanges::keep(const ExchangePointer& exchange,
   };
 }
 
-// The filter's doubts about the next piece of the request's body end the request.
 bool Http2Exchanges::check_body(Exchange& exchange, std::string_view piece) {
-  auto fault = exchange.filter ? exchange.filter->request_body(piece) : std::nullopt;
+  return !exchange.filter || end_for(exchange, exchange.filter->request_body(piece));
+}
+
+bool Http2Exchanges::check_trailers(Exchange& exchange, const HttpFields& trailers) {
+  return !exchange.filter || end_for(exchange, exchange.filter->request_trailers(trailers));
+}
+
+// The filter's doubts about what comes behind the head of a request end the request; false then.
+bool Http2Exchanges::end_for(Exchange& exchange, std::optional<std::string> fault) {
   if (!fault) return true;
   exchange.record.decision.verdict = Verdict::kDeny;
   if (exchange.answer_begun) {
@@ -188,9 +197,9 @@ void Http2Exchanges::pass_on(const ExchangePointer& exchange) {
   }
   if (exchange->filter) exchange->filter->request(exchange->request->plain);
   const auto fields = exchange->request->fields();
-  const bool has_body = !exchange->to_server.ended || exchange->to_server.size() > 0 ||
-                        !exchange->to_server.trailers.all().empty();
-  const auto stream = server_->send_request(fields, has_body ? &exchange->to_server : nullptr);
+  const bool has_body = !exchange->to_server->ended || exchange->to_server->size() > 0 ||
+                        !exchange->to_server->trailers.all().empty();
+  const auto stream = server_->send_request(fields, has_body ? exchange->to_server : nullptr);
   if (!stream) return reset(*exchange, Http2Error::kRefusedStream, "the server takes no more");
   exchange->server = stream;
   by_server_.emplace(*stream, exchange);
@@ -209,8 +218,8 @@ void Http2Exchanges::GuestSide::data(std::int32_t stream, std::string_view piece
     all_.guest_->give_back(stream, piece.size());
     return all_.events_.changed();
   }
-  exchange->server_progress.added(exchange->to_server.size());
-  exchange->to_server.add(piece);
+  exchange->server_progress.added(exchange->to_server->size());
+  exchange->to_server->add(piece);
   if (exchange->server) all_.server_->resume(*exchange->server);
   all_.events_.changed();
 }
@@ -220,28 +229,30 @@ void Http2Exchanges::GuestSide::end(std::int32_t stream) {
 }
 
 void Http2Exchanges::end_request(Exchange& exchange) {
-  exchange.request_ended = exchange.to_server.ended = true;
+  exchange.request_ended = exchange.to_server->ended = true;
   if (exchange.server && !exchange.server_closed) server_->resume(*exchange.server);
   events_.changed();
 }
 
 void Http2Exchanges::GuestSide::closed(std::int32_t stream, Http2Error error) {
   auto exchange = find(all_.by_guest_, stream);
+  // With NO_ERROR too, before it has its answer.
+  const bool withdrawn = error != Http2Error::kNone || (exchange && !exchange->answer_sent);
   // Who makes us reset streams has begun them all the same.
-  if (error != Http2Error::kNone && !(exchange && exchange->reset) &&
-      !all_.resets_.take(Clock::now())) {
+  if (withdrawn && !(exchange && exchange->reset) && !all_.resets_.take(Clock::now())) {
     all_.too_many_resets_ = true;
   }
   if (!exchange) return all_.log_malformed(error);
   exchange->guest_closed = true;
   if (!exchange->answer_sent && exchange->record.failure.empty())
     exchange->record.failure = "the client withdrew it: " + text_of(error);
-  const auto dropped = exchange->to_guest.drop();
+  auto dropped = exchange->to_guest->drop();
+  if (exchange->filter) dropped += exchange->filter->answer_end().size();
   if (dropped > 0 && exchange->server && !exchange->refused && all_.server_ != nullptr)
     all_.server_->give_back(*exchange->server, dropped);
   if (exchange->server && !exchange->server_closed) {
     // A server may answer first and read the rest of the body then.
-    if (error != Http2Error::kNone || !exchange->request_ended)
+    if (withdrawn || !exchange->request_ended)
       all_.server_->reset(*exchange->server,
                           error == Http2Error::kNone ? Http2Error::kCancel : error);
   }
@@ -262,7 +273,7 @@ void Http2Exchanges::log_malformed(Http2Error error) {
 void Http2Exchanges::GuestSide::taken(std::int32_t stream, std::size_t size) {
   auto exchange = find(all_.by_guest_, stream);
   if (!exchange) return;
-  const auto wider = exchange->guest_progress.taken(size, exchange->to_guest.size(),
+  const auto wider = exchange->guest_progress.taken(size, exchange->to_guest->size(),
                                                     all_.limits_.widest_stream_window);
   if (exchange->refused) return;
   exchange->record.received += size;
@@ -296,8 +307,8 @@ void Http2Exchanges::ServerSide::head(std::int32_t stream, Http2Block block, boo
   if (exchange->answer_begun) {
     if (block.refusal.status != 0)
       return all_.reset(*exchange, Http2Error::kProtocol, std::move(block.refusal.reason));
-    exchange->to_guest.trailers = plain_trailers(block.fields);
-    if (exchange->filter) exchange->filter->answer_trailers(exchange->to_guest.trailers);
+    exchange->to_guest->trailers = plain_trailers(block.fields);
+    if (exchange->filter) exchange->filter->answer_trailers(exchange->to_guest->trailers);
     return all_.end_answer(*exchange);
   }
   auto answer = check_answer(std::move(block), exchange->place);
@@ -314,9 +325,9 @@ void Http2Exchanges::pass_back(Exchange& exchange, PlainAnswer& answer, bool end
     return events_.changed();
   }
   exchange.answer_begun = true;
-  exchange.answer_ended = exchange.to_guest.ended = ends;
+  exchange.answer_ended = exchange.to_guest->ended = ends;
   exchange.record.status = answer.head.status;
-  if (!guest_->send_answer(exchange.guest, fields_of(answer), ends ? nullptr : &exchange.to_guest))
+  if (!guest_->send_answer(exchange.guest, fields_of(answer), ends ? nullptr : exchange.to_guest))
     reset(exchange, Http2Error::kInternal, "it cannot be answered");
   events_.changed();
 }
@@ -324,8 +335,8 @@ void Http2Exchanges::pass_back(Exchange& exchange, PlainAnswer& answer, bool end
 void Http2Exchanges::pass_back(Exchange& exchange, std::string_view piece) {
   if (exchange.filter) piece = exchange.filter->answer_body(piece);
   if (piece.empty()) return;
-  exchange.guest_progress.added(exchange.to_guest.size());
-  exchange.to_guest.add(piece);
+  exchange.guest_progress.added(exchange.to_guest->size());
+  exchange.to_guest->add(piece);
   guest_->resume(exchange.guest);
   events_.changed();
 }
@@ -344,8 +355,8 @@ void Http2Exchanges::ServerSide::end(std::int32_t stream) {
 
 void Http2Exchanges::end_answer(Exchange& exchange) {
   if (exchange.filter && !exchange.answer_ended)
-    exchange.to_guest.add(exchange.filter->answer_end());
-  exchange.answer_ended = exchange.to_guest.ended = true;
+    exchange.to_guest->add(exchange.filter->answer_end());
+  exchange.answer_ended = exchange.to_guest->ended = true;
   guest_->resume(exchange.guest);
   events_.changed();
 }
@@ -375,7 +386,7 @@ void Http2Exchanges::close_server(const ExchangePointer& exchange, Http2Error er
 void Http2Exchanges::ServerSide::taken(std::int32_t stream, std::size_t size) {
   auto exchange = find(all_.by_server_, stream);
   if (!exchange) return;
-  const auto wider = exchange->server_progress.taken(size, exchange->to_server.size(),
+  const auto wider = exchange->server_progress.taken(size, exchange->to_server->size(),
                                                      all_.limits_.widest_stream_window);
   exchange->record.sent += size;
   all_.guest_->give_back(exchange->guest, size);
@@ -392,10 +403,10 @@ void Http2Exchanges::refuse(Exchange& exchange, unsigned status, std::string rea
   if (exchange.guest_closed) return;
   exchange.record.status = status;
   reason += "\n";
-  if (!exchange.place.head) exchange.to_guest.add(reason);
-  exchange.to_guest.ended = true;
+  if (!exchange.place.head) exchange.to_guest->add(reason);
+  exchange.to_guest->ended = true;
   if (!guest_->send_answer(exchange.guest, text_answer(status, reason.size()),
-                           exchange.place.head ? nullptr : &exchange.to_guest)) {
+                           exchange.place.head ? nullptr : exchange.to_guest)) {
     reset(exchange, Http2Error::kInternal, "it cannot be answered");
   }
 }
@@ -409,7 +420,7 @@ void Http2Exchanges::reset(Exchange& exchange, Http2Error error, std::string fai
 }
 
 void Http2Exchanges::drop_request_body(Exchange& exchange) {
-  if (const auto dropped = exchange.to_server.drop(); dropped > 0)
+  if (const auto dropped = exchange.to_server->drop(); dropped > 0)
     guest_->give_back(exchange.guest, dropped);
 }
 
@@ -454,9 +465,9 @@ void Http2Exchanges::reset_stalled(Clock::time_point since) {
   for (auto& [stream, exchange] : by_guest_) {
     // Also of those whose client has its answer and does not end.
     const bool answered = exchange->answer_sent && (exchange->refused || exchange->server_closed);
-    const bool guest = exchange->guest_progress.stalled(exchange->to_guest.size(), since) ||
+    const bool guest = exchange->guest_progress.stalled(exchange->to_guest->size(), since) ||
                        (answered && exchange->guest_progress.before(since));
-    const bool server = exchange->server_progress.stalled(exchange->to_server.size(), since);
+    const bool server = exchange->server_progress.stalled(exchange->to_server->size(), since);
     if ((guest || server) && !exchange->judging)
       reset(*exchange, Http2Error::kCancel,
             guest ? "the client does not take the answer" : "the server does not take the body");

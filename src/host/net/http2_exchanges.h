@@ -100,6 +100,8 @@ class Http2Exchanges {
   Task<> judge(ExchangePointer exchange);
   void keep(const ExchangePointer& exchange, std::shared_ptr<RequestUnderWay> under_way);
   bool check_body(Exchange& exchange, std::string_view piece);
+  bool check_trailers(Exchange& exchange, const HttpFields& trailers);
+  bool end_for(Exchange& exchange, std::optional<std::string> fault);
   void pass_on(const ExchangePointer& exchange);
   void pass_back(Exchange& exchange, PlainAnswer& answer, bool ends);
   void pass_back(Exchange& exchange, std::string_view piece);

@@ -126,6 +126,7 @@ struct Http2Callbacks {
   static int stream_close(nghttp2_session* /*session*/, std::int32_t stream, std::uint32_t code,
                           void* user) {
     self(user).handler_.closed(stream, Http2Error{code});
+    self(user).bodies_.erase(stream);
     return 0;
   }
 
@@ -164,9 +165,12 @@ struct Http2Callbacks {
     constexpr std::size_t kFrameHeadBytes = 9;
     auto& to = *self(user).filled_;
     if (to.size() >= Http2Session::kFillBytes) return NGHTTP2_ERR_WOULDBLOCK;
+    // It may have been dropped since the frame was made; nghttp2 resets the stream then.
+    auto& body = *static_cast<Http2Outgoing*>(source->ptr);
+    if (body.size() < size) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     const auto head = std::as_bytes(std::span(frame_head, kFrameHeadBytes));
     to.insert(to.end(), head.begin(), head.end());
-    static_cast<Http2Outgoing*>(source->ptr)->take(size, to);
+    body.take(size, to);
     self(user).handler_.taken(frame->hd.stream_id, size);
     return 0;
   }
@@ -184,8 +188,9 @@ struct Http2Callbacks {
     if (frame->hd.type != NGHTTP2_HEADERS) return 0;
     head_is_gone(frame, user);
     // A request to a server that takes no more. Other heads are of streams that are closed.
-    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-      self(user).handler_.closed(frame->hd.stream_id, Http2Error::kRefusedStream);
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    self(user).handler_.closed(frame->hd.stream_id, Http2Error::kRefusedStream);
+    self(user).bodies_.erase(frame->hd.stream_id);
     return 0;
   }
 
@@ -196,7 +201,9 @@ struct Http2Callbacks {
 
   static int fault(nghttp2_session* /*session*/, int /*code*/, const char* message,
                    std::size_t size, void* user) {
-    self(user).fault_.assign(message, size);
+    // What is behind it are fields of the peer's, which are nobody else's to read.
+    const std::string_view text(message, size);
+    self(user).fault_ = text.substr(0, text.find("name:"));
     return 0;
   }
 
@@ -220,9 +227,10 @@ struct Http2Callbacks {
 
 namespace {
 
-const nghttp2_data_provider* provider_of(Http2Outgoing* body, nghttp2_data_provider& provider) {
+const nghttp2_data_provider* provider_of(const Http2Session::Body& body,
+                                         nghttp2_data_provider& provider) {
   if (body == nullptr) return nullptr;
-  provider.source.ptr = body;
+  provider.source.ptr = body.get();
   provider.read_callback = Http2Callbacks::read_body;
   return &provider;
 }
@@ -289,25 +297,25 @@ Result<> Http2Session::fill(std::vector<std::byte>& to) {
   return {};
 }
 
-std::optional<std::int32_t> Http2Session::send_request(const Http2Fields& fields,
-                                                       Http2Outgoing* body) {
+std::optional<std::int32_t> Http2Session::send_request(const Http2Fields& fields, Body body) {
   const auto head = name_values(fields);
   nghttp2_data_provider provider{};
   const auto stream = nghttp2_submit_request(session_, nullptr, head.data(), head.size(),
                                              provider_of(body, provider), nullptr);
   if (stream < 0) return std::nullopt;
+  if (body) bodies_.insert_or_assign(stream, std::move(body));
   queued_head_bytes_ += head_bytes(head.data(), head.size());
   return stream;
 }
 
-bool Http2Session::send_answer(std::int32_t stream, const Http2Fields& fields,
-                               Http2Outgoing* body) {
+bool Http2Session::send_answer(std::int32_t stream, const Http2Fields& fields, Body body) {
   const auto head = name_values(fields);
   nghttp2_data_provider provider{};
   if (nghttp2_submit_response(session_, stream, head.data(), head.size(),
                               provider_of(body, provider)) != 0) {
     return false;
   }
+  if (body) bodies_.insert_or_assign(stream, std::move(body));
   queued_head_bytes_ += head_bytes(head.data(), head.size());
   return true;
 }

@@ -67,10 +67,11 @@ class Http2Session {
   Result<> fill(std::vector<std::byte>& to);
   static constexpr std::size_t kFillBytes = 64 << 10;
 
-  // Fields with the pseudo-header fields first. `body` has to live until closed(); none when the
-  // head is all. The stream's number, or nothing when no stream can be opened.
-  std::optional<std::int32_t> send_request(const Http2Fields& fields, Http2Outgoing* body);
-  bool send_answer(std::int32_t stream, const Http2Fields& fields, Http2Outgoing* body);
+  // Fields with the pseudo-header fields first. `body` is kept until the stream is closed; null
+  // when the head is all. The stream's number, or nothing when no stream can be opened.
+  using Body = std::shared_ptr<Http2Outgoing>;
+  std::optional<std::int32_t> send_request(const Http2Fields& fields, Body body);
+  bool send_answer(std::int32_t stream, const Http2Fields& fields, Body body);
   bool send_interim(std::int32_t stream, const Http2Fields& fields);
   // More of a body is there, or its end.
   void resume(std::int32_t stream);
@@ -104,6 +105,7 @@ class Http2Session {
   Http2Limits limits_;
   Http2Handler& handler_;
   nghttp2_session* session_ = nullptr;
+  std::map<std::int32_t, Body> bodies_;  // that nghttp2 has pointers to
   std::vector<std::byte>* filled_ = nullptr;
   // The head that is being read; there is one at a time.
   Http2Block block_;

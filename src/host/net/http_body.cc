@@ -38,6 +38,11 @@ std::optional<std::string_view> filtered(std::string_view piece, BodyWay& way) {
   return std::nullopt;
 }
 
+std::unexpected<Error> stopped(BodyWay& way, std::string fault) {
+  way.fault = std::move(fault);
+  return fail("pass on", "the body of an HTTP message", way.fault, "", ErrorKind::kPermission);
+}
+
 class Sink {
  public:
   Sink(async::Stream* to, BodyWay& way) : to_(to), way_(way) {}
@@ -107,15 +112,17 @@ Task<Result<>> relay_body(HttpInput& from, HttpParser<kRequest>& parser, async::
     if (error && !hungry) co_return malformed(error.message());
     if (!parser.piece.empty()) {
       auto piece = filtered<kRequest>(parser.piece, way);
-      if (!piece)
-        co_return fail("pass on", "the body of an HTTP message", way.fault, "",
-                       ErrorKind::kPermission);
+      if (!piece) co_return stopped(way, way.fault);
       auto taken = co_await sink.take(*piece);
       if (!taken) co_return taken;
     }
     from.consume(used);
   }
   auto trailers = plain_trailers(parser.trailers);
+  if (kRequest && way.filter != nullptr) {
+    if (auto fault = way.filter->request_trailers(trailers))
+      co_return stopped(way, std::move(*fault));
+  }
   if (!kRequest && way.filter != nullptr) {
     way.filter->answer_trailers(trailers);
     auto taken = co_await sink.take(way.filter->answer_end());

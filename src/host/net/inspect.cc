@@ -38,11 +38,13 @@ Task<Upstream> open_upstream(const Inspector& inspector, const InspectOptions& o
 
 // What the server speaks, as nothing is translated. A client that is to hear that there is no
 // server hears it in what it speaks, and one that offers nothing speaks HTTP/1.1.
-std::optional<std::string> choose_protocol(const Upstream& upstream, const Protocols& offered) {
-  if (offered.empty()) return std::string();
-  const bool http2 = upstream ? (*upstream)->protocol() == kHttp2 : !lists(offered, kHttp1);
+std::optional<std::string> choose_protocol(const Upstream& upstream, const Protocols& said,
+                                           const Protocols& offered) {
+  if (said.empty()) return std::string();
+  const bool http2 = upstream ? (*upstream)->protocol() == kHttp2
+                              : lists(offered, kHttp2) && !lists(offered, kHttp1);
   const char* chosen = http2 ? kHttp2 : kHttp1;
-  if (!lists(offered, chosen)) return std::nullopt;
+  if (!lists(said, chosen)) return std::nullopt;
   return chosen;
 }
 
@@ -97,8 +99,8 @@ Task<Result<>> inspect_tls(async::Stream& guest, std::vector<std::byte> hello,
   auto identity = inspector.authority->leaf(options.server_name);
   if (!identity) co_return propagate(identity);
   auto upstream = co_await open_upstream(inspector, options);
-  ChooseProtocol choose = [&upstream](const Protocols& offered) {
-    return choose_protocol(upstream, offered);
+  ChooseProtocol choose = [&upstream, offered = options.protocols](const Protocols& said) {
+    return choose_protocol(upstream, said, offered);
   };
   TlsServerSide side{inspector.guest_side, std::move(*identity), std::move(choose)};
   auto client = co_await TlsStream::accept(guest, std::move(hello), std::move(side));

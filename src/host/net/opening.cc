@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kPieceBytes = 4096;
 constexpr std::size_t kLongestMethod = 24;
-constexpr std::size_t kLongestRequestLine = 16 << 10;  // beyond, it is taken for none
+constexpr std::size_t kLongestRequestLine = 16 << 10;  // beyond, it is not looked at further
 constexpr std::string_view kVersion = "HTTP/1.1";
 constexpr std::string_view kBlank = " \t";
 
@@ -66,8 +66,9 @@ std::optional<bool> has_request_line(std::string_view text) {
   bool begins = words.empty() || (method_of(words[0]) == words[0] && !words[0].empty() &&
                                   words[0].size() <= kLongestMethod);
   bool possible = begins && words.size() <= 3 && (words.size() < 3 || begins_version(words[2])) &&
-                  line.size() <= kLongestRequestLine && std::ranges::none_of(line, is_control);
+                  std::ranges::none_of(line, is_control);
   if (!possible) return false;
+  if (line.size() > kLongestRequestLine) return true;  // for who reads requests to refuse
   if (newline == text.npos) return std::nullopt;
   return words.size() == 3 && words[2].size() == kVersion.size();
 }
@@ -103,7 +104,9 @@ class Reader {
     auto bytes = hello_.bytes();
     opening.bytes.assign(bytes.begin(), bytes.end());
     opening.bytes.insert(opening.bytes.end(), rest_.begin(), rest_.end());
-    auto partly = opening.bytes.empty() ? Opening::Kind::kNothing : Opening::Kind::kOther;
+    // What may still become a request is taken for one: its rest must not go by unseen.
+    auto partly = ended_ ? Opening::Kind::kOther : Opening::Kind::kHttp;
+    if (opening.bytes.empty()) partly = Opening::Kind::kNothing;
     opening.kind = kind_.value_or(partly);
     // Half of a hello is no other protocol.
     bool cut =

@@ -1,6 +1,7 @@
 #include "host/net/placeholders.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "host/net/secret_text.h"
@@ -10,6 +11,8 @@ namespace {
 
 // Of what is decoded again.
 constexpr int kMostDecodings = 3;
+// Bytes that base64 encodes at a time.
+constexpr std::size_t kGroup = 3;
 
 std::string url_safe(std::string text) {
   std::ranges::replace(text, '+', '-');
@@ -35,7 +38,6 @@ std::string found(std::string_view name, const std::string& where) {
 }  // namespace
 
 Placeholders::Placeholders(std::span<const Secret> secrets) {
-  constexpr std::size_t kGroup = 3;
   std::vector<std::string_view> names;
   for (const auto& secret : secrets) {
     if (std::ranges::find(names, secret.name) != names.end()) continue;
@@ -49,10 +51,17 @@ Placeholders::Placeholders(std::span<const Secret> secrets) {
       needles_.push_back({std::move(encoded), secret.name});
     }
   }
+  if (!secrets.empty()) stems_.emplace_back(kPlaceholderStem);
+  for (std::size_t offset = 0; offset < kGroup && !secrets.empty(); ++offset)
+    stems_.push_back(in_base64(std::string(kPlaceholderStem), offset));
   for (const auto& needle : needles_) longest_ = std::max(longest_, needle.text.size());
 }
 
 const Placeholders::Needle* Placeholders::find(std::string_view text) const {
+  const bool possible = std::ranges::any_of(stems_, [&](const auto& stem) {
+    return ::memmem(text.data(), text.size(), stem.data(), stem.size()) != nullptr;
+  });
+  if (!possible) return nullptr;
   auto at = std::ranges::find_if(needles_,
                                  [&](const Needle& needle) { return text.contains(needle.text); });
   return at == needles_.end() ? nullptr : &*at;
@@ -78,25 +87,21 @@ std::optional<std::string> Placeholders::find_in_head(const PlainRequest& reques
     return found(needle->name, "the method");
   if (const auto* needle = find_in_any_form(rest.target.sent))
     return found(needle->name, "the target");
-  for (const auto& field : rest.head.fields.all())
+  return find_in_fields(rest.head.fields);
+}
+
+std::optional<std::string> Placeholders::find_in_fields(const HttpFields& fields) const {
+  for (const auto& field : fields.all())
     for (const auto* text : {&field.value, &field.name})
       if (const auto* needle = find_in_any_form(*text))
         return found(needle->name, "the header '" + field.name + "'");
   return std::nullopt;
 }
 
-Placeholders::BodySearch::BodySearch(std::shared_ptr<const Placeholders> placeholders,
-                                     std::span<const Secret> own)
-    : placeholders_(std::move(placeholders)) {
-  for (const auto& secret : own) own_.push_back(secret.name);
-}
-
 std::optional<std::string> Placeholders::BodySearch::next(std::string_view piece) {
   if (placeholders_->empty()) return std::nullopt;
   end_ += piece;
-  for (const auto& needle : placeholders_->needles_)
-    if (std::ranges::find(own_, needle.name) == own_.end() && end_.contains(needle.text))
-      return found(needle.name, "the body");
+  if (const auto* needle = placeholders_->find(end_)) return found(needle->name, "the body");
   const auto kept = std::min(end_.size(), placeholders_->longest_ - 1);
   end_.erase(0, end_.size() - kept);
   return std::nullopt;

@@ -27,16 +27,18 @@ class Placeholders {
   std::optional<std::string> find_in_head(const PlainRequest& request,
                                           std::span<const Secret> own) const;
 
-  // The same for a body, which comes in pieces.
+  // The same for fields.
+  std::optional<std::string> find_in_fields(const HttpFields& fields) const;
+
+  // The same for a body, percent-encoding apart, which comes in pieces.
   class BodySearch {
    public:
-    // Those of `own` may be in it: an agent shows its environment to its model.
-    BodySearch(std::shared_ptr<const Placeholders> placeholders, std::span<const Secret> own);
+    explicit BodySearch(std::shared_ptr<const Placeholders> placeholders)
+        : placeholders_(std::move(placeholders)) {}
     std::optional<std::string> next(std::string_view piece);
 
    private:
     std::shared_ptr<const Placeholders> placeholders_;
-    std::vector<std::string> own_;
     std::string end_;  // of the pieces before
   };
 
@@ -49,6 +51,8 @@ class Placeholders {
   const Needle* find_in_any_form(std::string_view text) const;
 
   std::vector<Needle> needles_;
+  // How needles begin: few, which are looked for first.
+  std::vector<std::string> stems_;
   std::size_t longest_ = 0;
 };
 

@@ -63,7 +63,7 @@ std::string SecretSource::text() const {
 }
 
 std::string Secret::placeholder() const {
-  return "capsem-secret-" + name;
+  return std::string(kPlaceholderStem) + name;
 }
 
 std::string text_of(const Secret& secret) {

@@ -29,6 +29,9 @@ struct SecretSource {
   std::string text() const;  // "the command 'pass show key'"
 };
 
+// How placeholders begin. Of unreserved characters (RFC 3986), so that no URL changes it.
+inline constexpr std::string_view kPlaceholderStem = "capsem-secret-";
+
 struct Secret {
   enum class Place {
     kHeader,  // set, in place of all fields of that name
@@ -43,8 +46,7 @@ struct Secret {
   SecretSource source;
   bool operator==(const Secret&) const = default;
 
-  // What the guest has in its place. Of unreserved characters (RFC 3986), so that no URL changes
-  // it.
+  // What the guest has in its place.
   std::string placeholder() const;
 };
 

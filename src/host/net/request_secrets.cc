@@ -49,6 +49,11 @@ Task<RequestSecrets::Prepared> RequestSecrets::prepare(
     }
     options.values.push_back(std::move(*value));
   }
+  if (placeholders != placeholders_) {
+    auto refusal = refuse("the rules have changed while its secret was read");
+    refusal.status = 503;
+    co_return refusal;
+  }
   co_return Prepared{
       .filter = ExchangeFilter::create(std::move(options)), .fault = {}, .explanation = {}};
 }

@@ -8,7 +8,10 @@ namespace capsem::host::net {
 void SecretEraser::add(std::string secret, std::string_view placeholder) {
   std::string substitute(placeholder.substr(0, secret.size()));
   substitute.resize(secret.size(), '*');
-  rows_.push_back({std::move(secret), std::move(substitute)});
+  // The longest first, of which a shorter one may be a part.
+  auto place = std::ranges::find_if(
+      rows_, [&](const Row& row) { return row.secret.size() < secret.size(); });
+  rows_.insert(place, {std::move(secret), std::move(substitute)});
 }
 
 void SecretEraser::erase(std::string& text) const {
@@ -31,16 +34,24 @@ std::size_t SecretEraser::begun_at_end(std::string_view text) const {
 
 std::string_view SecretEraser::next(std::string_view piece) {
   if (rows_.empty()) return piece;
-  out_ = std::exchange(held_, {});
+  const auto passed = before_.size();
+  out_ = std::exchange(before_, {}) + std::exchange(held_, {});
   out_ += piece;
   erase(out_);
-  const auto kept = out_.size() - begun_at_end(out_);
-  held_ = out_.substr(kept);
-  out_.resize(kept);
-  return out_;
+  const auto begun = begun_at_end(out_);
+  before_ = out_.substr(out_.size() - begun);
+  if (begun >= kHeldBytes) {
+    // Of these some may have been passed on before.
+    const auto held = std::min(begun, out_.size() - passed);
+    held_ = before_.substr(begun - held);
+    before_.resize(begun - held);
+    out_.resize(out_.size() - held);
+  }
+  return std::string_view(out_).substr(passed);
 }
 
 std::string_view SecretEraser::end() {
+  before_.clear();
   out_ = std::exchange(held_, {});
   return out_;
 }

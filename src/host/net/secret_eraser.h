@@ -14,7 +14,9 @@ class SecretEraser {
   bool empty() const { return rows_.empty(); }
 
   // What is to be passed on of the text so far, which is valid until the next call. An end that may
-  // be the begin of a secret is held back: of at most as many bytes as the longest secret has.
+  // be the begin of a secret is held back, unless it is of less than kHeldBytes, which come about
+  // by chance; what follows them is taken out all the same.
+  static constexpr std::size_t kHeldBytes = 4;
   std::string_view next(std::string_view piece);
   // The rest.
   std::string_view end();
@@ -31,6 +33,7 @@ class SecretEraser {
   std::size_t begun_at_end(std::string_view text) const;
 
   std::vector<Row> rows_;
+  std::string before_;  // what was passed on last that a secret may begin with
   std::string held_;
   std::string out_;
 };

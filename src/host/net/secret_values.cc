@@ -47,17 +47,21 @@ class SecretValues::Reading {
  public:
   Reading(SecretValues& values, const SecretSource& source)
       : values_(values),
-        place_(values.under_way_.emplace(source, async::Latch(values.executor_)).first) {}
+        shared_(std::make_shared<Shared>(async::Latch(values.executor_), std::nullopt)),
+        place_(values.under_way_.emplace(source, shared_).first) {}
   Reading(const Reading&) = delete;
   Reading& operator=(const Reading&) = delete;
   ~Reading() {
-    place_->second.set();
+    shared_->ended.set();
     values_.under_way_.erase(place_);
   }
 
+  void set(Result<std::string> value) { shared_->value = std::move(value); }
+
  private:
   SecretValues& values_;
-  std::map<SecretSource, async::Latch>::iterator place_;
+  std::shared_ptr<Shared> shared_;
+  std::map<SecretSource, std::shared_ptr<Shared>>::iterator place_;
 };
 
 Task<Result<std::string>> SecretValues::read(SecretSource source) {
@@ -65,30 +69,30 @@ Task<Result<std::string>> SecretValues::read(SecretSource source) {
   for (;;) {
     if (auto kept = kept_.find(source); kept != kept_.end() && Clock::now() < kept->second.until)
       co_return kept->second.value;
-    auto other = under_way_.find(source);
-    if (other == under_way_.end()) break;
-    // A copy: the one in the map goes with the reading.
-    auto ended = other->second;
-    co_await ended.wait();
+    auto found = under_way_.find(source);
+    if (found == under_way_.end()) break;
+    auto other = found->second;
+    co_await other->ended.wait();
+    if (other->value) co_return *other->value;
   }
-  co_return co_await read_anew(source);
+  Reading reading(*this, source);
+  auto value = co_await read_anew(source);
+  reading.set(value);
+  auto cache = source.kind == SecretSource::Kind::kFile ? kFileCache : source.cache;
+  if (!value) cache = kFailureCache;
+  kept_.insert_or_assign(source, Kept{value, Clock::now() + cache});
+  co_return value;
 }
 
 Task<Result<std::string>> SecretValues::read_anew(const SecretSource& source) {
-  Reading reading(*this, source);
   const bool is_file = source.kind == SecretSource::Kind::kFile;
   // A program can be ended when it takes too long, a read(2) of a file cannot.
   auto words = is_file ? std::vector<std::string>{"cat", "--", source.words.front()} : source.words;
   auto output = co_await command_output(std::move(words), kMostBytes + 2, kCommandLimit);
-  if (!output) {
-    auto advice = is_file ? "look at the file and its permissions" : "run it by hand to see why";
-    co_return std::unexpected(
-        std::move(output).error().restated("read", "a secret from " + source.text(), advice));
-  }
-  auto value = checked(source, std::move(*output));
-  const auto cache = is_file ? kFileCache : source.cache;
-  if (value) kept_.insert_or_assign(source, Kept{*value, Clock::now() + cache});
-  co_return value;
+  if (output) co_return checked(source, std::move(*output));
+  auto advice = is_file ? "look at the file and its permissions" : "run it by hand to see why";
+  co_return std::unexpected(
+      std::move(output).error().restated("read", "a secret from " + source.text(), advice));
 }
 
 }  // namespace capsem::host::net

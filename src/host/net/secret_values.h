@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "async/latch.h"
@@ -28,6 +30,9 @@ class SecretValues {
   SecretValues(const SecretValues&) = delete;
   SecretValues& operator=(const SecretValues&) = delete;
 
+  // That there is none is known for so long.
+  static constexpr std::chrono::seconds kFailureCache{5};
+
   // The secret without the end of its line. Who asks while it is being read gets the same.
   // kInvalid for what can be none.
   Task<Result<std::string>> read(SecretSource source);
@@ -38,8 +43,13 @@ class SecretValues {
  private:
   using Clock = std::chrono::steady_clock;
   struct Kept {
-    std::string value;
+    Result<std::string> value;
     Clock::time_point until;
+  };
+  // One that is under way, for all who wait for it; without a value it was given up.
+  struct Shared {
+    async::Latch ended;
+    std::optional<Result<std::string>> value;
   };
   class Reading;
 
@@ -47,7 +57,7 @@ class SecretValues {
 
   boost::asio::any_io_executor executor_;
   std::map<SecretSource, Kept> kept_;
-  std::map<SecretSource, async::Latch> under_way_;
+  std::map<SecretSource, std::shared_ptr<Shared>> under_way_;
 };
 
 }  // namespace capsem::host::net

@@ -45,11 +45,23 @@ TEST(Http1Filter, TheSecretGoesOutAndDoesNotComeBack) {
   EXPECT_EQ(scene.records[0].received, kValue.size() + 2);
 }
 
+TEST(Http1Filter, AHostWithASecretMayHavePlaceholdersInBodiesAndNotInTrailers) {
+  Scene scene;
+  scene.answer({kOk, kOk});
+  const std::string post =
+      "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const auto heard = scene.ask(post + "13\r\ncapsem-secret-OTHER\r\n0\r\n\r\n" + post +
+                               "1\r\nx\r\n0\r\nX: capsem-secret-OTHER\r\n\r\n");
+  EXPECT_THAT(heard, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(heard, HasSubstr("HTTP/1.1 403 "));
+  EXPECT_THAT(heard, HasSubstr("'OTHER' is in the header 'X'"));
+}
+
 TEST(Http1Filter, APlaceholderInABodyEndsTheRequest) {
   Scene scene;
   scene.answer({kOk});
   const std::string body = "x=" + kSeen + "&y=capsem-secret-OTHER";
-  const auto heard = scene.ask("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: " +
+  const auto heard = scene.ask("POST /other HTTP/1.1\r\nHost: a.example\r\nContent-Length: " +
                                std::to_string(body.size()) + "\r\n\r\n" + body);
   EXPECT_THAT(heard, StartsWith("HTTP/1.1 403 "));
   EXPECT_THAT(heard, HasSubstr("the placeholder of the secret 'OTHER' is in the body"));

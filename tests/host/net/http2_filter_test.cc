@@ -44,8 +44,8 @@ TEST(Http2Filter, APlaceholderInABodyEndsTheRequestAlone) {
   auto& scene = with.scene;
   scene.answers = false;
   const auto other = scene.client->request(scene.get("/other"));
-  const auto at_once = scene.client->request(scene.of("POST", "/"), "x=capsem-secret-OTHER");
-  const auto later = scene.client->request(scene.of("POST", "/"), "x=capsem-sec", false);
+  const auto at_once = scene.client->request(scene.of("POST", "/other"), "x=capsem-secret-OTHER");
+  const auto later = scene.client->request(scene.of("POST", "/other"), "x=capsem-sec", false);
   scene.until([&] { return scene.client->streams[at_once].closed; });
   EXPECT_EQ(scene.client->streams[at_once].status(), "403");
   EXPECT_THAT(scene.client->streams[at_once].body, HasSubstr("'OTHER' is in the body"));

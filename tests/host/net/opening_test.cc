@@ -150,7 +150,7 @@ TEST_F(OpeningTest, OnOtherPortsOnlyAWholeRequestLineIsHttp) {
       {"a version more", "GET / HTTP/1.10\r\n", Kind::kOther},
       {"git", std::string("0032git-upload-pack /x\0host=a\0", 30), Kind::kOther},
       {"binary behind a word", std::string("AMQP\0\0\x09\x01", 8), Kind::kOther},
-      {"a line that is too long", "GET /" + std::string(20'000, 'x'), Kind::kOther},
+      {"a line that is too long", "GET /" + std::string(20'000, 'x'), Kind::kHttp},
   };
   for (const auto& row : rows) {
     renew();

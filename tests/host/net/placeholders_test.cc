@@ -93,14 +93,12 @@ TEST(Placeholders, FindsOneInABodyHoweverItIsCut) {
   const auto all = std::make_shared<Placeholders>(kSecrets);
   const auto body = "text before " + kPlaceholder + " and behind";
   for (std::size_t size = 1; size <= body.size(); ++size) {
-    Placeholders::BodySearch search(all, {});
+    Placeholders::BodySearch search(all);
     std::optional<std::string> found;
     for (std::size_t at = 0; at < body.size() && !found; at += size)
       found = search.next(std::string_view(body).substr(at, size));
     EXPECT_THAT(found, Optional(HasSubstr("in the body"))) << size;
   }
-  Placeholders::BodySearch own(all, kSecrets);
-  EXPECT_FALSE(own.next(body));
 }
 
 TEST(SecretText, IsSetInPlaceOfWhatWasThere) {

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <string>
@@ -114,6 +114,38 @@ TEST_F(SecretValuesTest, ACommandThatTakesTooLongIsKilled) {
   auto output = loop.get(command_output({"sleep", "1000"}, 10, milliseconds(100)));
   ASSERT_FALSE(output);
   EXPECT_EQ(output.error().kind(), ErrorKind::kTimeout);
+}
+
+TEST_F(SecretValuesTest, ACommandThatEndsItsOutputAndGoesOnIsKilledInTime) {
+  const auto begin = std::chrono::steady_clock::now();
+  auto output = loop.get(
+      command_output({"sh", "-c", "echo a-secret; exec >&-; sleep 5"}, 100, milliseconds(200)));
+  EXPECT_FALSE(output);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(4));
+}
+
+TEST_F(SecretValuesTest, NothingOfACommandThatIsKilledIsLeft) {
+  const auto mark = "sleep 54321." + std::to_string(::getpid());
+  auto output = loop.get(command_output({"sh", "-c", mark + " | cat"}, 100, milliseconds(300)));
+  EXPECT_FALSE(output);
+  EXPECT_NE(std::system(("pgrep -f '^" + mark + "' >/dev/null").c_str()), 0);
+}
+
+TEST_F(SecretValuesTest, WhatACommandLeavesRunningIsNotWaitedFor) {
+  auto output =
+      loop.get(command_output({"sh", "-c", "sleep 2 & echo a-secret"}, 100, milliseconds(1500)));
+  ASSERT_TRUE(output) << output.error().message();
+  EXPECT_EQ(*output, "a-secret\n");
+}
+
+TEST_F(SecretValuesTest, AFailureIsKnownForAWhileAndToAllWhoAsk) {
+  const auto failing = source(SecretSource::Kind::kCommand,
+                              {"sh", "-c", "echo x >> \"$0\"; exit 1", directory / "failed"});
+  std::vector<std::string> read;
+  for (int i = 0; i < 3; ++i) loop.spawn(ask(values, failing, read));
+  loop.run_until([&] { return read.size() == 3; });
+  EXPECT_THAT(value(failing), HasSubstr("exit status 1"));
+  EXPECT_EQ(read_file(directory / "failed", 100).value(), "x\n");
 }
 
 // ---- requests

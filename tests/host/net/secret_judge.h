@@ -1,4 +1,4 @@
-// A judge that has a secret for each request.
+// A judge that has a secret for each request, but for those to /other.
 #pragma once
 
 #include <memory>
@@ -21,10 +21,14 @@ inline Judge with_secret(std::string& refused) {
     ExchangeFilter::Options options{
         .host = request.authority.host,
         .path = request.target.sent,
-        .secrets = {secret},
-        .values = {kValue},
+        .secrets = {},
+        .values = {},
         .placeholders = std::make_shared<Placeholders>(std::vector{secret, other}),
         .refused = [&refused](const std::string& reason) { refused = reason; }};
+    if (request.target.judged != "/other") {
+      options.secrets.push_back(secret);
+      options.values.push_back(kValue);
+    }
     co_return Judgement{.decision = {Verdict::kPass, "yes-rule"},
                         .filter = ExchangeFilter::create(std::move(options))};
   };
