@@ -6,6 +6,11 @@
 namespace capsem::host::net {
 namespace {
 
+// RFC 9110, 9.2.1.
+bool is_safe(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS";
+}
+
 // What a client has of a server's error; any other one says that there is no answer.
 bool is_for_the_client(Http2Error error) {
   return error == Http2Error::kRefusedStream || error == Http2Error::kCancel ||
@@ -324,7 +329,7 @@ void Http2Exchanges::pass_back(Exchange& exchange, PlainAnswer& answer, bool end
     guest_->send_interim(exchange.guest, fields_of(answer));
     return events_.changed();
   }
-  exchange.answer_begun = true;
+  exchange.answer_begun = has_answered_ = true;
   exchange.answer_ended = exchange.to_guest->ended = ends;
   exchange.record.status = answer.head.status;
   if (!guest_->send_answer(exchange.guest, fields_of(answer), ends ? nullptr : exchange.to_guest))
@@ -451,7 +456,12 @@ void Http2Exchanges::no_server(std::string reason) {
 
 void Http2Exchanges::lose_server(const std::string& reason) {
   const auto all = by_server_;
-  for (const auto& [stream, exchange] : all) close_server(exchange, Http2Error::kInternal, reason);
+  for (const auto& [stream, exchange] : all) {
+    // As of HTTP/1.1: a connection that was of use before may end at any time, and who asked for
+    // what may be asked again does so.
+    const bool again = has_answered_ && is_safe(exchange->record.method);
+    close_server(exchange, again ? Http2Error::kRefusedStream : Http2Error::kInternal, reason);
+  }
   server_ = nullptr;
 }
 

@@ -131,6 +131,7 @@ class Http2Exchanges {
   std::size_t head_bytes_ = 0;
   Http2Meter resets_;
   bool too_many_resets_ = false;
+  bool has_answered_ = false;  // the server, to some request
 };
 
 }  // namespace capsem::host::net

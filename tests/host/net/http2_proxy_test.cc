@@ -277,18 +277,20 @@ TEST(Http2Proxy, AServerThatIsNotThereIs502) {
   EXPECT_FALSE(scene.records.at(0).failure.empty());
 }
 
-TEST(Http2Proxy, AServerThatEndsIs502AndTheEndOfTheConnection) {
+TEST(Http2Proxy, AServerThatEndsIs502ForWhatMayNotBeAskedAgainAndTheEndOfTheConnection) {
   Http2Scene scene;
   scene.answers = false;
   const auto one = scene.client->request(scene.get("/one"));
-  const auto two = scene.client->request(scene.get("/two"));
-  scene.until([&] { return scene.server->requests.size() == 2; });
+  const auto two = scene.client->request(scene.of("POST", "/two"));
+  const auto three = scene.client->request(scene.get("/three"));
+  scene.until([&] { return scene.server->requests.size() == 3; });
   scene.server->answer(1, {{":status", "200"}}, "half", false);
   scene.until([&] { return scene.client->streams[one].body == "half"; });
   scene.server_stream->reset();
   scene.until([&] { return scene.ended; });
   EXPECT_NE(scene.client->streams[one].error, 0U);
   EXPECT_EQ(scene.client->streams[two].status(), "502");
+  EXPECT_EQ(scene.client->streams[three].error, NGHTTP2_REFUSED_STREAM);
   EXPECT_TRUE(scene.client->went_away);
 }
 
