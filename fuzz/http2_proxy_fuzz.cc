@@ -161,12 +161,24 @@ void check_heard(std::string_view text) {
   }
 }
 
-Task<Judgement> judge(std::string host, std::string /*method*/, std::string path) {
+Task<Judgement> judge(const PlainRequest& request) {
+  const auto& host = request.authority.host;
+  const auto& path = request.target.judged;
   if (path.starts_with("/slow")) co_await asio::post(asio::use_awaitable);
   if (host != kHost || path.starts_with("/no"))
     co_return Judgement{{Verdict::kDeny, "no"}, "denied by no"};
   Judgement allowed{{Verdict::kPass, "yes"}, ""};
   allowed.under_way = std::make_shared<RequestUnderWay>();
+  if (path.starts_with("/slow")) {
+    const Secret secret{.name = "K", .field = "x-key", .prefix = {}, .user = {}, .source = {}};
+    allowed.filter =
+        ExchangeFilter::create({.host = host,
+                                .path = path,
+                                .secrets = {secret},
+                                .values = {"secret-value"},
+                                .placeholders = std::make_shared<Placeholders>(std::vector{secret}),
+                                .refused = [](const std::string&) {}});
+  }
   co_return allowed;
 }
 

@@ -70,9 +70,9 @@ struct Vm {
   std::optional<Accelerator> accelerator;  // once it is known
   // For sessions, beside what their user wants: placeholders of secrets (docs/network.md).
   std::map<std::string, std::string> environment;
-  std::vector<Span> timeline;              // what the monitor did until the VM ran
-  std::optional<Guest> guest;              // once it has booted
-  std::optional<End> end;                  // once it has ended
+  std::vector<Span> timeline;  // what the monitor did until the VM ran
+  std::optional<Guest> guest;  // once it has booted
+  std::optional<End> end;      // once it has ended
 };
 
 enum class EventKind {
