@@ -90,7 +90,7 @@ class Reader {
     auto size = co_await guest_.read_some(piece);
     ended_ = !size || *size == 0;
     failure_.reset();
-    if (!size) failure_ = std::move(size).error();
+    if (!size) failure_ = size.error();
     if (!ended_) take(std::span(piece).first(*size));
   }
 
