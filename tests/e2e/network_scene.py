@@ -61,6 +61,16 @@ def outcomes(text: bytes) -> list[Outcome]:
     return [Outcome(**json.loads(line)) for line in text.splitlines()]
 
 
+def script_of(commands: dict[str, str]) -> str:
+    """That runs each, with its name in the line before what it says, which becomes one line."""
+    return "\n".join(f"echo {name!r}; {{ {command}; }} | tr '\\r\\n' '  '; echo" for name, command in commands.items())
+
+
+def said_by(script: bytes) -> dict[str, str]:
+    lines = script.decode().splitlines()
+    return dict(zip(lines[::2], lines[1::2], strict=True))
+
+
 def why_not() -> str:
     if os.geteuid() != 0:
         return "namespaces with addresses of their own need root"

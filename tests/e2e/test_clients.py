@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Capsem
-from network_scene import Inside, internet
+from network_scene import Inside, internet, said_by, script_of
 
 RULES = """
 sets = ["debian"]
@@ -96,10 +96,8 @@ def inside(capsem: Capsem, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def said(inside: Inside) -> dict[str, str]:
     policy = inside.top / "rules.toml"
     policy.write_text(RULES)
-    script = "\n".join(f"echo {name!r}; {{ {command}; }} | tr '\\r\\n' '  '; echo" for name, command in COMMANDS.items())
-    result = inside.run("--policy", str(policy), "--show-denied", "bash", "-c", script)
-    lines = result.stdout.decode().splitlines()
-    return dict(zip(lines[::2], lines[1::2], strict=True)) | {"told": result.stderr.decode()}
+    result = inside.run("--policy", str(policy), "--show-denied", "bash", "-c", script_of(COMMANDS))
+    return said_by(result.stdout) | {"told": result.stderr.decode()}
 
 
 @pytest.mark.parametrize("client", ["apt", "pip", "git"])

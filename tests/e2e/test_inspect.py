@@ -16,7 +16,7 @@ import pytest
 
 from conftest import Capsem, registry_in
 from named_vms import output
-from network_scene import HERE, Inside, internet
+from network_scene import HERE, Inside, internet, said_by, script_of
 from processes import wait_until
 
 RULES = """
@@ -96,10 +96,8 @@ def inside(capsem: Capsem, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def said(inside: Inside) -> dict[str, str]:
     policy = inside.top / "rules.toml"
     policy.write_text(RULES)
-    script = "\n".join(f"echo {name!r}; {{ {command}; }} | tr '\\r\\n' '  '; echo" for name, command in COMMANDS.items())
-    result = inside.run("--policy", str(policy), "bash", "-c", script)
-    lines = result.stdout.decode().splitlines()
-    return dict(zip(lines[::2], lines[1::2], strict=True))
+    result = inside.run("--policy", str(policy), "bash", "-c", script_of(COMMANDS))
+    return said_by(result.stdout)
 
 
 @pytest.mark.parametrize("client", ["curl", "python", "curl, HTTP", "alias"])

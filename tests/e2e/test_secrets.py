@@ -8,7 +8,7 @@ import pytest
 
 from conftest import Capsem, registry_in
 from named_vms import output
-from network_scene import Inside, internet
+from network_scene import Inside, internet, said_by, script_of
 from processes import wait_until
 
 VALUE, OF_FILE, OF_COMMAND = "the-secret-of-the-environment", "the-secret-of-the-file", "the-secret-of-the-command"
@@ -80,9 +80,7 @@ def vm(inside: Inside) -> Iterator[Inside]:
 
 @pytest.fixture(scope="module")
 def said(vm: Inside) -> dict[str, str]:
-    script = "\n".join(f"echo {name!r}; {{ {command}; }} | tr '\\r\\n' '  '; echo" for name, command in COMMANDS.items())
-    lines = output(vm, "exec", "keys", "bash", "-c", script).splitlines()
-    return dict(zip(lines[::2], lines[1::2], strict=True))
+    return said_by(output(vm, "exec", "keys", "bash", "-c", script_of(COMMANDS)).encode())
 
 
 def test_sessions_have_placeholders_alone(said: dict[str, str], vm: Inside) -> None:
