@@ -232,15 +232,18 @@ Task<> GuestNetwork::serve(async::Stream& guest, Flow flow) {
 }
 
 Task<> GuestNetwork::go_on(async::Stream& guest, Active& active, Opening opening) {
+  // An end that was read is not told of again.
+  EndedStream ended(guest);
+  auto& client = opening.ended ? static_cast<async::Stream&>(ended) : guest;
   switch (active.judgement.verdict) {
     case Verdict::kPass:
       if (opening.kind == Opening::Kind::kNothing && !opening.ended)
         co_return co_await pass_silent(guest, active);
-      co_return co_await pass(guest, active, opening);
+      co_return co_await pass(client, active, opening);
     case Verdict::kInspect:
-      co_return co_await inspect(guest, active, std::move(opening));
+      co_return co_await inspect(client, active, std::move(opening));
     case Verdict::kDeny:
-      co_return co_await refuse(guest, active, opening);
+      co_return co_await refuse(client, active, opening);
   }
 }
 
@@ -257,9 +260,7 @@ Task<> GuestNetwork::pass(async::Stream& guest, Active& active, const Opening& o
     co_return guest.reset();
   }
   // An error of either side is the other's to notice: its stream is reset.
-  EndedStream ended(guest);
-  auto& client = opening.ended ? static_cast<async::Stream&>(ended) : guest;
-  auto joined = co_await async::join(client, **server);
+  auto joined = co_await async::join(guest, **server);
   if (!active.ending) active.ending = joined ? audit::Ending::kDone : audit::Ending::kReset;
 }
 

@@ -681,6 +681,17 @@ TEST_F(GuestNetworkTest, AnotherPolicyEndsARequestOfHttp2AndNotItsConnection) {
   loop.run();
 }
 
+TEST_F(GuestNetworkTest, AClientThatEndsWithoutAWordIsNotWaitedForWhereItWouldBeInspected) {
+  network.token().set(kToken);
+  loop.spawn(network.prepare());
+  network.change(policy(rule("127.0.0.1", port_of(listener), "tls = \"inspect\"\n")));
+  auto guest = connect(listener.port(), "");
+  guest->shutdown_write();
+  EXPECT_EQ(rest_of(*guest), "");
+  loop.run(seconds(5));
+  EXPECT_EQ(network.flows(), 0U);
+}
+
 // ---- what is asked about
 
 TEST_F(GuestNetworkTest, AConnectionThatNoRuleDecidesIsHeldUntilItsAnswer) {
