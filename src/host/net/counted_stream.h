@@ -3,33 +3,29 @@
 
 #include <cstdint>
 
-#include "async/stream.h"
+#include "host/net/stream_over.h"
 
 namespace capsem::host::net {
 
-class CountedStream final : public async::Stream {
+class CountedStream final : public StreamOver {
  public:
-  // `below` has to outlive it, and is not reset by its end.
-  explicit CountedStream(async::Stream& below) : below_(below) {}
+  using StreamOver::StreamOver;
 
   std::uint64_t read_bytes() const { return read_; }
   std::uint64_t written_bytes() const { return written_; }
 
   Task<Result<std::size_t>> read_some(std::span<std::byte> buffer) override {
-    auto size = co_await below_.read_some(buffer);
+    auto size = co_await below().read_some(buffer);
     if (size) read_ += *size;
     co_return size;
   }
   Task<Result<>> write_all(std::span<const std::byte> data) override {
-    auto written = co_await below_.write_all(data);
+    auto written = co_await below().write_all(data);
     if (written) written_ += data.size();
     co_return written;
   }
-  void shutdown_write() override { below_.shutdown_write(); }
-  void reset() override { below_.reset(); }
 
  private:
-  async::Stream& below_;
   std::uint64_t read_ = 0;
   std::uint64_t written_ = 0;
 };

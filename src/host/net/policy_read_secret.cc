@@ -22,10 +22,6 @@ bool is_printable_ascii(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
 }
 
-bool has_control_character(std::string_view text) {
-  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-}
-
 bool is_command(const std::vector<std::string>& words) {
   return !words.empty() && words.size() <= kMostWords && !words.front().empty() &&
          std::ranges::all_of(words, [](const auto& word) {

@@ -18,6 +18,10 @@ std::string write(std::string_view key, std::string_view example) {
 
 }  // namespace
 
+bool has_control_character(std::string_view text) {
+  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
 void PolicyTable::allow_keys(std::span<const std::string_view> keys, std::string_view what) {
   for (const auto& [key, node] : table_)
     if (std::ranges::find(keys, key.str()) == keys.end())

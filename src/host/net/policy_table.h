@@ -14,6 +14,8 @@
 
 namespace capsem::host::net {
 
+bool has_control_character(std::string_view text);
+
 class PolicyTable {
  public:
   PolicyTable(const toml::table& table, const std::string& file) : table_(table), file_(file) {}
